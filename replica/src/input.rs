@@ -1,0 +1,73 @@
+//! What enters a replica: everything it ever learns arrives as one of these values.
+
+use std::net::IpAddr;
+
+use tenure_wire::{ConnectRequest, SessionId};
+
+/// One client connection of this server process; never reused within a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnId(pub u64);
+
+/// The time of a step. Both clocks are inputs; the replica never reads one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct Now {
+    /// Monotonic microseconds since an arbitrary start; never goes back.
+    pub mono_us: u64,
+    /// Wall clock in milliseconds since the Unix epoch; stamps ctime and mtime, may jump.
+    pub wall_ms: i64,
+}
+
+/// One thing that happened outside the replica.
+#[derive(Debug)]
+pub enum Input<'a> {
+    /// A client's first frame: it wants a new session, or to resume one.
+    Connect {
+        /// The connection it came on.
+        conn: ConnId,
+        /// The client's address, its automatic `ip` identity.
+        peer: IpAddr,
+        /// The decoded handshake.
+        request: ConnectRequest<'a>,
+        /// Fresh bytes from the operating system: the password if a session is created.
+        entropy: [u8; 16],
+    },
+    /// A request frame (header and body, without the length prefix) on an established connection,
+    /// or one the client pipelined behind its handshake.
+    Frame {
+        /// The connection it came on.
+        conn: ConnId,
+        /// The frame's payload.
+        payload: &'a [u8],
+    },
+    /// The connection's socket is gone. The session lives on until its timeout.
+    Disconnected {
+        /// The connection that ended.
+        conn: ConnId,
+    },
+    /// Everything up to and including this `Output::Persist` ticket is durable.
+    Persisted {
+        /// The ticket of the newest durable batch.
+        ticket: u64,
+    },
+    /// Time passed. Call at `Replica::next_deadline_us`, or sooner; never with sockets unread.
+    Tick,
+    /// Do one bounded slice of background work (see `Replica::has_work`).
+    Work {
+        /// Whether the snapshot writer can take another chunk now.
+        snapshot_room: bool,
+    },
+    /// Start a snapshot now, whatever the entry count says.
+    TakeSnapshot,
+    /// The snapshot last begun is durable: the log before it may go.
+    SnapshotSaved {
+        /// Log index of that snapshot.
+        index: u64,
+    },
+    /// The snapshot last begun could not be written; it will be tried again later.
+    SnapshotFailed,
+    /// An operator ends a session.
+    CloseSession {
+        /// The session to end.
+        session: SessionId,
+    },
+}

@@ -1,0 +1,161 @@
+//! What leaves a replica: things it wants done, in the order it wants them done.
+
+use std::ops::Range;
+
+use bytes::Bytes;
+use tenure_wire::{SessionId, Zxid};
+
+use crate::input::ConnId;
+use crate::session::ended::EndReason;
+
+/// The outputs of one or more steps. Reused between steps, so the hot path allocates nothing.
+#[derive(Debug, Default)]
+pub struct Outputs {
+    /// The things to do, in order: a notification stands before the reply that would reveal it.
+    pub items: Vec<Output>,
+    /// The bytes that `Output::Send` ranges point into: whole frames with their length prefix.
+    pub bytes: Vec<u8>,
+}
+
+impl Outputs {
+    /// Forgets everything, keeping the capacity.
+    pub fn clear(&mut self) {
+        self.items.clear();
+        self.bytes.clear();
+    }
+}
+
+/// One thing the replica wants done.
+#[derive(Debug)]
+pub enum Output {
+    /// Append these bytes to the connection's outgoing stream.
+    Send {
+        /// Whose stream.
+        conn: ConnId,
+        /// Where in `Outputs::bytes`.
+        range: Range<usize>,
+    },
+    /// Flush what was sent before, then close the socket.
+    Close {
+        /// The connection to close.
+        conn: ConnId,
+        /// Why, for the log line.
+        why: CloseWhy,
+    },
+    /// Append to the log and make durable, then answer with `Input::Persisted`.
+    Persist(Persist),
+    /// A snapshot starts: its chunks follow as `SnapshotChunk`, then `SnapshotEnd`.
+    SnapshotBegin(SnapshotMeta),
+    /// The next bytes of the snapshot.
+    SnapshotChunk(Vec<u8>),
+    /// The snapshot is complete: make it durable, then answer with `Input::SnapshotSaved`.
+    SnapshotEnd,
+    /// Something an operator may want to read.
+    Event(Event),
+}
+
+/// Why the replica closes a connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CloseWhy {
+    /// The client closed its session and has its reply.
+    SessionClosed,
+    /// The session asked for is unknown, ended, or the password is wrong.
+    SessionRefused,
+    /// The session expired, or an operator closed it.
+    SessionEnded,
+    /// The same session attached on another connection.
+    Superseded,
+    /// The client has seen a newer zxid than this server has applied.
+    ZxidAhead,
+    /// This server does not serve yet, or no longer.
+    NotServing,
+    /// An opcode nobody knows, or one that clients may not send.
+    UnknownOperation,
+    /// Authentication failed.
+    AuthFailed,
+    /// The first frame was not a handshake, or a frame had no header.
+    Malformed,
+}
+
+/// A batch for the log. Batches become durable in ticket order.
+#[derive(Debug)]
+pub struct Persist {
+    /// Names this batch in `Input::Persisted`.
+    pub ticket: u64,
+    /// Consensus state to store with it, if it changed.
+    pub hard_state: Option<HardState>,
+    /// Entries to append; the first may overwrite older ones of the same index.
+    pub entries: Vec<LogEntry>,
+    /// False if nothing depends on this batch being durable before the next one.
+    pub must_sync: bool,
+}
+
+/// Raft's durable state beside the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub struct HardState {
+    /// Current term.
+    pub term: u64,
+    /// Candidate voted for in it, 0 for none.
+    pub vote: u64,
+    /// Highest index known to be committed.
+    pub commit: u64,
+}
+
+/// One entry of the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogEntry {
+    /// Position in the log, from 1.
+    pub index: u64,
+    /// Term of the leader that proposed it.
+    pub term: u64,
+    /// Raft's entry type: 0 ordinary, 1 and 2 membership changes.
+    pub kind: u8,
+    /// The encoded operation; empty for the entry that opens a term.
+    pub data: Bytes,
+}
+
+/// What a snapshot is a snapshot of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SnapshotMeta {
+    /// Log index of the last entry contained.
+    pub index: u64,
+    /// Term of that entry.
+    pub term: u64,
+    /// Zxid of the last change contained.
+    pub zxid: Zxid,
+    /// Voting members at that index.
+    pub voters: Vec<u64>,
+}
+
+/// Something worth a log line.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// This replica leads from now on.
+    Leading {
+        /// Raft term, the epoch of coming zxids.
+        epoch: u64,
+    },
+    /// A session was established.
+    SessionOpened {
+        /// The new session.
+        session: SessionId,
+        /// Negotiated timeout.
+        timeout_ms: u32,
+    },
+    /// A client came back to its session.
+    SessionResumed {
+        /// The session resumed.
+        session: SessionId,
+        /// Negotiated timeout, which may differ from before.
+        timeout_ms: u32,
+    },
+    /// A session ended.
+    SessionEnded {
+        /// The session that ended.
+        session: SessionId,
+        /// Who ended it, and why.
+        reason: EndReason,
+        /// How many ephemeral znodes went with it.
+        ephemerals: u32,
+    },
+}

@@ -1,0 +1,3 @@
+//! Sessions: who is still there.
+
+pub mod ended;
