@@ -1,2 +1,38 @@
-//! Placeholder.
-fn main() {}
+//! Developer tasks: `cargo xtask <task>`.
+#![expect(clippy::print_stdout, reason = "what a task finds is printed for the developer")]
+
+mod ci;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+
+use clap::{Parser, Subcommand};
+
+/// Developer tasks of this repository.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Subcommand)]
+enum Task {
+    /// Run every check that must pass before a change lands
+    Ci,
+    /// Check the house rules that neither the compiler nor clippy knows
+    Tidy,
+}
+
+fn main() -> anyhow::Result<()> {
+    match Arguments::parse().task {
+        Task::Ci => ci::run(),
+        Task::Tidy => tidy::run(),
+    }
+}
+
+/// The folder of the whole repository.
+fn repository() -> PathBuf {
+    let this_crate = Path::new(env!("CARGO_MANIFEST_DIR"));
+    this_crate.parent().expect("the crate lies one folder below the repository").to_path_buf()
+}
