@@ -77,7 +77,7 @@ error_codes! {
     /// The session is gone.
     SessionExpired = -112 "Session expired",
     /// Client-local: a callback that cannot be called.
-    InvalidCallback = -113 "InvalidCallback",
+    InvalidCallback = -113 "Invalid callback",
     /// The access control list is empty or malformed.
     InvalidAcl = -114 "InvalidACL",
     /// The credentials were refused.

@@ -20,3 +20,17 @@ const SALT: u64 = 0xB341_5C00;
 const MULTIPLIER: u64 = 0x5_DEEC_E66D;
 const ADDEND: u64 = 0xB;
 const MASK: u64 = (1 << 48) - 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Given out by ZooKeeper 3.9.5; also among the golden handshakes.
+    #[test]
+    fn the_password_is_the_one_of_a_real_server() {
+        let password = derived_password(SessionId(0x0100_0017_f015_0000));
+        assert_eq!(u128::from_be_bytes(password), 0xa181_b8fd_1a09_07b7_e707_25d8_f32f_747d);
+        let password = derived_password(SessionId(0x0100_0017_f015_0001));
+        assert_eq!(u128::from_be_bytes(password), 0xb4a2_b2fd_ba54_e6fb_dc4a_8c03_c7b8_884a);
+    }
+}
