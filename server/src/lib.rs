@@ -1,1 +1,3 @@
-//! Placeholder.
+//! Sockets, disks, timers and admin endpoints around a replica.
+
+pub mod config;

@@ -1,0 +1,181 @@
+//! Member lines of an ensemble: `server.N=host:quorumPort:electionPort[:role][;client address]`.
+
+use std::fmt;
+
+use super::address::{Listen, listen_host, split_colons};
+
+/// One member of the ensemble as its configuration line describes it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Member {
+    /// The N of `server.N`.
+    pub id: u64,
+    /// Where its peers reach it; several only with multi-address lines.
+    pub addresses: Vec<MemberAddress>,
+    /// Whether it votes.
+    pub role: MemberRole,
+    /// Plaintext client listener, if the line names one.
+    pub client: Option<Listen>,
+    /// TLS client listener, if the line names one.
+    pub secure_client: Option<Listen>,
+}
+
+/// One address of a member.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MemberAddress {
+    /// Host name or IP address, without brackets.
+    pub host: String,
+    /// Port for the replication stream.
+    pub quorum_port: u16,
+    /// Port for elections.
+    pub election_port: u16,
+}
+
+/// Whether a member votes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum MemberRole {
+    /// Votes and may lead.
+    #[default]
+    Participant,
+    /// Applies what the others decide.
+    Observer,
+}
+
+impl MemberRole {
+    /// Reads `participant` or `observer`, in any case.
+    pub(crate) fn parse(text: &str) -> Option<Self> {
+        match text.to_ascii_lowercase().as_str() {
+            "participant" => Some(Self::Participant),
+            "observer" => Some(Self::Observer),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for MemberRole {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Participant => "participant",
+            Self::Observer => "observer",
+        })
+    }
+}
+
+impl Member {
+    /// Reads the value of a `server.N` line; `None` if it has not the form.
+    pub(crate) fn parse(id: u64, value: &str) -> Option<Self> {
+        let mut parts = value.split(';').map(str::trim);
+        let mut role = None;
+        let mut addresses = Vec::new();
+        for address in parts.next()?.split('|') {
+            let (address, its_role) = parse_address(address.trim())?;
+            addresses.push(address);
+            role = its_role.or(role);
+        }
+        let client = parts.next().filter(|p| !p.is_empty()).map(parse_client);
+        let secure_client = parts.next().filter(|p| !p.is_empty()).map(parse_client);
+        if parts.next().is_some() || client == Some(None) || secure_client == Some(None) {
+            return None;
+        }
+        Some(Self {
+            id,
+            addresses,
+            role: role.unwrap_or_default(),
+            client: client.flatten(),
+            secure_client: secure_client.flatten(),
+        })
+    }
+}
+
+impl fmt::Display for Member {
+    /// The line as it stands in the ensemble's configuration text.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "server.{}=", self.id)?;
+        for (n, address) in self.addresses.iter().enumerate() {
+            let separator = if n == 0 { "" } else { "|" };
+            let MemberAddress { host, quorum_port, election_port } = address;
+            let (open, close) = if host.contains(':') { ("[", "]") } else { ("", "") };
+            write!(f, "{separator}{open}{host}{close}:{quorum_port}:{election_port}")?;
+        }
+        write!(f, ":{}", self.role)?;
+        if let Some(client) = &self.client {
+            write!(f, ";{client}")?;
+        }
+        if let Some(secure) = &self.secure_client {
+            write!(f, "{};{secure}", if self.client.is_none() { ";" } else { "" })?;
+        }
+        Ok(())
+    }
+}
+
+fn parse_address(text: &str) -> Option<(MemberAddress, Option<MemberRole>)> {
+    let parts = split_colons(text)?;
+    let (host, quorum, election, role) = match parts[..] {
+        [host, quorum, election] => (host, quorum, election, None),
+        [host, quorum, election, role] => (host, quorum, election, Some(MemberRole::parse(role)?)),
+        _ => return None,
+    };
+    let quorum_port = parse_port(quorum)?;
+    let election_port = parse_port(election)?;
+    if host.trim().is_empty() || quorum_port == election_port {
+        return None;
+    }
+    Some((MemberAddress { host: host.trim().to_owned(), quorum_port, election_port }, role))
+}
+
+fn parse_client(text: &str) -> Option<Listen> {
+    match split_colons(text)?[..] {
+        [port] => Some(Listen::everywhere(parse_port(port)?)),
+        [host, port] if !host.is_empty() => {
+            Some(Listen { host: listen_host(host), port: parse_port(port)? })
+        }
+        _ => None,
+    }
+}
+
+fn parse_port(text: &str) -> Option<u16> {
+    text.trim().parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accepted_forms_come_back_as_text() {
+        for (line, shown) in [
+            ("zoo1:2888:3888", "zoo1:2888:3888:participant"),
+            ("zoo1:2888:3888:observer", "zoo1:2888:3888:observer"),
+            ("zoo1:2888:3888;2181", "zoo1:2888:3888:participant;0.0.0.0:2181"),
+            ("zoo1:2888:3888:Observer;127.0.0.1:2181", "zoo1:2888:3888:observer;127.0.0.1:2181"),
+            ("[::1]:2888:3888;[::1]:2181", "[::1]:2888:3888:participant;[::1]:2181"),
+            ("a:1:2|b:3:4:observer;5", "a:1:2|b:3:4:observer;0.0.0.0:5"),
+            ("a:1:2;;7", "a:1:2:participant;;0.0.0.0:7"),
+        ] {
+            let member = Member::parse(3, line).unwrap_or_else(|| panic!("{line}"));
+            assert_eq!(member.to_string(), format!("server.3={shown}"));
+            assert_eq!(Member::parse(3, shown).as_ref(), Some(&member), "{shown}");
+        }
+    }
+
+    #[test]
+    fn refused_forms() {
+        for line in [
+            "",
+            "zoo1",
+            "zoo1:2888",
+            ":2888:3888",
+            "zoo1:2888:2888",
+            "zoo1:2888:x",
+            "zoo1:2888:99999",
+            "zoo1:2888:3888:chief",
+            "zoo1:2888:3888;x",
+            "zoo1:2888:3888;1;2;3",
+            "[::1:2888:3888",
+            "[::1]2888:3888",
+            "zoo1:2888:3888;:2181",
+            "a:1:2|",
+        ] {
+            assert_eq!(Member::parse(1, line), None, "{line}");
+        }
+    }
+}

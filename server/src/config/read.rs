@@ -1,0 +1,344 @@
+//! From a file, a text or positional arguments to a checked `ServerConfig`.
+
+use std::collections::HashMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use super::address::Listen;
+use super::error::{ConfigError, Warning};
+use super::keys::{self, OnBad};
+use super::properties::{self, Property};
+use super::settings::{AdminSettings, SessionSettings, WordList};
+use super::{Member, ServerConfig};
+
+/// What a file has said so far, before what concerns several keys is checked.
+pub(crate) struct Draft {
+    pub(crate) config: ServerConfig,
+    pub(crate) client_port: Option<u16>,
+    pub(crate) client_host: Option<Option<String>>,
+    pub(crate) secure_client_port: Option<u16>,
+    pub(crate) secure_client_host: Option<Option<String>>,
+    pub(crate) data_dir: Option<PathBuf>,
+    pub(crate) data_log_dir: Option<PathBuf>,
+    pub(crate) min_timeout_ms: Option<u32>,
+    pub(crate) max_timeout_ms: Option<u32>,
+    pub(crate) words_listed: bool,
+    pub(crate) prometheus_named: bool,
+    pub(crate) prometheus: Listen,
+    /// Sentences that the key being applied wants told as warnings.
+    pub(crate) notes: Vec<String>,
+}
+
+/// Files larger than this are not a configuration.
+const MAX_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// What a file that lacks `tickTime` gets, unlike a server without a file.
+const FILE_TICK_MS: u32 = 3000;
+
+impl ServerConfig {
+    /// Reads a `zoo.cfg`, the dynamic file it names, and `myid` beside the data.
+    pub fn from_file(path: &Path) -> Result<(Self, Vec<Warning>), ConfigError> {
+        let origin = path.display().to_string();
+        let text = read_text(path)?;
+        let mut reader = Reader::new(&origin);
+        reader.read(&text)?;
+        if let Some(dynamic) = reader.draft.config.ensemble.dynamic_config_file.clone() {
+            let dynamic_text = read_text(&dynamic)?;
+            reader.origin = dynamic.display().to_string();
+            reader.read(&dynamic_text)?;
+            reader.origin = origin;
+        }
+        let my_id = read_my_id(reader.draft.data_dir.as_deref())?;
+        if reader.draft.config.ensemble.is_distributed() && my_id.is_none() {
+            return Err(reader.missing("myid", "a file of that name in dataDir that holds its N"));
+        }
+        let (mut config, warnings) = reader.finish(my_id)?;
+        config.origin = Some(path.to_owned());
+        config.initial_text = text;
+        Ok((config, warnings))
+    }
+
+    /// Reads the text of a `zoo.cfg`; `origin` names it in messages. No other file is read, so an
+    /// ensemble's `dynamicConfigFile` and `myid` stay unseen.
+    pub fn from_text(text: &str, origin: &str) -> Result<(Self, Vec<Warning>), ConfigError> {
+        let mut reader = Reader::new(origin);
+        reader.read(text)?;
+        let (mut config, warnings) = reader.finish(None)?;
+        config.initial_text = text.to_owned();
+        Ok((config, warnings))
+    }
+
+    /// The standalone shorthand of the reference server's command line:
+    /// `port dataDir [tickTime] [maxClientCnxns]`.
+    pub fn from_shorthand(arguments: &[&str]) -> Result<Self, ConfigError> {
+        let bad = |argument: &str, expected: &str| ConfigError::BadArgument {
+            argument: argument.to_owned(),
+            expected: expected.to_owned(),
+        };
+        let [port, data_dir, rest @ ..] = arguments else {
+            return Err(bad(&arguments.join(" "), SHORTHAND));
+        };
+        if rest.len() > 2 {
+            return Err(bad(rest[2], SHORTHAND));
+        }
+        let mut draft = Draft::new();
+        let fields = ["clientPort", "dataDir", "tickTime", "maxClientCnxns"];
+        for (name, value) in fields.into_iter().zip([*port, *data_dir].iter().chain(rest)) {
+            let key = keys::find(name).expect("the four names are keys");
+            (key.apply)(&mut draft, value.trim()).map_err(|expected| bad(value, &expected))?;
+        }
+        let reader = Reader { draft, ..Reader::new("arguments") };
+        reader.finish(None).map(|(config, _)| config)
+    }
+}
+
+const SHORTHAND: &str = "port dataDir [tickTime] [maxClientCnxns]";
+
+impl Draft {
+    fn new() -> Self {
+        let config = ServerConfig {
+            client: None,
+            tick_ms: FILE_TICK_MS,
+            admin: AdminSettings::default(),
+            ..ServerConfig::default()
+        };
+        Self {
+            config,
+            client_port: None,
+            client_host: None,
+            secure_client_port: None,
+            secure_client_host: None,
+            data_dir: None,
+            data_log_dir: None,
+            min_timeout_ms: None,
+            max_timeout_ms: None,
+            words_listed: false,
+            prometheus_named: false,
+            prometheus: Listen::everywhere(7000),
+            notes: Vec::new(),
+        }
+    }
+}
+
+/// Reads properties into a draft, remembering where each key stood.
+struct Reader {
+    origin: String,
+    draft: Draft,
+    seen: HashMap<String, (String, u32, String)>,
+    warnings: Vec<Warning>,
+}
+
+impl Reader {
+    fn new(origin: &str) -> Self {
+        Self {
+            origin: origin.to_owned(),
+            draft: Draft::new(),
+            seen: HashMap::new(),
+            warnings: Vec::new(),
+        }
+    }
+
+    fn read(&mut self, text: &str) -> Result<(), ConfigError> {
+        let parsed = properties::parse(text).map_err(|bad| ConfigError::BadEscape {
+            origin: self.origin.clone(),
+            line: bad.line,
+            escape: bad.escape,
+        })?;
+        parsed.into_iter().try_for_each(|property| self.apply(property))
+    }
+
+    fn apply(&mut self, property: Property) -> Result<(), ConfigError> {
+        let Property { line, key, value } = property;
+        let name = match key.strip_prefix("zookeeper.") {
+            Some(bare) => {
+                self.warn(line, &key, format!("read as {bare}; a file needs no prefix"));
+                bare
+            }
+            None => key.as_str(),
+        };
+        let place = (self.origin.clone(), line, value.clone());
+        if let Some((_, earlier, _)) = self.seen.insert(name.to_owned(), place) {
+            self.warn(line, &key, format!("set before, on line {earlier}; this one counts"));
+        }
+        let (on_bad, outcome) = match keys::find(name) {
+            Some(known) => (known.on_bad, (known.apply)(&mut self.draft, &value)),
+            None => match keys::apply_numbered(&mut self.draft, name, &value) {
+                Some(result) => result,
+                None => {
+                    self.warn(line, &key, unknown(name));
+                    return Ok(());
+                }
+            },
+        };
+        for note in std::mem::take(&mut self.draft.notes) {
+            self.warn(line, &key, note);
+        }
+        match (outcome, on_bad) {
+            (Ok(()), _) => Ok(()),
+            (Err(expected), OnBad::Fail) => Err(ConfigError::BadValue {
+                origin: self.origin.clone(),
+                line,
+                key,
+                value,
+                expected,
+            }),
+            (Err(expected), OnBad::Warn) => {
+                let message = format!("{value:?} has no effect: expected {expected}");
+                self.warn(line, &key, message);
+                Ok(())
+            }
+        }
+    }
+
+    fn warn(&mut self, line: u32, key: &str, message: String) {
+        let warning = Warning { origin: self.origin.clone(), line, key: key.to_owned(), message };
+        self.warnings.push(warning);
+    }
+
+    /// Checks what concerns several keys, and fills in what follows from others.
+    fn finish(mut self, my_id: Option<u64>) -> Result<(ServerConfig, Vec<Warning>), ConfigError> {
+        self.draft.config.ensemble.my_id = my_id;
+        self.settle_folders()?;
+        self.settle_timeouts()?;
+        self.settle_listeners()?;
+        self.settle_ensemble()?;
+        if self.draft.config.tree.read_only_mode
+            && !self.draft.words_listed
+            && let WordList::Only(words) = &mut self.draft.config.four_letter_words
+        {
+            words.insert("isro".into());
+        }
+        if self.draft.prometheus_named {
+            self.draft.config.metrics.prometheus = Some(self.draft.prometheus.clone());
+        }
+        Ok((self.draft.config, self.warnings))
+    }
+
+    fn settle_folders(&mut self) -> Result<(), ConfigError> {
+        let Some(data_dir) = self.draft.data_dir.take() else {
+            return Err(self.missing("dataDir", "the folder for snapshots and log"));
+        };
+        let log_dir = self.draft.data_log_dir.take().unwrap_or_else(|| data_dir.clone());
+        self.draft.config.data_dir = data_dir;
+        self.draft.config.data_log_dir = log_dir;
+        Ok(())
+    }
+
+    fn settle_timeouts(&mut self) -> Result<(), ConfigError> {
+        let by_tick = SessionSettings::for_tick(self.draft.config.tick_ms);
+        let min = self.draft.min_timeout_ms.unwrap_or(by_tick.min_timeout_ms);
+        let max = self.draft.max_timeout_ms.unwrap_or(by_tick.max_timeout_ms);
+        if min > max {
+            // One of the two stands in the file: the tick alone gives bounds in order.
+            let (key, expected) = match self.draft.min_timeout_ms {
+                Some(_) => ("minSessionTimeout", format!("at most maxSessionTimeout, {max}")),
+                None => ("maxSessionTimeout", format!("at least minSessionTimeout, {min}")),
+            };
+            return Err(self.bad_combination(key, expected));
+        }
+        self.draft.config.sessions.min_timeout_ms = min;
+        self.draft.config.sessions.max_timeout_ms = max;
+        Ok(())
+    }
+
+    fn settle_listeners(&mut self) -> Result<(), ConfigError> {
+        let draft = &mut self.draft;
+        let (host, port) = (draft.client_host.take(), draft.client_port);
+        let (secure_host, secure_port) =
+            (draft.secure_client_host.take(), draft.secure_client_port);
+        if host.is_some() && port.is_none() {
+            let expected = "clientPort beside it".into();
+            return Err(self.bad_combination("clientPortAddress", expected));
+        }
+        if secure_host.is_some() && secure_port.is_none() {
+            let expected = "secureClientPort beside it".into();
+            return Err(self.bad_combination("secureClientPortAddress", expected));
+        }
+        let mine = self.draft.config.ensemble.me().cloned();
+        let member = |pick: fn(Member) -> Option<Listen>| mine.clone().and_then(pick);
+        self.draft.config.client = match port {
+            Some(port) => Some(Listen { host: host.flatten(), port }),
+            None => member(|m| m.client),
+        };
+        self.draft.config.secure_client = match secure_port {
+            Some(port) => Some(Listen { host: secure_host.flatten(), port }),
+            None => member(|m| m.secure_client),
+        };
+        if self.draft.config.secure_client.is_some() {
+            let line = self.seen.get("secureClientPort").map_or(0, |place| place.1);
+            let message = "TLS is not available yet; nothing will listen on this port";
+            self.warn(line, "secureClientPort", message.into());
+        }
+        if self.draft.config.client.is_none() {
+            let message = "missing: no client can connect without TLS";
+            self.warn(0, "clientPort", message.into());
+        }
+        Ok(())
+    }
+
+    fn settle_ensemble(&mut self) -> Result<(), ConfigError> {
+        let ensemble = &self.draft.config.ensemble;
+        if !ensemble.is_distributed() {
+            return Ok(());
+        }
+        if ensemble.init_limit.is_none() {
+            return Err(self.missing("initLimit", "ticks a follower has to catch up"));
+        }
+        if ensemble.sync_limit.is_none() {
+            return Err(self.missing("syncLimit", "ticks a follower may fall silent"));
+        }
+        Ok(())
+    }
+
+    fn missing(&self, key: &str, expected: &str) -> ConfigError {
+        ConfigError::Missing {
+            origin: self.origin.clone(),
+            key: key.to_owned(),
+            expected: expected.to_owned(),
+        }
+    }
+
+    fn bad_combination(&self, key: &str, expected: String) -> ConfigError {
+        let (origin, line, value) = self.seen.get(key).cloned().unwrap_or_default();
+        ConfigError::BadValue { origin, line, key: key.to_owned(), value, expected }
+    }
+}
+
+fn unknown(name: &str) -> String {
+    match keys::nearest(name) {
+        Some(near) => format!("unknown key, ignored; is {near} meant?"),
+        None => String::from("unknown key, ignored"),
+    }
+}
+
+/// The file as UTF-8, or as Latin-1 (the format's first encoding) if it is not.
+fn read_text(path: &Path) -> Result<String, ConfigError> {
+    let unreadable =
+        |source| ConfigError::Unreadable { origin: path.display().to_string(), source };
+    let size = fs::metadata(path).map_err(unreadable)?.len();
+    if size > MAX_FILE_BYTES {
+        let message = format!("{size} bytes are too many for a configuration");
+        return Err(unreadable(std::io::Error::other(message)));
+    }
+    let bytes = fs::read(path).map_err(unreadable)?;
+    Ok(String::from_utf8(bytes)
+        .unwrap_or_else(|e| e.into_bytes().into_iter().map(char::from).collect()))
+}
+
+/// The number in `myid`, if there is such a file.
+fn read_my_id(data_dir: Option<&Path>) -> Result<Option<u64>, ConfigError> {
+    let Some(path) = data_dir.map(|dir| dir.join("myid")).filter(|path| path.exists()) else {
+        return Ok(None);
+    };
+    let text = read_text(&path)?;
+    match text.trim().parse() {
+        Ok(id) => Ok(Some(id)),
+        Err(_) => Err(ConfigError::BadValue {
+            origin: path.display().to_string(),
+            line: 1,
+            key: "myid".into(),
+            value: text.trim().chars().take(80).collect(),
+            expected: "a whole number".into(),
+        }),
+    }
+}
