@@ -2,7 +2,9 @@
 #![expect(clippy::print_stdout, reason = "what a task finds is printed for the developer")]
 
 mod ci;
+mod process;
 mod tidy;
+mod zookeeper;
 
 use std::path::{Path, PathBuf};
 
@@ -22,12 +24,16 @@ enum Task {
     Ci,
     /// Check the house rules that neither the compiler nor clippy knows
     Tidy,
+    /// Run Apache ZooKeeper, for comparisons
+    #[command(subcommand)]
+    Zookeeper(zookeeper::Task),
 }
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Ci => ci::run(),
         Task::Tidy => tidy::run(),
+        Task::Zookeeper(task) => zookeeper::run(task),
     }
 }
 
@@ -35,4 +41,9 @@ fn main() -> anyhow::Result<()> {
 fn repository() -> PathBuf {
     let this_crate = Path::new(env!("CARGO_MANIFEST_DIR"));
     this_crate.parent().expect("the crate lies one folder below the repository").to_path_buf()
+}
+
+/// Where programs of others are kept that tasks compare with.
+fn peers_folder() -> PathBuf {
+    repository().join("target/peers")
 }
