@@ -1,0 +1,123 @@
+//! Who a client is: what its auth packets prove.
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use sha1::Sha1;
+use sha2::{Digest, Sha256, Sha512};
+use tenure_wire::Put;
+
+use crate::tree::acl::Identity;
+
+/// Which authentication schemes are on, and who is the super user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuthConfig {
+    /// The digest id, `super:` and a digest, of the user who may do everything, if there is one
+    /// (`DigestAuthenticationProvider.superDigest`).
+    pub super_digest: Option<String>,
+    /// Whether users and passwords are accepted (`DigestAuthenticationProvider.enabled`).
+    pub digest_enabled: bool,
+    /// How passwords are digested (`DigestAuthenticationProvider.digestAlg`).
+    pub digest_algorithm: DigestAlgorithm,
+}
+
+impl Default for AuthConfig {
+    fn default() -> Self {
+        AuthConfig {
+            super_digest: None,
+            digest_enabled: true,
+            digest_algorithm: DigestAlgorithm::Sha1,
+        }
+    }
+}
+
+/// A hash function for passwords.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DigestAlgorithm {
+    /// SHA-1, what every client tool computes unless told otherwise.
+    #[default]
+    Sha1,
+    /// SHA-256.
+    Sha256,
+    /// SHA-512.
+    Sha512,
+}
+
+impl DigestAlgorithm {
+    fn base64(self, text: &str) -> String {
+        match self {
+            DigestAlgorithm::Sha1 => STANDARD.encode(Sha1::digest(text)),
+            DigestAlgorithm::Sha256 => STANDARD.encode(Sha256::digest(text)),
+            DigestAlgorithm::Sha512 => STANDARD.encode(Sha512::digest(text)),
+        }
+    }
+}
+
+/// Why an auth packet proves nothing. The client only learns that it failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum AuthError {
+    /// Users and passwords are switched off.
+    #[error("the digest scheme is switched off")]
+    DigestDisabled,
+    /// The scheme is unknown, or is not one of auth packets.
+    #[error("clients cannot authenticate by this scheme")]
+    UnknownScheme,
+}
+
+/// The identities that an auth packet proves.
+pub(crate) fn authenticate(
+    config: &AuthConfig,
+    scheme: &str,
+    auth: &[u8],
+) -> Result<Vec<Identity>, AuthError> {
+    match scheme {
+        "digest" if !config.digest_enabled => Err(AuthError::DigestDisabled),
+        "digest" => {
+            // Bytes that are not text become replacement characters before they are digested,
+            // as upstream's do.
+            let id = digest_id(config.digest_algorithm, &String::from_utf8_lossy(auth));
+            let mut identities = Vec::with_capacity(2);
+            if config.super_digest.as_ref().is_some_and(|digest| same_in_constant_time(digest, &id))
+            {
+                identities.push(Identity::new("super", ""));
+            }
+            identities.push(Identity::new("digest", &id));
+            Ok(identities)
+        }
+        // Right, and nothing new: every connection has its address as an identity from the start.
+        "ip" => Ok(Vec::new()),
+        _ => Err(AuthError::UnknownScheme),
+    }
+}
+
+/// The id of `user:password` in the digest scheme. A text without a colon is digested whole, and
+/// is the user at the same time.
+pub(crate) fn digest_id(algorithm: DigestAlgorithm, user_and_password: &str) -> String {
+    let user = user_and_password.split(':').next().unwrap_or_default();
+    format!("{user}:{}", algorithm.base64(user_and_password))
+}
+
+/// Appends the body of a whoAmI reply: each identity's scheme and user name.
+pub(crate) fn who_am_i(identities: &[Identity], out: &mut Vec<u8>) {
+    out.put_vector_len(identities.len());
+    for identity in identities {
+        out.put_text(&identity.scheme);
+        out.put_text(user_name(identity));
+    }
+}
+
+/// The part of an identity that is no secret.
+fn user_name(identity: &Identity) -> &str {
+    match &*identity.scheme {
+        "digest" => identity.id.split(':').next().unwrap_or_default(),
+        _ => &identity.id,
+    }
+}
+
+/// Takes as long for a near miss as for any other text of the same length.
+fn same_in_constant_time(left: &str, right: &str) -> bool {
+    let differences = left.bytes().zip(right.bytes()).fold(0, |all, (l, r)| all | (l ^ r));
+    left.len() == right.len() && differences == 0
+}
+
+#[cfg(test)]
+mod tests;
