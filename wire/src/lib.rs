@@ -5,6 +5,26 @@
 //! the server a [`ReplyHeader`] followed, if its error is 0, by a [`Response`] body or, for xid
 //! [`NOTIFICATION_XID`], a [`WatcherEvent`]. [`frame`] puts the length prefixes around them.
 //!
+//! ```
+//! use tenure_wire::{OpCode, Reader, Request, RequestHeader, Xid, frame};
+//!
+//! // A client asks for the data of `/a`.
+//! let request = Request::GetData { path: "/a".into(), watch: false };
+//! let mut stream = Vec::new();
+//! let start = frame::begin(&mut stream);
+//! RequestHeader { xid: Xid(1), op: request.op().code() }.encode(&mut stream);
+//! request.encode(&mut stream);
+//! frame::end(&mut stream, start);
+//!
+//! // The server finds the frame in what it has read, and takes it apart.
+//! let payload = frame::split(&stream, frame::DEFAULT_MAX_FRAME)?.expect("the frame is whole");
+//! let mut reader = Reader::new(&stream[payload]);
+//! let header = RequestHeader::decode(&mut reader)?;
+//! let op = OpCode::from_i32(header.op).expect("the operation is known");
+//! assert_eq!(Request::decode(op, reader.rest())?, request);
+//! # Ok::<(), Box<dyn std::error::Error>>(())
+//! ```
+//!
 //! Decoders borrow from the frame, never panic, and allocate in proportion to it at most.
 #![warn(missing_docs)]
 

@@ -1,5 +1,5 @@
-//! Nearly two million seeded cases: no bytes make a decoder panic or take much memory, and every value
-//! survives its encoding. `WIRE_FUZZ_SEED` chooses another seed, `WIRE_FUZZ_TIMES` more cases.
+//! Nearly two million seeded cases: no bytes make a decoder panic or take much memory, and every
+//! value survives its encoding. `WIRE_FUZZ_SEED` is another seed, `WIRE_FUZZ_TIMES` more cases.
 #![allow(clippy::unwrap_used, reason = "a failing helper fails its test")]
 
 mod frames;

@@ -3,6 +3,7 @@
 
 mod frames;
 
+use std::borrow::Cow;
 use std::collections::BTreeSet;
 
 use frames::{Frame, Kind, Value, Way, load};
@@ -163,6 +164,34 @@ fn reads_and_writes_mean_what_they_should() {
         panic!("not identities");
     };
     assert_eq!(identities[0], Identity { scheme: "digest".into(), user: "tom".into() });
+}
+
+/// What is borrowed was not copied: the requests and replies of the hot path allocate nothing.
+#[test]
+fn hot_operations_borrow_from_the_frame() {
+    let frames = load();
+    let mut seen = 0;
+    for frame in frames.iter().filter(|frame| frame.way != Way::BadRequest) {
+        match Value::decode(frame.way, frame.kind, frame.payload()).unwrap() {
+            Value::Request(_, request) => {
+                let (Request::GetData { path, .. }
+                | Request::SetData { path, .. }
+                | Request::Exists { path, .. }
+                | Request::GetChildren { path, .. }
+                | Request::Delete { path, .. }) = request
+                else {
+                    continue;
+                };
+                assert!(matches!(path, Cow::Borrowed(_)), "{}", frame.name);
+            }
+            Value::Event(_, event) => {
+                assert!(matches!(event.path, Cow::Borrowed(_)), "{}", frame.name);
+            }
+            _ => continue,
+        }
+        seen += 1;
+    }
+    assert!(seen > 40, "only {seen} hot frames");
 }
 
 #[test]
