@@ -92,7 +92,7 @@ impl<'a> Reader<'a> {
 
     /// Reads a text that may be null.
     pub fn opt_text(&mut self) -> Result<Option<Cow<'a, str>>, DecodeError> {
-        Ok(self.sized("text")?.map(String::from_utf8_lossy))
+        Ok(self.sized("text")?.map(lossy))
     }
 
     /// Reads the count of a vector of items of at least 4 bytes each; null counts 0 items.
@@ -141,6 +141,14 @@ impl<'a> Reader<'a> {
         self.rest = rest;
         self.offset += N;
         Ok(*bytes)
+    }
+}
+
+/// The text in these bytes. Nearly all are valid, which the plain check tells much faster.
+fn lossy(bytes: &[u8]) -> Cow<'_, str> {
+    match str::from_utf8(bytes) {
+        Ok(text) => Cow::Borrowed(text),
+        Err(_) => String::from_utf8_lossy(bytes),
     }
 }
 
