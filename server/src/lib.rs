@@ -1,3 +1,4 @@
 //! Sockets, disks, timers and admin endpoints around a replica.
 
 pub mod config;
+pub mod metrics;

@@ -1,0 +1,69 @@
+//! Metrics in the Prometheus text format.
+
+use std::fmt::Write;
+
+use super::snapshot::{BOUNDS_US, SHARES, Sample, Snapshot, Summary, Value};
+use super::table::Detail;
+
+impl Snapshot {
+    /// The text of `/metrics`. `process_info` adds what concerns the process, not the service.
+    pub fn prometheus(&self, process_info: bool) -> String {
+        let mut text = String::with_capacity(32 * 1024);
+        for sample in &self.samples {
+            let of_process =
+                matches!(sample.value, Value::ProcessTotal(_) | Value::ProcessLevel(_));
+            if process_info || !of_process {
+                push(sample, &mut text);
+            }
+        }
+        text
+    }
+}
+
+fn push(sample: &Sample, text: &mut String) {
+    let Sample { name, help, value } = sample;
+    let kind = match value {
+        Value::Counter(_) | Value::ProcessTotal(_) => "counter",
+        Value::Level(_) | Value::Mean(_) | Value::ProcessLevel(_) => "gauge",
+        Value::Summary(_) => "summary",
+        Value::Buckets { .. } => "histogram",
+    };
+    line(text, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
+    match value {
+        Value::Counter(value) | Value::ProcessLevel(value) => {
+            line(text, format_args!("{name} {value}"));
+        }
+        Value::Level(value) => line(text, format_args!("{name} {value}")),
+        Value::Mean(value) | Value::ProcessTotal(value) => {
+            line(text, format_args!("{name} {value}"));
+        }
+        Value::Summary(summary) => push_summary(name, summary, text),
+        Value::Buckets { at_most, count, sum_us } => {
+            for (bound_us, count) in BOUNDS_US.iter().zip(at_most) {
+                let le = *bound_us as f64 / 1e6;
+                line(text, format_args!("{name}_bucket{{le=\"{le}\"}} {count}"));
+            }
+            line(text, format_args!("{name}_bucket{{le=\"+Inf\"}} {count}"));
+            line(text, format_args!("{name}_sum {}", *sum_us as f64 / 1e6));
+            line(text, format_args!("{name}_count {count}"));
+        }
+    }
+}
+
+fn push_summary(name: &str, summary: &Summary, text: &mut String) {
+    let shown = match summary.detail {
+        Detail::Basic => 1,
+        Detail::Advanced => SHARES.len(),
+    };
+    for (share, value) in SHARES.iter().zip(summary.quantiles).take(shown) {
+        // A quantile of nothing is no number; a zero would draw a line that means something.
+        let value = if summary.count == 0 { f64::NAN } else { value };
+        line(text, format_args!("{name}{{quantile=\"{share}\"}} {value}"));
+    }
+    line(text, format_args!("{name}_count {}", summary.count));
+    line(text, format_args!("{name}_sum {}", summary.sum));
+}
+
+fn line(text: &mut String, content: std::fmt::Arguments<'_>) {
+    writeln!(text, "{content}").expect("strings take everything");
+}

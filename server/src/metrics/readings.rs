@@ -1,0 +1,103 @@
+//! Numbers that are not counted but read off the live server when somebody asks.
+
+use tenure_wire::Zxid;
+
+/// What the server is at the moment; the words are ZooKeeper's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum ServerState {
+    /// A server of its own.
+    #[default]
+    Standalone,
+    /// Leads its ensemble.
+    Leader,
+    /// Follows its ensemble's leader.
+    Follower,
+    /// Follows without a vote.
+    Observer,
+    /// Serves reads while the ensemble has no quorum.
+    ReadOnly,
+}
+
+impl ServerState {
+    /// The word in `mntr`, `srvr` and admin HTTP.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Standalone => "standalone",
+            Self::Leader => "leader",
+            Self::Follower => "follower",
+            Self::Observer => "observer",
+            Self::ReadOnly => "read-only",
+        }
+    }
+
+    /// Whether writes are refused.
+    pub const fn is_read_only(self) -> bool {
+        matches!(self, Self::ReadOnly)
+    }
+}
+
+/// Read off the live server by its driver.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Readings {
+    /// What the server is.
+    pub state: ServerState,
+    /// Whether it serves clients; false while it starts or has no quorum.
+    pub serving: bool,
+    /// Time since the start.
+    pub uptime_ms: u64,
+    /// Newest change applied.
+    pub zxid: Zxid,
+    /// Znodes, the reserved ones included.
+    pub znode_count: u64,
+    /// Watches set.
+    pub watch_count: u64,
+    /// Ephemeral znodes.
+    pub ephemerals_count: u64,
+    /// Bytes of all paths and data.
+    pub approximate_data_bytes: u64,
+    /// Live sessions.
+    pub global_sessions: u64,
+    /// Live sessions that only this server knows.
+    pub local_sessions: u64,
+    /// Open client connections, the asking one included.
+    pub alive_connections: u64,
+    /// Of these, connections without TLS from another machine.
+    pub plain_remote_connections: u64,
+    /// Of these, connections without TLS from this machine.
+    pub plain_local_connections: u64,
+    /// Requests received but not answered.
+    pub outstanding_requests: u64,
+    /// Requests waiting to be handed to the log.
+    pub waiting_proposals: u64,
+    /// Bytes of files in the data folder.
+    pub data_dir_bytes: u64,
+    /// Bytes of files in the log folder.
+    pub log_dir_bytes: u64,
+    /// Only while this server leads an ensemble.
+    pub leader: Option<LeaderReadings>,
+    /// Voting members of the ensemble; `None` for a server of its own.
+    pub quorum_size: Option<u64>,
+}
+
+/// What only a leader knows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LeaderReadings {
+    /// Connected followers and observers.
+    pub learners: u64,
+    /// Voting followers that are in sync.
+    pub synced_followers: u64,
+    /// Non-voting followers that are in sync.
+    pub synced_non_voting_followers: u64,
+    /// Observers that are in sync.
+    pub synced_observers: u64,
+    /// Client syncs not yet answered.
+    pub pending_syncs: u64,
+    /// Time since this leadership began.
+    pub uptime_ms: u64,
+    /// Bytes of the last proposal, -1 before the first.
+    pub last_proposal_bytes: i64,
+    /// Bytes of the smallest proposal, -1 before the first.
+    pub min_proposal_bytes: i64,
+    /// Bytes of the largest proposal, -1 before the first.
+    pub max_proposal_bytes: i64,
+}

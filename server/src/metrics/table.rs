@@ -1,0 +1,269 @@
+//! The table of metrics: one row per name, in ZooKeeper's spelling, and where its value comes from.
+
+use super::Metrics;
+use super::histogram::Histogram;
+use super::process::ProcessInfo;
+use super::readings::{LeaderReadings, Readings};
+
+/// One metric.
+pub(crate) struct Metric {
+    /// Its name without any prefix.
+    pub(crate) name: &'static str,
+    /// One sentence for whoever reads the Prometheus text.
+    pub(crate) help: &'static str,
+    /// Where its value comes from.
+    pub(crate) source: Source,
+}
+
+/// Where a value comes from, which also says what kind of metric it is.
+pub(crate) enum Source {
+    /// Only grows, until a reset.
+    Counter(fn(&Metrics) -> u64),
+    /// A level that was counted.
+    Level(fn(&Metrics) -> i64),
+    /// A mean.
+    Mean(fn(&Metrics) -> f64),
+    /// A level read off the live server.
+    Reading(fn(&Readings) -> u64),
+    /// A level that only a leader has; left out elsewhere.
+    Leader(fn(&LeaderReadings) -> i64),
+    /// The number of voting members; left out by a server of its own.
+    Quorum(fn(&Readings) -> Option<u64>),
+    /// A level the operating system knows.
+    Process(fn(&ProcessInfo) -> u64),
+    /// Counts of values, shown as count, sum, extremes and, if detailed, percentiles.
+    Summary(Detail, Unit, fn(&Metrics) -> &Histogram),
+    /// Something that this server does not have and whose count therefore is zero: read caches, learner
+    /// traffic of a server of its own. Dashboards show a flat line instead of "no data".
+    Zero,
+    /// `Zero` with the shape of a summary.
+    ZeroSummary(Detail),
+    /// Prometheus only: cumulative buckets in seconds over microseconds.
+    Buckets(fn(&Metrics) -> &Histogram),
+    /// Prometheus only: a counter of the process.
+    ProcessTotal(fn(&ProcessInfo) -> f64),
+    /// Prometheus only: a level of the process.
+    ProcessLevel(fn(&ProcessInfo) -> u64),
+}
+
+/// Whether a summary shows percentiles.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Detail {
+    /// Count, sum, extremes, mean.
+    Basic,
+    /// Percentiles as well.
+    Advanced,
+}
+
+/// What a summary's values are.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Unit {
+    /// Recorded in microseconds, shown in milliseconds.
+    Time,
+    /// Shown as recorded.
+    Count,
+}
+
+use Detail::{Advanced, Basic};
+use Source::*;
+use Unit::{Count, Time};
+
+const fn row(name: &'static str, source: Source, help: &'static str) -> Metric {
+    Metric { name, help, source }
+}
+
+/// Every metric. The order is that of `mntr`: levels, counters, summaries.
+pub(crate) static METRICS: &[Metric] = &[
+    row("ephemerals_count", Reading(|r| r.ephemerals_count), "Ephemeral znodes."),
+    row("num_alive_connections", Reading(|r| r.alive_connections), "Open client connections."),
+    row("avg_latency", Mean(|m| m.request_latency_us.mean() / 1000.0), "Mean latency, ms."),
+    row("outstanding_requests", Reading(|r| r.outstanding_requests), "Requests not yet answered."),
+    row("znode_count", Reading(|r| r.znode_count), "Znodes."),
+    row("global_sessions", Reading(|r| r.global_sessions), "Live sessions."),
+    row(
+        "non_mtls_remote_conn_count",
+        Reading(|r| r.plain_remote_connections),
+        "Connections without TLS from other machines.",
+    ),
+    row("last_client_response_size", Level(|m| m.response_sizes.last()), "Last reply, bytes."),
+    row("packets_sent", Counter(|m| m.packets_sent), "Frames sent to clients."),
+    row("packets_received", Counter(|m| m.packets_received), "Frames received from clients."),
+    row("max_client_response_size", Level(|m| m.response_sizes.max()), "Largest reply, bytes."),
+    row("connection_drop_probability", Mean(|_| 0.0), "Share of connections turned away."),
+    row("watch_count", Reading(|r| r.watch_count), "Watches set."),
+    row("auth_failed_count", Counter(|m| m.auth_failed), "Failed authentications."),
+    row("min_latency", Level(|m| millis(m.request_latency_us.min())), "Least latency, ms."),
+    row("max_file_descriptor_count", Process(|p| p.max_files), "Open files allowed."),
+    row(
+        "approximate_data_size",
+        Reading(|r| r.approximate_data_bytes),
+        "Bytes of all paths and data.",
+    ),
+    row("open_file_descriptor_count", Process(|p| p.open_files), "Open files."),
+    row("local_sessions", Reading(|r| r.local_sessions), "Sessions known to this server alone."),
+    row("uptime", Reading(|r| r.uptime_ms), "Milliseconds since the start."),
+    row("max_latency", Level(|m| millis(m.request_latency_us.max())), "Greatest latency, ms."),
+    row("outstanding_tls_handshake", Zero, "TLS handshakes under way."),
+    row("min_client_response_size", Level(|m| m.response_sizes.min()), "Smallest reply, bytes."),
+    row(
+        "non_mtls_local_conn_count",
+        Reading(|r| r.plain_local_connections),
+        "Connections without TLS from this machine.",
+    ),
+    row("quorum_size", Quorum(|r| r.quorum_size), "Voting members of the ensemble."),
+    row("learners", Leader(|l| level(l.learners)), "Connected followers and observers."),
+    row("synced_followers", Leader(|l| level(l.synced_followers)), "Followers in sync."),
+    row(
+        "synced_non_voting_followers",
+        Leader(|l| level(l.synced_non_voting_followers)),
+        "Non-voting followers in sync.",
+    ),
+    row("synced_observers", Leader(|l| level(l.synced_observers)), "Observers in sync."),
+    row("pending_syncs", Leader(|l| level(l.pending_syncs)), "Client syncs not yet answered."),
+    row("leader_uptime", Leader(|l| level(l.uptime_ms)), "Milliseconds of this leadership."),
+    row("last_proposal_size", Leader(|l| l.last_proposal_bytes), "Last proposal, bytes."),
+    row("min_proposal_size", Leader(|l| l.min_proposal_bytes), "Smallest proposal, bytes."),
+    row("max_proposal_size", Leader(|l| l.max_proposal_bytes), "Largest proposal, bytes."),
+    row("watch_bytes", Zero, "Not tracked."),
+    row("stale_requests_dropped", Counter(|m| m.stale_requests), "Requests of closed connections."),
+    row("throttled_ops", Zero, "Requests delayed by age."),
+    row("insecure_admin_count", Zero, "Admin requests without TLS; not tracked."),
+    row("connection_rejected", Counter(|m| m.connections_rejected), "Closed at accept."),
+    row(
+        "sessionless_connections_expired",
+        Counter(|m| m.sessionless_connections_expired),
+        "Connections that never began a session.",
+    ),
+    row("stale_requests", Counter(|m| m.stale_requests), "Requests of closed connections."),
+    row("connection_drop_count", Counter(|m| m.connections_dropped), "Turned away in a storm."),
+    row("response_packet_cache_hits", Zero, "There is no such cache."),
+    row("bytes_received_count", Counter(|m| m.bytes_received), "Bytes received from clients."),
+    row("request_throttle_wait_count", Counter(|m| m.throttle_waits), "Pauses of reading."),
+    row("response_packet_cache_misses", Zero, "There is no such cache."),
+    row("stale_replies", Counter(|m| m.stale_replies), "Replies to closed connections."),
+    row("response_bytes", Counter(|m| m.response_bytes), "Bytes of replies."),
+    row("ensemble_auth_fail", Zero, "Wrong ensemble names."),
+    row("diff_count", Zero, "Followers caught up from the log."),
+    row(
+        "connection_revalidate_count",
+        Counter(|m| m.connections_revalidated),
+        "Handshakes that asked for an earlier session.",
+    ),
+    row("unrecoverable_error_count", Counter(|m| m.unrecoverable_errors), "Fatal failures."),
+    row("unsuccessful_handshake", Zero, "Failed TLS handshakes."),
+    row("commit_count", Counter(|m| m.commits), "Entries committed."),
+    row("outstanding_changes_queued", Counter(|m| m.proposals), "Entries handed to the log."),
+    row("request_commit_queued", Counter(|m| m.commits), "Entries committed."),
+    row("ensemble_auth_skip", Zero, "Clients that named no ensemble."),
+    row("proposal_count", Counter(|m| m.proposals), "Entries handed to the log."),
+    row("large_requests_rejected", Counter(|m| m.large_requests_rejected), "Frames too large."),
+    row("outstanding_changes_removed", Counter(|m| m.commits), "Entries committed."),
+    row("looking_count", Zero, "Elections entered."),
+    row("digest_mismatches_count", Zero, "Replicas that differ."),
+    row("ensemble_auth_success", Zero, "Right ensemble names."),
+    row("snapshot_error_count", Counter(|m| m.snapshot_errors), "Snapshots that failed."),
+    row("connection_request_count", Counter(|m| m.connection_requests), "Handshakes received."),
+    row("snap_count", Zero, "Followers caught up by a snapshot."),
+    row("stale_sessions_expired", Counter(|m| m.sessions_expired), "Sessions expired."),
+    row("revalidate_count", Zero, "Sessions checked with the leader."),
+    row("response_packet_get_children_cache_misses", Zero, "There is no such cache."),
+    row("response_packet_get_children_cache_hits", Zero, "There is no such cache."),
+    row("tls_handshake_exceeded", Zero, "TLS handshakes refused."),
+    row(
+        "node_created_watch_count",
+        Summary(Basic, Count, |m| &m.node_created_watches),
+        "Watches fired by a creation.",
+    ),
+    row(
+        "node_deleted_watch_count",
+        Summary(Basic, Count, |m| &m.node_deleted_watches),
+        "Watches fired by a deletion.",
+    ),
+    row(
+        "node_changed_watch_count",
+        Summary(Basic, Count, |m| &m.node_changed_watches),
+        "Watches fired by a change of data.",
+    ),
+    row(
+        "node_children_watch_count",
+        Summary(Basic, Count, |m| &m.node_children_watches),
+        "Watches fired by a change of children.",
+    ),
+    row("fsynctime", Summary(Basic, Time, |m| &m.sync_us), "Append and sync of a batch, ms."),
+    row("snapshottime", Summary(Basic, Time, |m| &m.snapshot_us), "Writing a snapshot, ms."),
+    row("dbinittime", Summary(Basic, Time, |m| &m.recovery_us), "Recovery at start, ms."),
+    row(
+        "startup_snap_load_time",
+        Summary(Basic, Time, |m| &m.recovery_snapshot_us),
+        "Reading the snapshot at start, ms.",
+    ),
+    row(
+        "startup_txns_load_time",
+        Summary(Basic, Time, |m| &m.recovery_log_us),
+        "Reading the log at start, ms.",
+    ),
+    row(
+        "startup_txns_loaded",
+        Summary(Basic, Count, |m| &m.recovery_entries),
+        "Entries applied at start.",
+    ),
+    row(
+        "sync_processor_queue_size",
+        Summary(Basic, Count, |m| &m.sync_queue_batches),
+        "Batches waiting for the disk.",
+    ),
+    row(
+        "sync_processor_batch_size",
+        Summary(Basic, Count, |m| &m.sync_batch_entries),
+        "Entries in one synced batch.",
+    ),
+    row("prep_processor_queue_size", ZeroSummary(Basic), "Requests are not queued here."),
+    row("election_time", ZeroSummary(Basic), "Duration of elections, ms."),
+    row("leader_unavailable_time", ZeroSummary(Basic), "Time without a leader, ms."),
+    row("unavailable_time", ZeroSummary(Basic), "Time without service, ms."),
+    row("follower_sync_time", ZeroSummary(Basic), "Catching up with a leader, ms."),
+    row("observer_sync_time", ZeroSummary(Basic), "Catching up with a leader, ms."),
+    row("readlatency", Summary(Advanced, Time, |m| &m.read_latency_us), "Latency of reads, ms."),
+    row(
+        "updatelatency",
+        Summary(Advanced, Time, |m| &m.write_latency_us),
+        "Latency of writes, ms.",
+    ),
+    row(
+        "propagation_latency",
+        Summary(Advanced, Time, |m| &m.write_latency_us),
+        "From receipt of a write to its effect, ms.",
+    ),
+    row("proposal_latency", ZeroSummary(Advanced), "From proposal to quorum, ms."),
+    row("quorum_ack_latency", ZeroSummary(Advanced), "From proposal to quorum, ms."),
+    row("ack_latency", ZeroSummary(Advanced), "From proposal to a member's answer, ms."),
+    row(
+        "tenure_read_latency_seconds",
+        Buckets(|m| &m.read_latency_us),
+        "Latency of reads, from frame read to reply queued.",
+    ),
+    row(
+        "tenure_write_latency_seconds",
+        Buckets(|m| &m.write_latency_us),
+        "Latency of writes, from frame read to reply queued.",
+    ),
+    row(
+        "tenure_log_sync_seconds",
+        Buckets(|m| &m.sync_us),
+        "Time to append and sync one batch of the log.",
+    ),
+    row("process_cpu_seconds_total", ProcessTotal(|p| p.cpu_seconds), "CPU time spent."),
+    row("process_resident_memory_bytes", ProcessLevel(|p| p.resident_bytes), "Resident memory."),
+    row("process_virtual_memory_bytes", ProcessLevel(|p| p.virtual_bytes), "Mapped memory."),
+    row("process_open_fds", ProcessLevel(|p| p.open_files), "Open file descriptors."),
+    row("process_max_fds", ProcessLevel(|p| p.max_files), "Open file descriptors allowed."),
+];
+
+/// Whole milliseconds of microseconds.
+pub(crate) fn millis(micros: u64) -> i64 {
+    level(micros / 1000)
+}
+
+fn level(count: u64) -> i64 {
+    i64::try_from(count).unwrap_or(i64::MAX)
+}
