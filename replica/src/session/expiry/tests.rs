@@ -1,0 +1,173 @@
+//! Tests of the expiry clock: never early, hardly late, and pauses only lengthen.
+
+use std::collections::BTreeMap;
+
+use super::*;
+use crate::watch::fuzz::Random;
+
+fn expired(expiry: &mut Expiry) -> Vec<(i64, u64)> {
+    let mut out = Vec::new();
+    expiry.pop_expired(&mut out);
+    out.into_iter().map(|(session, silent_ms)| (session.0, silent_ms)).collect()
+}
+
+/// A clock at monotonic time `mono_ms`, with one session.
+fn one(mono_ms: u64, timeout_ms: u32) -> Expiry {
+    let mut expiry = Expiry::new();
+    expiry.advance(mono_ms * 1000);
+    expiry.add(SessionId(1), timeout_ms);
+    expiry
+}
+
+/// Goes to a time in steps as short as a server's.
+fn run(expiry: &mut Expiry, from_ms: u64, to_ms: u64) -> Option<(u64, i64, u64)> {
+    for mono_ms in from_ms..=to_ms {
+        expiry.advance(mono_ms * 1000);
+        if let [(session, silent_ms)] = expired(expiry)[..] {
+            return Some((mono_ms, session, silent_ms));
+        }
+    }
+    None
+}
+
+#[test]
+fn a_silent_session_expires_on_its_millisecond() {
+    let mut expiry = one(5_000, 4_000);
+    assert_eq!(expiry.left_ms(SessionId(1)), Some(4_000));
+    assert_eq!(expiry.next_deadline_us(), Some(9_000_000));
+    assert_eq!(run(&mut expiry, 5_000, 20_000), Some((9_000, 1, 4_000)));
+    assert_eq!(expiry.next_deadline_us(), None);
+    assert_eq!(expiry.left_ms(SessionId(1)), None);
+    assert!(!expiry.touch(SessionId(1), 9_000_000));
+    assert!(!expiry.set_timeout(SessionId(1), 5));
+}
+
+#[test]
+fn a_touch_starts_the_timeout_again() {
+    let mut expiry = one(0, 1_000);
+    assert_eq!(run(&mut expiry, 0, 900), None);
+    // A touch between two advances counts from its own time.
+    assert!(expiry.touch(SessionId(1), 950_000));
+    assert_eq!(run(&mut expiry, 951, 3_000), Some((1_950, 1, 1_000)));
+}
+
+#[test]
+fn a_new_timeout_counts_from_the_last_touch() {
+    let mut expiry = one(0, 10_000);
+    assert_eq!(run(&mut expiry, 0, 500), None);
+    assert!(expiry.set_timeout(SessionId(1), 1_000));
+    assert_eq!(expiry.next_deadline_us(), Some(1_000_000));
+    assert_eq!(run(&mut expiry, 501, 3_000), Some((1_000, 1, 1_000)));
+    let mut expiry = one(0, 1_000);
+    assert!(expiry.set_timeout(SessionId(1), 5_000));
+    assert_eq!(run(&mut expiry, 0, 9_000), Some((5_000, 1, 5_000)));
+}
+
+#[test]
+fn a_pause_does_not_count() {
+    let mut expiry = one(0, 1_000);
+    assert_eq!(run(&mut expiry, 0, 500), None);
+    let expected = Some((60_500 + 500 - MAX_STEP_US / 1000, 1, 1_000));
+    assert_eq!(run(&mut expiry, 60_500, 70_000), expected);
+}
+
+#[test]
+fn a_removed_session_never_expires_and_leaves_nothing() {
+    let mut expiry = one(0, 1_000);
+    expiry.remove(SessionId(1));
+    assert_eq!(run(&mut expiry, 0, 5_000), None);
+    for session in 0..1_000_000 {
+        expiry.add(SessionId(session), 40_000);
+        expiry.remove(SessionId(session));
+    }
+    assert!(expiry.queue.len() <= SPARE_ENTRIES && expiry.sessions.is_empty());
+}
+
+#[test]
+fn touched_sessions_do_not_wake_the_server() {
+    let mut expiry = Expiry::new();
+    expiry.advance(0);
+    for session in 0..1_000 {
+        expiry.add(SessionId(session), 3_000);
+    }
+    let mut wakes = 0;
+    for tick in 0..600 {
+        let mono_us = tick * 100_000;
+        expiry.advance(mono_us);
+        assert_eq!(expired(&mut expiry), []);
+        // A third of the sessions says something, each third in turn.
+        for session in (0..1_000).filter(|session| session % 3 == tick as i64 / 10 % 3) {
+            assert!(expiry.touch(SessionId(session), mono_us));
+        }
+        wakes += usize::from(expiry.next_deadline_us().unwrap() < mono_us + 100_000);
+    }
+    assert!(wakes <= 3, "{wakes}");
+}
+
+#[test]
+fn seeded_sessions_are_never_early_and_at_most_one_step_late() {
+    for seed in 0..60 {
+        let mut random = Random::new(seed);
+        let mut expiry = Expiry::new();
+        // Touched when, timeout, and how much pause came since the touch; all in microseconds.
+        let mut model: BTreeMap<i64, (u64, u64, u64)> = BTreeMap::new();
+        let mut mono_us = random.next() % 1_000_000;
+        expiry.advance(mono_us);
+        for step in 0..4_000 {
+            let context = || format!("seed {seed} step {step} at {mono_us}");
+            let session = random.below(20) as i64;
+            let timeout_ms = 50 + random.below(2_000) as u32;
+            let timeout_us = u64::from(timeout_ms) * 1000;
+            match random.below(8) {
+                0 => {
+                    expiry.add(SessionId(session), timeout_ms);
+                    model.insert(session, (mono_us, timeout_us, 0));
+                }
+                1 | 2 => {
+                    mono_us += random.next() % 10_000;
+                    let known = model.get_mut(&session);
+                    assert_eq!(expiry.touch(SessionId(session), mono_us), known.is_some());
+                    if let Some((touched_us, _, paused_us)) = known {
+                        (*touched_us, *paused_us) = (mono_us, 0);
+                    }
+                }
+                3 => {
+                    let known = model.get_mut(&session);
+                    let set = expiry.set_timeout(SessionId(session), timeout_ms);
+                    assert_eq!(set, known.is_some(), "{}", context());
+                    if let Some((_, timeout, _)) = known {
+                        *timeout = timeout_us;
+                    }
+                }
+                4 => {
+                    expiry.remove(SessionId(session));
+                    model.remove(&session);
+                }
+                _ => {
+                    let pause = random.below(50) == 0;
+                    let longest_us = if pause { 9_000_000 } else { 60_000 };
+                    let step_us = 1 + random.next() % longest_us;
+                    mono_us += step_us;
+                    for (_, _, paused_us) in model.values_mut() {
+                        *paused_us += step_us.saturating_sub(MAX_STEP_US);
+                    }
+                    let promised_us = expiry.next_deadline_us();
+                    expiry.advance(mono_us);
+                    let gone = expired(&mut expiry);
+                    for (session, silent_ms) in &gone {
+                        let (touched_us, timeout_us, paused_us) = model.remove(session).unwrap();
+                        let silent_us = mono_us - touched_us;
+                        assert!(silent_us >= timeout_us, "early: seed {seed} step {step}");
+                        assert_eq!(*silent_ms, (silent_us - paused_us) / 1000, "seed {seed}");
+                        assert!(promised_us.is_some_and(|promised| promised <= mono_us));
+                    }
+                    for (session, (touched_us, timeout_us, paused_us)) in &model {
+                        let left = touched_us + timeout_us + paused_us;
+                        assert!(left > mono_us, "late: {session} seed {seed} step {step}");
+                    }
+                }
+            }
+            assert_eq!(expiry.sessions.len(), model.len());
+        }
+    }
+}
