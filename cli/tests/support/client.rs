@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io::{self, BufReader, ErrorKind, Read, Write};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Duration;
 
 use super::ops::{Acl, Op, Outcome, Stat, open, read_acl, read_outcomes};
@@ -131,6 +131,11 @@ impl Socket {
         Self { stream: BufReader::new(stream) }
     }
 
+    /// A socket to a server that may be gone.
+    pub fn dial(address: SocketAddr) -> io::Result<Self> {
+        TcpStream::connect(address).map(Self::new)
+    }
+
     /// How long a read may wait from now on.
     pub fn set_patience(&self, patience: Duration) {
         self.stream.get_ref().set_read_timeout(Some(patience)).unwrap();
@@ -211,6 +216,11 @@ impl Client {
     pub fn establish(mut socket: Socket, handshake: &Handshake) -> Self {
         let session = socket.try_handshake(handshake).expect("an answer to the handshake");
         assert_ne!(session.session_id, 0, "the session was refused");
+        Self::over(socket, session)
+    }
+
+    /// A client on a connection that has its handshake behind it.
+    pub fn over(socket: Socket, session: Established) -> Self {
         Self { socket, session, events: VecDeque::new(), last_zxid: 0, next_xid: 1 }
     }
 
@@ -239,13 +249,18 @@ impl Client {
 
     /// Sends several requests in one piece and returns their xids.
     pub fn send_all(&mut self, ops: &[Op]) -> Vec<i32> {
+        self.try_send_all(ops).expect("the connection takes requests")
+    }
+
+    /// Sends several requests in one piece, if the connection takes them.
+    pub fn try_send_all(&mut self, ops: &[Op]) -> io::Result<Vec<i32>> {
         let first = self.next_xid;
         self.next_xid += ops.len() as i32;
         let xids: Vec<i32> = (first..self.next_xid).collect();
         let bytes: Vec<u8> =
             xids.iter().zip(ops).flat_map(|(xid, op)| framed(&request(*xid, op))).collect();
-        self.socket.write(&bytes).expect("the connection takes requests");
-        xids
+        self.socket.write(&bytes)?;
+        Ok(xids)
     }
 
     /// The next thing the server sent; notifications set aside come first.

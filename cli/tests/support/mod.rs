@@ -13,11 +13,13 @@
 
 pub mod client;
 pub mod ops;
+pub mod random;
 pub mod record;
 pub mod server;
 
 pub use client::{Client, Event, Frame, Handshake, Reply, Socket};
 pub use ops::{Acl, Op, Stat};
+pub use random::Random;
 pub use server::{Server, foreign, tenure_only};
 
 /// The protocol's error codes, as they stand in a reply header.

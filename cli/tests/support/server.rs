@@ -146,11 +146,12 @@ impl Server {
         kill_process(pid, signal).unwrap();
     }
 
-    /// Starts the process and waits until it serves; the error is its log.
-    fn launch(&mut self) -> Result<(), String> {
+    /// Starts the process and does not wait: it may be killed while it still recovers.
+    pub fn spawn(&mut self) {
+        assert!(self.running.is_none(), "stop or kill it first");
         fs::create_dir_all(self.data_dir()).unwrap();
         let log = File::options().create(true).append(true).open(self.folder.join("log")).unwrap();
-        let mut server = server_command()
+        let server = server_command()
             .arg(self.folder.join("zoo.cfg"))
             .current_dir(&self.folder)
             .stdin(Stdio::null())
@@ -159,25 +160,23 @@ impl Server {
             .spawn()
             .expect("the server command runs");
         let guard = guard(&server, &self.folder);
+        self.running = Some(Running { server, guard });
+    }
+
+    /// Starts the process and waits until it serves; the error is its log.
+    fn launch(&mut self) -> Result<(), String> {
+        self.spawn();
         let deadline = Instant::now() + Duration::from_secs(60);
-        let ready = loop {
-            if server.try_wait().unwrap().is_some() {
-                break false;
-            }
-            if serves(self.address()) {
-                break true;
+        while !serves(self.address()) {
+            if !self.is_running() {
+                self.running.take().expect("it was started").reap();
+                return Err(self.log());
             }
             assert!(Instant::now() < deadline, "the server does not serve:\n{}", self.log());
             // A process that has not bound its port yet offers nothing to wait on.
             std::thread::sleep(Duration::from_millis(2));
-        };
-        let running = Running { server, guard };
-        if ready {
-            self.running = Some(running);
-            return Ok(());
         }
-        running.reap();
-        Err(self.log())
+        Ok(())
     }
 }
 
