@@ -6,9 +6,11 @@
 //! [`Disk`], so that tests can lose power at any moment.
 
 mod disk;
+mod faulty;
 pub mod inspect;
 mod lock;
 mod log;
+mod random;
 mod record;
 mod recovery;
 mod segment;
@@ -17,8 +19,12 @@ mod spares;
 mod window;
 
 pub use disk::{Disk, DiskFile, FileId, OpenMode, RealDisk};
+pub use faulty::{Faults, FaultyDisk};
 pub use lock::{DataFolder, LockError};
 pub use log::{Log, LogOptions, MAX_BATCH_BYTES, WriteError};
 pub use record::{Entry, HardState, Record};
 pub use recovery::{FoundSnapshot, OpenError, Recovered, Recovery, recover};
 pub use segment::FORMAT_VERSION;
+
+#[cfg(test)]
+mod tests;

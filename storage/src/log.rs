@@ -324,7 +324,9 @@ impl Log {
         self.buf.resize(self.buf.len() + padding, 0);
         let written = self.live.file.write_all_at(&self.buf, self.live.end);
         if written.is_err() {
-            self.live.dirty_end = self.live.end + self.buf.len() as u64;
+            // Not beyond the file's end: a full disk may have room for a smaller batch only.
+            let attempted = self.live.end + self.buf.len() as u64;
+            self.live.dirty_end = attempted.min(self.live.file.size().unwrap_or(attempted));
         }
         if self.buf.capacity() > KEEP_BUFFER_BYTES {
             self.buf = Vec::new();
