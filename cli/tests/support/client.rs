@@ -141,6 +141,11 @@ impl Socket {
         self.stream.get_ref().set_read_timeout(Some(patience)).unwrap();
     }
 
+    /// How long a write may wait from now on.
+    pub fn set_write_patience(&self, patience: Duration) {
+        self.stream.get_ref().set_write_timeout(Some(patience)).unwrap();
+    }
+
     /// Sends bytes as they are.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.stream.get_mut().write_all(bytes)

@@ -8,7 +8,8 @@
     dead_code,
     unreachable_pub,
     unused_imports,
-    reason = "each test file is a crate of its own and uses its own part of this"
+    clippy::print_stdout,
+    reason = "each test file is a crate of its own, uses its own part of this and prints its seed"
 )]
 
 pub mod client;

@@ -15,7 +15,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::client::{Client, Handshake, Socket};
 
-/// A server process and its data folder. Both go when this is dropped, or when the test process ends.
+/// A server process and its data folder. Both go when this is dropped or the test process ends.
 pub struct Server {
     folder: PathBuf,
     port: u16,
