@@ -3,6 +3,39 @@
 //! `Replica::step` takes one input and the time and appends what it wants done. There is no clock,
 //! socket, thread, operating-system randomness or hash-iteration order inside.
 
-pub mod input;
-pub mod output;
-pub mod session;
+mod apply;
+mod arena;
+mod committed;
+mod config;
+mod consensus;
+mod entry;
+#[cfg(test)]
+mod fuzz;
+mod input;
+mod limits;
+mod output;
+mod read;
+mod replica;
+mod reply;
+mod requests;
+mod session;
+mod snapshot;
+mod state;
+mod tree;
+mod watch;
+
+pub use apply::describe as describe_entry;
+pub use config::{AuthConfig, Config, DigestAlgorithm};
+pub use input::{ConnId, Input, Now};
+pub use output::{
+    Answered, CloseWhy, Event, HardState, LogEntry, Output, Outputs, Persist, SnapshotMeta,
+};
+pub use replica::{Replica, Restored};
+pub use session::attach::Attachment;
+pub use session::ended::{EndReason, Ended, EndedSessions};
+pub use session::table::{Session, SessionTable};
+pub use snapshot::{RestoreError, Restorer};
+pub use state::State;
+pub use tree::Tree;
+pub use tree::node::{Node, NodeId, NodeKind};
+pub use watch::table::WatchCounts;

@@ -3,7 +3,7 @@
 use std::ops::Range;
 
 use bytes::Bytes;
-use tenure_wire::{SessionId, Zxid};
+use tenure_wire::{SessionId, Xid, Zxid, frame};
 
 use crate::input::ConnId;
 use crate::session::ended::EndReason;
@@ -15,6 +15,27 @@ pub struct Outputs {
     pub items: Vec<Output>,
     /// The bytes that `Output::Send` ranges point into: whole frames with their length prefix.
     pub bytes: Vec<u8>,
+    /// One record for each reply among the items, for metrics.
+    pub answered: Vec<Answered>,
+}
+
+/// A request was answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Answered {
+    /// Who had asked.
+    pub conn: ConnId,
+    /// The operation's code, as the client sent it.
+    pub op: i32,
+    /// The client's number for the request.
+    pub xid: Xid,
+    /// The reply's zxid.
+    pub zxid: Zxid,
+    /// The reply's error code, 0 for success.
+    pub err: i32,
+    /// Whether it went through the log.
+    pub write: bool,
+    /// From the step that took the request in to the one that answered it.
+    pub latency_us: u64,
 }
 
 impl Outputs {
@@ -22,6 +43,23 @@ impl Outputs {
     pub fn clear(&mut self) {
         self.items.clear();
         self.bytes.clear();
+        self.answered.clear();
+    }
+
+    /// Appends one frame to a connection's stream.
+    pub(crate) fn send(&mut self, conn: ConnId, write: impl FnOnce(&mut Vec<u8>)) {
+        let start = frame::begin(&mut self.bytes);
+        write(&mut self.bytes);
+        frame::end(&mut self.bytes, start);
+        let end = self.bytes.len();
+        if let Some(Output::Send { conn: last, range }) = self.items.last_mut()
+            && *last == conn
+        {
+            // Frames lie one behind the other, so a run of them is one range.
+            range.end = end;
+            return;
+        }
+        self.items.push(Output::Send { conn, range: start..end });
     }
 }
 

@@ -1,5 +1,12 @@
 //! Why a session ended: replicated, bounded, readable.
 
+use std::collections::VecDeque;
+use std::fmt;
+
+use tenure_wire::{SessionId, Zxid};
+
+use crate::limits;
+
 /// Who ended a session, and why.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndReason {
@@ -12,4 +19,62 @@ pub enum EndReason {
     },
     /// An operator closed it.
     ClosedByOperator,
+}
+
+impl fmt::Display for EndReason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            EndReason::ClosedByClient => write!(f, "closed by its client"),
+            EndReason::Expired { silent_ms } => {
+                write!(f, "expired: nothing heard from its client for {silent_ms} ms")
+            }
+            EndReason::ClosedByOperator => write!(f, "closed by an operator"),
+        }
+    }
+}
+
+/// A session that is no more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// Its id.
+    pub session: SessionId,
+    /// Who ended it, and why.
+    pub reason: EndReason,
+    /// The timeout it had negotiated when it was established.
+    pub timeout_ms: u32,
+    /// Leader's wall clock when it was established.
+    pub opened_ms: i64,
+    /// Leader's wall clock when its end was proposed.
+    pub ended_ms: i64,
+    /// The change that ended it and deleted its ephemerals.
+    pub zxid: Zxid,
+    /// How many ephemerals went with it.
+    pub ephemerals: u32,
+    /// The first few of their paths.
+    pub paths: Vec<String>,
+}
+
+/// The sessions that ended last, oldest first.
+#[derive(Clone, Debug, Default)]
+pub struct EndedSessions {
+    ended: VecDeque<Ended>,
+}
+
+impl EndedSessions {
+    pub(crate) fn push(&mut self, ended: Ended) {
+        if self.ended.len() == limits::ENDED_SESSIONS {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(ended);
+    }
+
+    /// From the one that ended longest ago to the latest.
+    pub fn iter(&self) -> impl DoubleEndedIterator<Item = &Ended> {
+        self.ended.iter()
+    }
+
+    /// How this session ended, if it is still remembered.
+    pub fn get(&self, session: SessionId) -> Option<&Ended> {
+        self.ended.iter().rev().find(|ended| ended.session == session)
+    }
 }

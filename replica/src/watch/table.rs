@@ -11,7 +11,7 @@ use crate::watch::{CHILD_TABLE, DATA_TABLE, WatchKind};
 
 /// The watches of all connections. An empty table costs each change one branch.
 #[derive(Debug)]
-pub struct WatchTable {
+pub(crate) struct WatchTable {
     /// Each watched path once. A slot whose watchers are all gone is free.
     paths: Vec<WatchedPath>,
     free: Vec<PathSlot>,
@@ -123,7 +123,7 @@ impl WatchTable {
     }
 
     /// True if nobody watches anything.
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.conns.is_empty()
     }
 
@@ -133,7 +133,7 @@ impl WatchTable {
     }
 
     /// What is being watched, in numbers.
-    pub fn counts(&self) -> WatchCounts {
+    pub(crate) fn counts(&self) -> WatchCounts {
         self.totals.counts
     }
 
@@ -192,7 +192,7 @@ impl WatchTable {
     }
 
     /// The data table by connection: each with its paths, everything sorted.
-    pub fn by_conn(&self) -> Vec<(ConnId, Vec<&str>)> {
+    pub(crate) fn by_conn(&self) -> Vec<(ConnId, Vec<&str>)> {
         let mut all: Vec<_> = self
             .conns
             .iter()
@@ -210,7 +210,7 @@ impl WatchTable {
     }
 
     /// The data table by path: each with its connections, everything sorted.
-    pub fn by_path(&self) -> Vec<(&str, Vec<ConnId>)> {
+    pub(crate) fn by_path(&self) -> Vec<(&str, Vec<ConnId>)> {
         let mut all: Vec<_> = self
             .paths
             .iter()

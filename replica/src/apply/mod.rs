@@ -1,0 +1,234 @@
+//! One committed operation = one file. Checks and changes happen here, in log order, alike on
+//! every replica: an operation is ordered first and judged afterwards.
+
+mod check;
+mod close_session;
+mod create;
+mod delete;
+mod multi;
+mod open_session;
+mod quotas;
+mod reap;
+mod set_acl;
+mod set_data;
+
+use tenure_wire::{ErrorCode, EventType, OpCode, Perms, Request, SessionId, Stat, Xid};
+
+pub(crate) use close_session::Closing;
+
+use crate::entry::{LoggedEntry, Operation, Origin, Policy};
+use crate::input::ConnId;
+use crate::session::ended::EndReason;
+use crate::state::State;
+use crate::tree::Txn;
+use crate::tree::acl::{Identity, decode_identities, permits};
+use crate::tree::acl_table::AclId;
+use crate::tree::node::NodeId;
+
+/// A change that watches may be waiting for.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) kind: EventType,
+    pub(crate) path: String,
+    /// Who may read the znode, or might until it was deleted.
+    pub(crate) acl: AclId,
+    /// Who may read its parent.
+    pub(crate) parent_acl: AclId,
+}
+
+/// Collects changes, if anybody watches anything.
+#[derive(Debug, Default)]
+pub(crate) struct Changes {
+    pub(crate) wanted: bool,
+    pub(crate) list: Vec<Change>,
+}
+
+impl Changes {
+    fn add(&mut self, kind: EventType, path: &str, acl: AclId, parent_acl: AclId) {
+        if self.wanted {
+            self.list.push(Change { kind, path: path.to_owned(), acl, parent_acl });
+        }
+    }
+}
+
+/// Who asks, and under which rules.
+#[derive(Debug)]
+pub(crate) struct Asker<'a> {
+    session: SessionId,
+    identities: &'a [Identity],
+    policy: Policy,
+    txn: Txn,
+}
+
+impl Asker<'_> {
+    fn may(&self, state: &State, node: NodeId, wanted: Perms) -> Result<(), ErrorCode> {
+        let acl = state.tree.acls.get(state.tree.at(node).acl);
+        if self.policy.skip_acl || permits(acl, wanted, self.identities) {
+            Ok(())
+        } else {
+            Err(ErrorCode::NoAuth)
+        }
+    }
+}
+
+/// What one write led to.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    Created { path: String, stat: Stat },
+    Deleted,
+    Set(Stat),
+    Checked,
+    Multi(Vec<Result<(OpCode, Done), ErrorCode>>),
+}
+
+/// What a committed entry led to, for whoever holds the connection.
+#[derive(Debug)]
+pub(crate) enum Applied {
+    /// A request was judged.
+    Request { origin: Origin, xid: Xid, op: OpCode, outcome: Result<Done, ErrorCode> },
+    /// A session was established.
+    Opened { origin: Origin, session: SessionId, timeout_ms: u32, password: [u8; 16] },
+    /// A session is being closed; its ephemerals go slice by slice.
+    Closing(Closing),
+    /// Nothing that anybody waits for.
+    Nothing,
+}
+
+/// A session's end, complete.
+#[derive(Debug)]
+pub(crate) struct Closed {
+    pub(crate) session: SessionId,
+    pub(crate) reason: EndReason,
+    pub(crate) origin: Option<(Origin, Xid)>,
+    pub(crate) ephemerals: u32,
+}
+
+impl State {
+    /// Applies one committed entry. `data` that does not decode changes nothing: it was written
+    /// by a newer version, and every replica of this one skips it alike.
+    pub(crate) fn apply(
+        &mut self,
+        index: u64,
+        term: u64,
+        data: &[u8],
+        changes: &mut Changes,
+    ) -> Applied {
+        self.applied = (index, term);
+        let Ok(entry) = LoggedEntry::decode(data) else { return Applied::Nothing };
+        let txn = Txn { zxid: self.next_zxid(term), time_ms: entry.time_ms };
+        self.applying = txn.zxid;
+        let applied = match entry.operation {
+            Operation::OpenSession { origin, server, timeout_ms, password } => {
+                let session = self.open_session(server, timeout_ms, password, txn);
+                Applied::Opened { origin, session, timeout_ms, password }
+            }
+            Operation::CloseSession { session, reason, origin } => {
+                match self.close_session(session, reason, origin, txn) {
+                    Some(closing) => return Applied::Closing(closing),
+                    None => Applied::Nothing,
+                }
+            }
+            Operation::Reap { path } => {
+                self.reap(&path, txn, changes);
+                Applied::Nothing
+            }
+            Operation::Request { origin, session, xid, op, identities, body } => {
+                let identities = decode_identities(identities).unwrap_or_default();
+                let asker = Asker { session, identities: &identities, policy: entry.policy, txn };
+                let Some(op) = OpCode::from_i32(op) else { return Applied::Nothing };
+                let outcome = self.request(op, body, &asker, changes);
+                Applied::Request { origin, xid, op, outcome }
+            }
+        };
+        self.zxid = txn.zxid;
+        applied
+    }
+
+    fn request(
+        &mut self,
+        op: OpCode,
+        body: &[u8],
+        asker: &Asker<'_>,
+        changes: &mut Changes,
+    ) -> Result<Done, ErrorCode> {
+        if self.sessions.get(asker.session).is_none() {
+            return Err(ErrorCode::SessionExpired);
+        }
+        let request = Request::decode(op, body).map_err(|_| ErrorCode::MarshallingError)?;
+        match &request {
+            Request::Multi(requests) => self.multi(requests, asker, changes).map(Done::Multi),
+            Request::SetAcl { path, acl, version } => {
+                self.set_acl(path, acl, *version, asker).map(Done::Set)
+            }
+            single => self.single(single, asker, changes),
+        }
+    }
+
+    /// The operations that may also stand in a multi.
+    fn single(
+        &mut self,
+        request: &Request<'_>,
+        asker: &Asker<'_>,
+        changes: &mut Changes,
+    ) -> Result<Done, ErrorCode> {
+        match request {
+            Request::Create(create) => self.create(create, asker, changes),
+            Request::Delete { path, version } => self.delete(path, *version, asker, changes),
+            Request::SetData { path, data, version } => {
+                self.set_data(path, *data, *version, asker, changes).map(Done::Set)
+            }
+            Request::Check { path, version } => self.check(path, *version, asker),
+            _ => Err(ErrorCode::MarshallingError),
+        }
+    }
+}
+
+/// The expected version, -1 for any, against the present one.
+fn expect_version(expected: i32, present: i32) -> Result<(), ErrorCode> {
+    if expected == -1 || expected == present { Ok(()) } else { Err(ErrorCode::BadVersion) }
+}
+
+/// The parent's path and the last name. Fails for what is no path at all.
+fn split(path: &str) -> Result<(&str, &str), ErrorCode> {
+    if path.contains('\0') {
+        return Err(ErrorCode::BadArguments);
+    }
+    path.rsplit_once('/').ok_or(ErrorCode::BadArguments)
+}
+
+/// For describing entries: the zxid is only known once they are applied.
+pub fn describe(data: &[u8]) -> String {
+    if data.is_empty() {
+        return "a new term starts".to_owned();
+    }
+    match LoggedEntry::decode(data) {
+        Err(error) => format!("undecodable: {error}"),
+        Ok(entry) => {
+            let what = match entry.operation {
+                Operation::Request { session, xid, op, body, .. } => {
+                    let name = OpCode::from_i32(op).map_or("unknown", OpCode::name);
+                    let request = OpCode::from_i32(op).map(|op| Request::decode(op, body));
+                    match request {
+                        Some(Ok(request)) => {
+                            format!("{name} of session {session}, xid {}: {request:?}", xid.0)
+                        }
+                        _ => format!("{name} of session {session}, xid {}: malformed", xid.0),
+                    }
+                }
+                Operation::OpenSession { server, timeout_ms, .. } => {
+                    format!("open a session at server {server}, timeout {timeout_ms} ms")
+                }
+                Operation::CloseSession { session, reason, .. } => {
+                    format!("end session {session}: {reason}")
+                }
+                Operation::Reap { path } => format!("reap {path}"),
+            };
+            format!("at {} ms: {what}", entry.time_ms)
+        }
+    }
+}
+
+/// Where a reply goes, if this process is to send it.
+pub(crate) fn local(origin: Origin, incarnation: u64) -> Option<ConnId> {
+    (origin.incarnation == incarnation).then_some(origin.conn)
+}

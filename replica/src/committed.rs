@@ -1,0 +1,163 @@
+//! What happens when an entry is committed: it is applied, watches fire, the waiting client gets
+//! its reply. A notification always stands before the reply that would reveal its change.
+
+use tenure_wire::{ErrorCode, EventType, OpCode, Perms, Xid};
+
+use crate::apply::{Applied, Change, Closed, Done, local};
+use crate::consensus::Committed;
+use crate::entry::Origin;
+use crate::input::{ConnId, Now};
+use crate::output::{CloseWhy, Event, Output, Outputs};
+use crate::replica::Replica;
+use crate::reply::{Asked, body_of, notify, reply};
+use crate::requests::close;
+use crate::session::attach::Pending;
+use crate::tree::acl::permits;
+
+impl Replica {
+    /// Applies committed entries, until one turns out to be a session's end of many slices.
+    pub(crate) fn apply_committed(&mut self, now: Now, out: &mut Outputs) {
+        let mut applied = None;
+        while self.closing.is_none() {
+            let Some(entry) = self.to_apply.pop_front() else { break };
+            applied = Some(entry.index);
+            self.since_snapshot.entries += 1;
+            self.since_snapshot.bytes += entry.data.len() as u64;
+            self.apply_one(&entry, now, out);
+            if entry.term == self.consensus.term() && self.consensus.is_leader() {
+                self.serving = true;
+            }
+        }
+        if let Some(index) = applied {
+            self.consensus.applied(index);
+        }
+    }
+
+    fn apply_one(&mut self, entry: &Committed, now: Now, out: &mut Outputs) {
+        self.changes.wanted = !self.watches.is_empty();
+        match self.state.apply(entry.index, entry.term, &entry.data, &mut self.changes) {
+            Applied::Nothing => self.fire(out),
+            Applied::Request { origin, xid, op, outcome } => {
+                self.fire(out);
+                if let Some(conn) = local(origin, self.config.incarnation) {
+                    self.answer_write(conn, xid, op, outcome, now, out);
+                }
+            }
+            Applied::Opened { origin, session, timeout_ms, password } => {
+                if self.consensus.is_leader() {
+                    self.expiry.add(session, timeout_ms);
+                    self.expiry.touch(session, now.mono_us);
+                }
+                out.items.push(Output::Event(Event::SessionOpened { session, timeout_ms }));
+                if let Some(conn) = local(origin, self.config.incarnation) {
+                    self.establish(conn, session, password, now, out);
+                }
+            }
+            Applied::Closing(closing) => {
+                self.closing = Some(closing);
+                self.close_slice(now, out);
+            }
+        }
+        self.state.tree.finish_entry();
+    }
+
+    /// One slice of a session's end.
+    pub(crate) fn close_slice(&mut self, now: Now, out: &mut Outputs) {
+        let Some(closing) = self.closing.take() else { return };
+        self.changes.wanted = !self.watches.is_empty();
+        let gone_on = self.state.go_on_closing(closing, &mut self.changes);
+        self.fire(out);
+        self.state.tree.finish_entry();
+        match gone_on {
+            Err(closing) => self.closing = Some(closing),
+            Ok(closed) => self.session_closed(&closed, now, out),
+        }
+    }
+
+    fn session_closed(&mut self, closed: &Closed, now: Now, out: &mut Outputs) {
+        let Closed { session, reason, ephemerals, .. } = *closed;
+        self.expiry.remove(session);
+        out.items.push(Output::Event(Event::SessionEnded { session, reason, ephemerals }));
+        let asked = closed.origin.and_then(|(origin, xid)| self.asked_here(origin, xid));
+        if let Some((conn, xid)) = asked {
+            let op = OpCode::CloseSession;
+            self.answer_write(conn, xid, op, Ok(Done::Deleted), now, out);
+            self.detach(conn);
+            // The reply goes out before the socket closes (trap 10).
+            close(conn, CloseWhy::SessionClosed, out);
+        }
+        if let Some(conn) = self.attachments.conn_of(session) {
+            self.detach(conn);
+            close(conn, CloseWhy::SessionEnded, out);
+        }
+    }
+
+    fn asked_here(&self, origin: Origin, xid: Xid) -> Option<(ConnId, Xid)> {
+        let conn = local(origin, self.config.incarnation)?;
+        self.attachments.get(conn).map(|_| (conn, xid))
+    }
+
+    fn answer_write(
+        &mut self,
+        conn: ConnId,
+        xid: Xid,
+        op: OpCode,
+        outcome: Result<Done, ErrorCode>,
+        now: Now,
+        out: &mut Outputs,
+    ) {
+        let waited_for =
+            |pending: &Pending| matches!(pending, Pending::Write { xid: own, .. } if *own == xid);
+        let Some(Pending::Write { received_us, .. }) = self.attachments.pop_if(conn, waited_for)
+        else {
+            return;
+        };
+        let latency_us = now.mono_us.saturating_sub(received_us);
+        let asked = Asked { conn, xid, op: op.code(), write: true, latency_us };
+        _ = reply(out, asked, self.state.zxid, |bytes| {
+            body_of(op, &outcome?, bytes);
+            Ok(())
+        });
+        self.drain(conn, now, out);
+    }
+
+    /// Tells watchers of the changes just made. Whoever may not read a znode hears nothing of it,
+    /// but its one-time watches are used up all the same (reference 1.11).
+    fn fire(&mut self, out: &mut Outputs) {
+        if self.changes.list.is_empty() {
+            return;
+        }
+        let mut changes = std::mem::take(&mut self.changes.list);
+        let zxid = self.state.applying;
+        let (watches, attachments) = (&mut self.watches, &self.attachments);
+        let (acls, skip_acl) = (&self.state.tree.acls, self.config.skip_acl);
+        for change in &changes {
+            let Change { kind, path, acl, parent_acl } = change;
+            let mut deliver = |conn: ConnId, event: EventType, at: &str| {
+                let of_parent = event == EventType::NodeChildrenChanged;
+                let acl = acls.get(if of_parent { *parent_acl } else { *acl });
+                let Some(attachment) = attachments.get(conn) else { return };
+                if skip_acl || permits(acl, Perms::READ, &attachment.identities) {
+                    notify(out, conn, zxid, event, at);
+                }
+            };
+            match kind {
+                EventType::NodeCreated => watches.created(path, &mut deliver),
+                EventType::NodeDeleted => watches.deleted(path, &mut deliver),
+                _ => watches.data_changed(path, &mut deliver),
+            }
+        }
+        changes.clear();
+        self.changes.list = changes;
+    }
+
+    /// One bounded slice of background work.
+    pub(crate) fn work(&mut self, snapshot_room: bool, now: Now, out: &mut Outputs) {
+        if self.closing.is_some() {
+            self.close_slice(now, out);
+            self.apply_committed(now, out);
+        } else if snapshot_room {
+            self.snapshot_slice(out);
+        }
+    }
+}

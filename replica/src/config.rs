@@ -1,0 +1,64 @@
+//! What a replica is told at its start and does not change.
+
+pub use crate::session::auth::{AuthConfig, DigestAlgorithm};
+
+/// Settings of one replica. Those that decide how a write is applied travel inside each entry, so
+/// that replicas with different settings still apply it alike.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// This member's id, 1 to 255; the top byte of the session ids it hands out.
+    pub id: u64,
+    /// Voting members if nothing was stored yet: for a standalone server itself alone.
+    pub voters: Vec<u64>,
+    /// Random, new at every start: tells this process's proposals from those of its earlier lives.
+    pub incarnation: u64,
+    /// Random: seeds the znode index.
+    pub hash_seed: u64,
+    /// Lower bound of negotiated session timeouts.
+    pub min_session_timeout_ms: u32,
+    /// Upper bound of negotiated session timeouts.
+    pub max_session_timeout_ms: u32,
+    /// Grants everything to everybody (`skipACL`).
+    pub skip_acl: bool,
+    /// Refuses writes over a hard quota (`enforceQuota`).
+    pub enforce_quota: bool,
+    /// Allows TTL znodes (`extendedTypesEnabled`).
+    pub extended_types: bool,
+    /// Whether reconfig is answered as switched on (`reconfigEnabled`).
+    pub reconfig_enabled: bool,
+    /// Authentication schemes and the super user.
+    pub auth: AuthConfig,
+    /// Entries applied between snapshots (`snapCount`).
+    pub snapshot_entries: u64,
+    /// Log bytes between snapshots (`snapSizeLimitInKb`), 0 for no such limit.
+    pub snapshot_bytes: u64,
+    /// How often the reaper looks for empty containers and overdue TTL znodes.
+    pub reap_interval_ms: u64,
+    /// How many of them it deletes per minute at most.
+    pub reap_per_minute: u32,
+    /// Deletes containers that never had a child after this long; 0 for never.
+    pub reap_unused_ms: u64,
+}
+
+impl Default for Config {
+    fn default() -> Self {
+        Config {
+            id: 1,
+            voters: vec![1],
+            incarnation: 1,
+            hash_seed: 0,
+            min_session_timeout_ms: 4_000,
+            max_session_timeout_ms: 40_000,
+            skip_acl: false,
+            enforce_quota: false,
+            extended_types: false,
+            reconfig_enabled: false,
+            auth: AuthConfig::default(),
+            snapshot_entries: 100_000,
+            snapshot_bytes: 4 << 30,
+            reap_interval_ms: 60_000,
+            reap_per_minute: 10_000,
+            reap_unused_ms: 0,
+        }
+    }
+}

@@ -1,0 +1,228 @@
+//! The consensus library behind four verbs: propose, step, tick, persisted.
+//!
+//! A standalone server is an ensemble of one: its single voter elects itself and commits what its
+//! own disk has made durable. Nothing outside this folder knows the library's types.
+
+mod store;
+
+use bytes::Bytes;
+use raft::eraftpb::{
+    ConfState, Entry, EntryType, HardState as RaftHardState, Message, MessageType,
+};
+use raft::{RawNode, StateRole};
+
+use crate::limits;
+use crate::output::{HardState, LogEntry, Persist};
+use store::Store;
+
+/// Ticks without a leader before an election; `TICK_US` apart.
+const ELECTION_TICKS: usize = 10;
+
+/// Length of one tick in microseconds.
+pub(crate) const TICK_US: u64 = 100_000;
+
+/// What the log held at start-up.
+#[derive(Debug, Default)]
+pub(crate) struct Durable {
+    pub(crate) hard_state: HardState,
+    /// Index and term of the snapshot's last entry, (0, 0) without one.
+    pub(crate) snapshot: (u64, u64),
+    pub(crate) voters: Vec<u64>,
+    pub(crate) entries: Vec<LogEntry>,
+}
+
+/// An entry that a quorum has made durable.
+#[derive(Debug)]
+pub(crate) struct Committed {
+    pub(crate) index: u64,
+    pub(crate) term: u64,
+    pub(crate) data: Bytes,
+}
+
+/// What consensus wants done after some verbs.
+#[derive(Debug, Default)]
+pub(crate) struct Ready {
+    pub(crate) persist: Vec<Persist>,
+    pub(crate) committed: Vec<Committed>,
+    /// Set if this replica has just become leader, to its term.
+    pub(crate) elected: Option<u64>,
+}
+
+/// Consensus could not take a proposal, because this replica does not lead.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("this replica does not lead")]
+pub(crate) struct NotLeading;
+
+pub(crate) struct Consensus {
+    raw: RawNode<Store>,
+    seed: u64,
+    /// Ticket of the last batch handed out to be made durable.
+    handed_out: u64,
+    /// Ticket of the last batch known to be durable.
+    durable: u64,
+}
+
+impl std::fmt::Debug for Consensus {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Consensus").field("term", &self.raw.raft.term).finish_non_exhaustive()
+    }
+}
+
+impl Consensus {
+    /// Continues from what the log held. `seed` decides election timeouts.
+    pub(crate) fn new(id: u64, seed: u64, durable: Durable) -> Self {
+        let (index, _) = durable.snapshot;
+        let last = durable.entries.last().map_or(index, |entry| entry.index);
+        let hard_state = RaftHardState {
+            term: durable.hard_state.term,
+            vote: durable.hard_state.vote,
+            // The commit index may have been stored just before the entries it covers were torn
+            // off with the end of the log; such entries were acknowledged to nobody.
+            commit: durable.hard_state.commit.clamp(index, last),
+            ..RaftHardState::default()
+        };
+        let conf_state = ConfState::from((durable.voters, Vec::new()));
+        let entries = durable.entries.into_iter().map(from_log).collect();
+        let store = Store::new(hard_state, conf_state, durable.snapshot, entries);
+        let config = raft::Config {
+            id,
+            election_tick: ELECTION_TICKS,
+            heartbeat_tick: 1,
+            applied: index,
+            max_size_per_msg: limits::MESSAGE_BYTES,
+            max_inflight_msgs: limits::MESSAGES_IN_FLIGHT,
+            check_quorum: true,
+            pre_vote: true,
+            batch_append: true,
+            ..raft::Config::default()
+        };
+        let logger = slog::Logger::root(slog::Discard, slog::o!());
+        let raw = RawNode::new(&config, store, &logger)
+            .expect("the configuration is constant and the stored state was clamped to the log");
+        let mut consensus = Consensus { raw, seed, handed_out: 0, durable: 0 };
+        consensus.settle_timeout();
+        consensus
+    }
+
+    /// Whether this replica may propose.
+    pub(crate) fn is_leader(&self) -> bool {
+        self.raw.raft.state == StateRole::Leader
+    }
+
+    /// The current term.
+    pub(crate) fn term(&self) -> u64 {
+        self.raw.raft.term
+    }
+
+    /// The voting members.
+    pub(crate) fn voters(&self) -> &[u64] {
+        self.raw.store().conf_state().get_voters()
+    }
+
+    /// Stands for election now instead of waiting for silence: for an ensemble of one.
+    pub(crate) fn campaign(&mut self) {
+        // It fails only while a membership change is unapplied; the next tick tries again.
+        _ = self.raw.campaign();
+        self.settle_timeout();
+    }
+
+    /// Proposes entries as one batch.
+    pub(crate) fn propose(&mut self, batch: Vec<Bytes>) -> Result<(), NotLeading> {
+        let mut message = Message::default();
+        message.set_msg_type(MessageType::MsgPropose);
+        message.from = self.raw.raft.id;
+        let entries: Vec<Entry> =
+            batch.into_iter().map(|data| Entry { data, ..Entry::default() }).collect();
+        message.set_entries(entries.into());
+        let proposed = self.raw.raft.step(message).map_err(|_| NotLeading);
+        self.settle_timeout();
+        proposed
+    }
+
+    /// One tick of `TICK_US` has passed.
+    pub(crate) fn tick(&mut self) {
+        self.raw.tick();
+        self.settle_timeout();
+    }
+
+    /// Everything up to this ticket is durable.
+    pub(crate) fn persisted(&mut self, ticket: u64) {
+        self.durable = self.durable.max(ticket);
+        self.raw.on_persist_ready(ticket);
+    }
+
+    /// Everything up to this index is applied: memory for it may go.
+    pub(crate) fn applied(&mut self, index: u64) {
+        self.raw.advance_apply_to(index);
+        let keep = if self.voters().len() > 1 { limits::LOG_TAIL } else { 0 };
+        self.raw.mut_store().compact(index.saturating_sub(keep));
+    }
+
+    /// Drains what the verbs before have led to.
+    pub(crate) fn ready(&mut self) -> Ready {
+        let mut done = Ready::default();
+        while self.raw.has_ready() {
+            let mut ready = self.raw.ready();
+            if ready.ss().is_some_and(|soft| soft.raft_state == StateRole::Leader) {
+                done.elected = Some(self.raw.raft.term);
+            }
+            let ticket = ready.number();
+            let hard_state = ready.hs().cloned();
+            let entries = ready.take_entries();
+            if let Some(hard_state) = &hard_state {
+                self.raw.mut_store().set_hard_state(hard_state.clone());
+            }
+            self.raw.mut_store().append(&entries);
+            let must_sync = ready.must_sync();
+            done.committed.extend(ready.take_committed_entries().into_iter().map(committed));
+            self.raw.advance_append_async(ready);
+            if must_sync {
+                self.handed_out = ticket;
+                let hard_state = hard_state.as_ref().map(to_log_state);
+                let entries = entries.into_iter().map(to_log).collect();
+                done.persist.push(Persist { ticket, hard_state, entries, must_sync });
+            } else if self.durable == self.handed_out {
+                // Nothing to store and nothing under way: this batch is as durable as it gets.
+                self.raw.on_persist_ready(ticket);
+            }
+        }
+        done
+    }
+
+    /// Raft draws its election timeouts from the operating system; a replica may not. So each one
+    /// is replaced at once by a function of seed, member and term.
+    fn settle_timeout(&mut self) {
+        let raft = &mut self.raw.raft;
+        let mixed = (self.seed ^ raft.id.rotate_left(32) ^ raft.term)
+            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
+            .rotate_left(31)
+            .wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        raft.set_randomized_election_timeout(
+            ELECTION_TICKS + (mixed >> 33) as usize % ELECTION_TICKS,
+        );
+    }
+}
+
+fn committed(entry: Entry) -> Committed {
+    Committed { index: entry.index, term: entry.term, data: entry.data }
+}
+
+fn to_log_state(state: &RaftHardState) -> HardState {
+    HardState { term: state.term, vote: state.vote, commit: state.commit }
+}
+
+fn to_log(entry: Entry) -> LogEntry {
+    let kind = entry.get_entry_type() as u8;
+    LogEntry { index: entry.index, term: entry.term, kind, data: entry.data }
+}
+
+fn from_log(entry: LogEntry) -> Entry {
+    let mut raft =
+        Entry { index: entry.index, term: entry.term, data: entry.data, ..Entry::default() };
+    raft.set_entry_type(match entry.kind {
+        1 => EntryType::EntryConfChange,
+        2 => EntryType::EntryConfChangeV2,
+        _ => EntryType::EntryNormal,
+    });
+    raft
+}

@@ -1,0 +1,26 @@
+//! Every bound of a replica, with its reason.
+
+/// Ended sessions remembered: a week of ordinary churn, about 2 MiB.
+pub(crate) const ENDED_SESSIONS: usize = 10_000;
+
+/// Paths remembered of each ended session: enough to recognise whose it was.
+pub(crate) const ENDED_PATHS: usize = 8;
+
+/// Ephemerals deleted in one slice of a session's end: about a millisecond, so that other
+/// sessions' reads never wait long behind a session with a great many.
+pub(crate) const CLOSE_SLICE: usize = 1_000;
+
+/// Slots copied in one slice of a snapshot: a few hundred microseconds.
+pub(crate) const SNAPSHOT_SLICE: u32 = 1_024;
+
+/// Bytes gathered before a snapshot chunk is handed over.
+pub(crate) const SNAPSHOT_CHUNK: usize = 256 * 1024;
+
+/// Bytes of entries in one consensus message: a slow peer gets its log in pieces.
+pub(crate) const MESSAGE_BYTES: u64 = 1024 * 1024;
+
+/// Consensus messages under way to one peer.
+pub(crate) const MESSAGES_IN_FLIGHT: usize = 256;
+
+/// Applied entries kept in memory for peers that lag a little.
+pub(crate) const LOG_TAIL: u64 = 10_000;

@@ -1,0 +1,269 @@
+//! The state machine: one input and the time in, things to do out.
+
+use std::collections::VecDeque;
+
+use bytes::Bytes;
+
+use crate::apply::{Changes, Closing};
+use crate::config::Config;
+use crate::consensus::{Committed, Consensus, Durable, TICK_US};
+use crate::entry::{LoggedEntry, Operation, Origin, Policy};
+use crate::input::{ConnId, Input, Now};
+use crate::output::{Event, HardState, LogEntry, Output, Outputs, SnapshotMeta};
+use crate::session::attach::{Attachment, Attachments};
+use crate::session::ended::EndReason;
+use crate::session::expiry::Expiry;
+use crate::snapshot::Capture;
+use crate::state::State;
+use crate::watch::table::{WatchCounts, WatchTable};
+use tenure_wire::{SessionId, Zxid};
+
+/// What a replica continues from.
+#[derive(Debug, Default)]
+pub struct Restored {
+    /// The newest valid snapshot, or none at the very first start.
+    pub snapshot: Option<(SnapshotMeta, State)>,
+    /// The last consensus state in the log.
+    pub hard_state: HardState,
+    /// The log's entries behind the snapshot.
+    pub entries: Vec<LogEntry>,
+}
+
+/// One replica.
+#[derive(Debug)]
+pub struct Replica {
+    pub(crate) config: Config,
+    // Replicated.
+    pub(crate) state: State,
+    pub(crate) consensus: Consensus,
+    // Leader only.
+    pub(crate) expiry: Expiry,
+    pub(crate) next_reap_us: u64,
+    // Local to this server.
+    pub(crate) attachments: Attachments,
+    pub(crate) watches: WatchTable,
+    /// Encoded entries to be proposed as one batch by `flush`.
+    pub(crate) proposals: Vec<Bytes>,
+    /// Committed entries not applied yet, behind a session's end that takes several slices.
+    pub(crate) to_apply: VecDeque<Committed>,
+    pub(crate) closing: Option<Closing>,
+    pub(crate) changes: Changes,
+    pub(crate) capture: Option<Capture>,
+    pub(crate) since_snapshot: SinceSnapshot,
+    next_tick_us: u64,
+    pub(crate) serving: bool,
+}
+
+/// How much was applied since the last snapshot began.
+#[derive(Debug, Default)]
+pub(crate) struct SinceSnapshot {
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+    /// A snapshot was asked for, or failed and is due again.
+    pub(crate) wanted: bool,
+}
+
+impl Replica {
+    /// Continues from what storage held. A sole voter stands for election at once.
+    pub fn new(config: Config, restored: Restored, now: Now) -> Self {
+        let (snapshot, voters, state) = match restored.snapshot {
+            Some((meta, state)) => ((meta.index, meta.term), meta.voters, state),
+            None => ((0, 0), config.voters.clone(), State::new(config.hash_seed)),
+        };
+        let alone = voters == [config.id];
+        let (hard_state, entries) = (restored.hard_state, restored.entries);
+        let durable = Durable { hard_state, snapshot, voters, entries };
+        let mut consensus = Consensus::new(config.id, config.hash_seed, durable);
+        if alone {
+            consensus.campaign();
+        }
+        Replica {
+            consensus,
+            state,
+            expiry: Expiry::new(),
+            next_reap_us: now.mono_us + config.reap_interval_ms * 1000,
+            attachments: Attachments::new(),
+            watches: WatchTable::new(config.hash_seed),
+            proposals: Vec::new(),
+            to_apply: VecDeque::new(),
+            closing: None,
+            changes: Changes::default(),
+            capture: None,
+            since_snapshot: SinceSnapshot::default(),
+            next_tick_us: now.mono_us + TICK_US,
+            serving: false,
+            config,
+        }
+    }
+
+    /// Takes one input. Writes it leads to are proposed by the next `flush`.
+    pub fn step(&mut self, input: Input<'_>, now: Now, out: &mut Outputs) {
+        match input {
+            Input::Connect { conn, peer, request, entropy } => {
+                self.connect(conn, peer, &request, entropy, now, out);
+            }
+            Input::Frame { conn, payload } => self.frame(conn, payload, now, out),
+            Input::Disconnected { conn } => self.detach(conn),
+            Input::Persisted { ticket } => self.consensus.persisted(ticket),
+            Input::Tick => self.tick(now),
+            Input::Work { snapshot_room } => self.work(snapshot_room, now, out),
+            Input::TakeSnapshot => self.since_snapshot.wanted = true,
+            Input::SnapshotSaved { .. } => {}
+            Input::SnapshotFailed => self.snapshot_failed(),
+            Input::CloseSession { session } => {
+                self.propose_close(session, EndReason::ClosedByOperator, now);
+            }
+        }
+    }
+
+    /// Proposes what the inputs since the last call collected, as one batch, and applies what has
+    /// been committed. Call it after each batch of inputs.
+    pub fn flush(&mut self, now: Now, out: &mut Outputs) {
+        if !self.proposals.is_empty() {
+            let batch = std::mem::take(&mut self.proposals);
+            // Without leadership the batch is dropped: its clients are disconnected with it.
+            _ = self.consensus.propose(batch);
+        }
+        let ready = self.consensus.ready();
+        if let Some(epoch) = ready.elected {
+            self.lead(now);
+            out.items.push(Output::Event(Event::Leading { epoch }));
+        }
+        out.items.extend(ready.persist.into_iter().map(Output::Persist));
+        self.to_apply.extend(ready.committed);
+        self.apply_committed(now, out);
+        self.begin_snapshot_if_due(out);
+    }
+
+    /// A new leader gives every session its full timeout (reference 2.9).
+    fn lead(&mut self, now: Now) {
+        self.expiry = Expiry::new();
+        self.expiry.advance(now.mono_us);
+        for session in self.state.sessions.iter() {
+            self.expiry.add(session.id, session.timeout_ms);
+        }
+    }
+
+    fn tick(&mut self, now: Now) {
+        if now.mono_us >= self.next_tick_us {
+            self.consensus.tick();
+            // After a pause one tick is enough: missed ones are not made up for.
+            self.next_tick_us = (self.next_tick_us + TICK_US).max(now.mono_us);
+        }
+        if !self.consensus.is_leader() {
+            return;
+        }
+        self.expiry.advance(now.mono_us);
+        let mut expired = Vec::new();
+        self.expiry.pop_expired(&mut expired);
+        for (session, silent_ms) in expired {
+            self.propose_close(session, EndReason::Expired { silent_ms }, now);
+        }
+        if now.mono_us >= self.next_reap_us {
+            self.reap(now);
+        }
+    }
+
+    fn reap(&mut self, now: Now) {
+        let interval_ms = self.config.reap_interval_ms.max(1);
+        self.next_reap_us = now.mono_us + interval_ms * 1000;
+        let limit = u64::from(self.config.reap_per_minute) * interval_ms / 60_000;
+        let unused_ms = self.config.reap_unused_ms;
+        for path in self.state.reapable(now.wall_ms, unused_ms, limit.max(1) as usize) {
+            self.propose(Operation::Reap { path: path.into() }, now);
+        }
+    }
+
+    /// Ends a session through the log. Until that is applied it counts as gone already: it can
+    /// neither be touched nor resumed (trap 6).
+    pub(crate) fn propose_close(&mut self, session: SessionId, reason: EndReason, now: Now) {
+        self.expiry.remove(session);
+        self.propose(Operation::CloseSession { session, reason, origin: None }, now);
+    }
+
+    pub(crate) fn propose(&mut self, operation: Operation<'_>, now: Now) {
+        let policy = Policy {
+            skip_acl: self.config.skip_acl,
+            enforce_quota: self.config.enforce_quota,
+            extended_types: self.config.extended_types,
+        };
+        let size = match &operation {
+            Operation::Request { identities, body, .. } => 64 + identities.len() + body.len(),
+            _ => 64,
+        };
+        let mut entry = Vec::with_capacity(size);
+        LoggedEntry { time_ms: now.wall_ms, policy, operation }.encode(&mut entry);
+        self.proposals.push(entry.into());
+    }
+
+    pub(crate) fn origin(&self, conn: ConnId) -> Origin {
+        Origin { incarnation: self.config.incarnation, conn }
+    }
+
+    /// When `Input::Tick` is wanted next, on the clock of `Now::mono_us`.
+    pub fn next_deadline_us(&self) -> u64 {
+        let reap = self.next_reap_us.min(self.next_tick_us);
+        self.expiry.next_deadline_us().map_or(reap, |expiry| expiry.min(reap))
+    }
+
+    /// Whether `Input::Work` would do something, given room for a snapshot chunk or not.
+    pub fn has_work(&self, snapshot_room: bool) -> bool {
+        self.closing.is_some() || snapshot_room && self.capture.is_some()
+    }
+
+    /// Whether clients are served: this replica leads and has applied all that earlier leaders
+    /// committed.
+    pub fn is_serving(&self) -> bool {
+        self.serving
+    }
+
+    /// Requests of a connection that wait for an answer.
+    pub fn outstanding(&self, conn: ConnId) -> usize {
+        self.attachments.get(conn).map_or(0, |attachment| attachment.pending.len())
+    }
+
+    /// Requests of all connections that wait for an answer.
+    pub fn total_outstanding(&self) -> usize {
+        self.attachments.outstanding
+    }
+
+    /// Zxid of the last change applied.
+    pub fn last_zxid(&self) -> Zxid {
+        self.state.zxid
+    }
+
+    /// Tree and sessions, to look at.
+    pub fn state(&self) -> &State {
+        &self.state
+    }
+
+    /// A connection and its session, to look at.
+    pub fn attachment(&self, conn: ConnId) -> Option<&Attachment> {
+        self.attachments.get(conn)
+    }
+
+    /// The connection that serves a session on this server, if one does.
+    pub fn connection_of(&self, session: SessionId) -> Option<ConnId> {
+        self.attachments.conn_of(session)
+    }
+
+    /// How much this server's connections watch.
+    pub fn watch_counts(&self) -> WatchCounts {
+        self.watches.counts()
+    }
+
+    /// What each connection watches, in order.
+    pub fn watches_by_connection(&self) -> Vec<(ConnId, Vec<&str>)> {
+        self.watches.by_conn()
+    }
+
+    /// Who watches each path, in order.
+    pub fn watches_by_path(&self) -> Vec<(&str, Vec<ConnId>)> {
+        self.watches.by_path()
+    }
+
+    /// How long until a live session expires unless its client is heard, in milliseconds.
+    pub fn expires_in_ms(&self, session: SessionId) -> Option<u64> {
+        self.expiry.left_ms(session)
+    }
+}

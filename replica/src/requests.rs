@@ -1,0 +1,258 @@
+//! Frames of clients: the handshake, the order of a connection's requests, who is touched.
+
+use std::net::IpAddr;
+
+use tenure_wire::{
+    ConnectRequest, ConnectResponse, ErrorCode, OpCode, Reader, Request, RequestHeader, SessionId,
+    Xid, Zxid,
+};
+
+use crate::entry::Operation;
+use crate::input::{ConnId, Now};
+use crate::output::{CloseWhy, Event, Output, Outputs};
+use crate::read::{Read, unknown};
+use crate::replica::Replica;
+use crate::reply::{Asked, reply};
+use crate::session::attach::{Attachment, Pending};
+use crate::session::auth::authenticate;
+use crate::session::ended::EndReason;
+
+/// How an operation is answered.
+enum Way {
+    /// Through the log.
+    Write,
+    /// From local state, in its turn.
+    Read,
+    /// At once, out of turn: it concerns the connection alone.
+    Auth,
+    /// Not at all: clients may not send it.
+    Refuse,
+}
+
+fn way(op: Option<OpCode>) -> Way {
+    match op {
+        Some(
+            OpCode::Create
+            | OpCode::Create2
+            | OpCode::CreateContainer
+            | OpCode::CreateTtl
+            | OpCode::Delete
+            | OpCode::SetData
+            | OpCode::SetAcl
+            | OpCode::Multi
+            | OpCode::CloseSession,
+        ) => Way::Write,
+        Some(OpCode::Auth) => Way::Auth,
+        // Upstream lets any client delete any leaf with deleteContainer, without a look at its
+        // ACL (trap 30); nobody's client library sends it.
+        None
+        | Some(
+            OpCode::DeleteContainer
+            | OpCode::Check
+            | OpCode::CreateSession
+            | OpCode::Notification
+            | OpCode::Error,
+        ) => Way::Refuse,
+        Some(_) => Way::Read,
+    }
+}
+
+impl Replica {
+    /// The order of checks is that of reference 2.4, but a password is verified before the
+    /// session's present connection is closed (trap 31).
+    pub(crate) fn connect(
+        &mut self,
+        conn: ConnId,
+        peer: IpAddr,
+        request: &ConnectRequest<'_>,
+        entropy: [u8; 16],
+        now: Now,
+        out: &mut Outputs,
+    ) {
+        if !self.serving {
+            return close(conn, CloseWhy::NotServing, out);
+        }
+        if request.last_zxid_seen > self.state.zxid {
+            return close(conn, CloseWhy::ZxidAhead, out);
+        }
+        let (min, max) = (self.config.min_session_timeout_ms, self.config.max_session_timeout_ms);
+        let timeout_ms = (request.timeout_ms.max(0) as u32).clamp(min, max);
+        let attachment = Attachment::new(peer, timeout_ms, request.read_only);
+        if request.session == SessionId(0) {
+            self.attachments.insert(conn, attachment);
+            let (origin, server) = (self.origin(conn), self.config.id as u8);
+            let password = entropy;
+            self.propose(Operation::OpenSession { origin, server, timeout_ms, password }, now);
+            return;
+        }
+        let session = self.state.sessions.get(request.session);
+        let password = session.filter(|session| session.has_password(request.password));
+        let password = password.map(|session| session.password);
+        // A session whose end is under way is still in the table, but no longer on the clock.
+        let live = password.filter(|_| self.expiry.set_timeout(request.session, timeout_ms));
+        let Some(password) = live else {
+            out.send(conn, |bytes| {
+                ConnectResponse::refused(request.read_only.map(|_| false)).encode(bytes)
+            });
+            return close(conn, CloseWhy::SessionRefused, out);
+        };
+        if let Some(old) = self.attachments.conn_of(request.session) {
+            self.detach(old);
+            close(old, CloseWhy::Superseded, out);
+        }
+        self.expiry.touch(request.session, now.mono_us);
+        self.attachments.insert(conn, attachment);
+        self.establish(conn, request.session, password, now, out);
+        let session = request.session;
+        out.items.push(Output::Event(Event::SessionResumed { session, timeout_ms }));
+    }
+
+    /// Binds a session to a connection and answers the handshake; then come the requests that the
+    /// client sent behind it without waiting.
+    pub(crate) fn establish(
+        &mut self,
+        conn: ConnId,
+        session: SessionId,
+        password: [u8; 16],
+        now: Now,
+        out: &mut Outputs,
+    ) {
+        self.attachments.bind(conn, session);
+        let Some(attachment) = self.attachments.get(conn) else { return };
+        let (timeout_ms, read_only) = (attachment.timeout_ms as i32, attachment.read_only);
+        out.send(conn, |bytes| {
+            let read_only = read_only.map(|_| false);
+            ConnectResponse { protocol_version: 0, timeout_ms, session, password, read_only }
+                .encode(bytes);
+        });
+        let mut waiting = Vec::new();
+        while let Some(Pending::Deferred { payload, .. }) = self.attachments.pop_if(conn, |_| true)
+        {
+            waiting.push(payload);
+        }
+        for payload in waiting {
+            self.frame(conn, &payload, now, out);
+        }
+    }
+
+    /// The connection is gone, and with it its watches; the session is not.
+    pub(crate) fn detach(&mut self, conn: ConnId) {
+        if self.attachments.remove(conn).is_some() {
+            self.watches.drop_conn(conn);
+        }
+    }
+
+    pub(crate) fn frame(&mut self, conn: ConnId, payload: &[u8], now: Now, out: &mut Outputs) {
+        let Some(attachment) = self.attachments.get_mut(conn) else { return };
+        if attachment.finished {
+            return;
+        }
+        let mut reader = Reader::new(payload);
+        let Ok(header) = RequestHeader::decode(&mut reader) else {
+            attachment.finished = true;
+            return close(conn, CloseWhy::Malformed, out);
+        };
+        if !attachment.established {
+            return self.defer(conn, payload, now);
+        }
+        let session = attachment.session;
+        let idle = attachment.pending.is_empty();
+        let op = OpCode::from_i32(header.op);
+        let way = way(op);
+        if matches!(way, Way::Auth) {
+            return self.auth(conn, header.xid, reader.rest(), out);
+        }
+        if !self.expiry.touch(session, now.mono_us) {
+            // Its end is under way: requests are dropped without an answer (reference 2.6).
+            return;
+        }
+        match way {
+            Way::Write => self.write(conn, header, reader.rest(), now),
+            _ if !idle => self.defer(conn, payload, now),
+            _ => self.in_turn(conn, payload, 0, out),
+        }
+    }
+
+    fn defer(&mut self, conn: ConnId, payload: &[u8], now: Now) {
+        let pending = Pending::Deferred { payload: payload.into(), received_us: now.mono_us };
+        self.attachments.push(conn, pending);
+    }
+
+    fn write(&mut self, conn: ConnId, header: RequestHeader, body: &[u8], now: Now) {
+        let origin = self.origin(conn);
+        let Some(attachment) = self.attachments.get_mut(conn) else { return };
+        let (xid, session) = (header.xid, attachment.session);
+        if header.op == OpCode::CloseSession.code() {
+            attachment.finished = true;
+            self.expiry.remove(session);
+            let (reason, origin) = (EndReason::ClosedByClient, Some((origin, xid)));
+            self.propose(Operation::CloseSession { session, reason, origin }, now);
+        } else {
+            let identities = std::mem::take(&mut attachment.encoded);
+            let op = header.op;
+            let identified = &identities;
+            let operation =
+                Operation::Request { origin, session, xid, op, identities: identified, body };
+            self.propose(operation, now);
+            if let Some(attachment) = self.attachments.get_mut(conn) {
+                attachment.encoded = identities;
+            }
+        }
+        self.attachments.push(conn, Pending::Write { xid, received_us: now.mono_us });
+    }
+
+    /// Answers a request whose turn it is and that needs no log entry.
+    fn in_turn(&mut self, conn: ConnId, payload: &[u8], latency_us: u64, out: &mut Outputs) {
+        let mut reader = Reader::new(payload);
+        let Ok(header) = RequestHeader::decode(&mut reader) else { return };
+        let op = OpCode::from_i32(header.op);
+        let (Some(op), Way::Read) = (op, way(op)) else {
+            unknown(conn, header.xid, header.op, out);
+            if let Some(attachment) = self.attachments.get_mut(conn) {
+                attachment.finished = true;
+            }
+            return close(conn, CloseWhy::UnknownOperation, out);
+        };
+        let Some(asker) = self.attachments.get(conn) else { return };
+        let asked = Asked { conn, xid: header.xid, op: header.op, write: false, latency_us };
+        let (state, config, watches) = (&self.state, &self.config, &mut self.watches);
+        Read { state, config, watches, asker, asked }.answer(op, reader.rest(), out);
+    }
+
+    /// Answers what waited behind a write that has just been answered, up to the next write.
+    pub(crate) fn drain(&mut self, conn: ConnId, now: Now, out: &mut Outputs) {
+        let deferred = |pending: &Pending| matches!(pending, Pending::Deferred { .. });
+        while let Some(Pending::Deferred { payload, received_us }) =
+            self.attachments.pop_if(conn, deferred)
+        {
+            self.in_turn(conn, &payload, now.mono_us.saturating_sub(received_us), out);
+        }
+    }
+
+    /// Adds an identity for later requests; its reply has zxid 0. A failure ends the connection
+    /// (reference 3.5, traps 16 and 45).
+    fn auth(&mut self, conn: ConnId, xid: Xid, body: &[u8], out: &mut Outputs) {
+        let Some(attachment) = self.attachments.get_mut(conn) else { return };
+        let op = OpCode::Auth.code();
+        let asked = Asked { conn, xid, op, write: false, latency_us: 0 };
+        let identities = match Request::decode(OpCode::Auth, body) {
+            Ok(Request::Auth { scheme, auth }) => {
+                authenticate(&self.config.auth, &scheme, auth.unwrap_or_default()).ok()
+            }
+            _ => None,
+        };
+        let Some(identities) = identities else {
+            attachment.finished = true;
+            _ = reply(out, asked, Zxid(0), |_| Err(ErrorCode::AuthFailed));
+            return close(conn, CloseWhy::AuthFailed, out);
+        };
+        for identity in identities {
+            attachment.add_identity(identity);
+        }
+        _ = reply(out, asked, Zxid(0), |_| Ok(()));
+    }
+}
+
+pub(crate) fn close(conn: ConnId, why: CloseWhy, out: &mut Outputs) {
+    out.items.push(Output::Close { conn, why });
+}

@@ -1,0 +1,150 @@
+//! Which connection serves which session, who its client is, and what it waits for: local state.
+
+use std::collections::VecDeque;
+use std::net::IpAddr;
+
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use tenure_wire::{SessionId, Xid};
+
+use crate::input::ConnId;
+use crate::tree::acl::{Identity, encode_identities};
+
+/// A request that cannot be answered yet.
+#[derive(Debug)]
+pub(crate) enum Pending {
+    /// A write on its way through the log.
+    Write { xid: Xid, received_us: u64 },
+    /// A frame that must wait for the writes before it (FIFO order of a session).
+    Deferred { payload: Box<[u8]>, received_us: u64 },
+}
+
+/// A connection and the session on it.
+#[derive(Debug)]
+pub struct Attachment {
+    /// The session, or 0 while it is being established.
+    pub session: SessionId,
+    /// The client's address.
+    pub peer: IpAddr,
+    /// Timeout negotiated on this connection.
+    pub timeout_ms: u32,
+    /// Whether the client has its connect response.
+    pub established: bool,
+    /// Who the client has shown to be.
+    pub(crate) identities: Vec<Identity>,
+    /// The same, encoded once for all writes.
+    pub(crate) encoded: Vec<u8>,
+    /// Whether the handshake had its last byte, which the response mirrors.
+    pub(crate) read_only: Option<bool>,
+    /// No further request of this connection is taken.
+    pub(crate) finished: bool,
+    pub(crate) pending: VecDeque<Pending>,
+}
+
+impl Attachment {
+    pub(crate) fn new(peer: IpAddr, timeout_ms: u32, read_only: Option<bool>) -> Self {
+        let mut attachment = Attachment {
+            session: SessionId(0),
+            peer,
+            timeout_ms,
+            established: false,
+            identities: Vec::new(),
+            encoded: Vec::new(),
+            read_only,
+            finished: false,
+            pending: VecDeque::new(),
+        };
+        attachment.add_identity(Identity::new("ip", &peer.to_canonical().to_string()));
+        attachment
+    }
+
+    pub(crate) fn add_identity(&mut self, identity: Identity) {
+        if !self.identities.contains(&identity) {
+            self.identities.push(identity);
+            self.encoded.clear();
+            encode_identities(&self.identities, &mut self.encoded);
+        }
+    }
+}
+
+/// All connections of this server. Looked up only, or listed in sorted order: the order of the
+/// tables never shows.
+#[derive(Debug)]
+pub(crate) struct Attachments {
+    by_conn: HashMap<ConnId, Attachment, FixedState>,
+    by_session: HashMap<SessionId, ConnId, FixedState>,
+    /// Requests waiting on all connections together.
+    pub(crate) outstanding: usize,
+}
+
+impl Attachments {
+    pub(crate) fn new() -> Self {
+        let seed = FixedState::with_seed(0);
+        Attachments {
+            by_conn: HashMap::with_hasher(seed.clone()),
+            by_session: HashMap::with_hasher(seed.clone()),
+            outstanding: 0,
+        }
+    }
+
+    pub(crate) fn get(&self, conn: ConnId) -> Option<&Attachment> {
+        self.by_conn.get(&conn)
+    }
+
+    pub(crate) fn get_mut(&mut self, conn: ConnId) -> Option<&mut Attachment> {
+        self.by_conn.get_mut(&conn)
+    }
+
+    pub(crate) fn insert(&mut self, conn: ConnId, attachment: Attachment) {
+        self.by_conn.insert(conn, attachment);
+    }
+
+    /// Makes `conn` the one connection of a session.
+    pub(crate) fn bind(&mut self, conn: ConnId, session: SessionId) {
+        if let Some(attachment) = self.by_conn.get_mut(&conn) {
+            attachment.session = session;
+            attachment.established = true;
+            self.by_session.insert(session, conn);
+        }
+    }
+
+    /// The connection that serves a session here.
+    pub(crate) fn conn_of(&self, session: SessionId) -> Option<ConnId> {
+        self.by_session.get(&session).copied()
+    }
+
+    pub(crate) fn remove(&mut self, conn: ConnId) -> Option<Attachment> {
+        let attachment = self.by_conn.remove(&conn)?;
+        self.outstanding -= attachment.pending.len();
+        if self.by_session.get(&attachment.session) == Some(&conn) {
+            self.by_session.remove(&attachment.session);
+        }
+        Some(attachment)
+    }
+
+    pub(crate) fn push(&mut self, conn: ConnId, pending: Pending) {
+        if let Some(attachment) = self.by_conn.get_mut(&conn) {
+            attachment.pending.push_back(pending);
+            self.outstanding += 1;
+        }
+    }
+
+    /// Takes the request at the head of a connection's queue, if `wanted` says so.
+    pub(crate) fn pop_if(
+        &mut self,
+        conn: ConnId,
+        wanted: impl FnOnce(&Pending) -> bool,
+    ) -> Option<Pending> {
+        let pending = &mut self.by_conn.get_mut(&conn)?.pending;
+        if !pending.front().is_some_and(wanted) {
+            return None;
+        }
+        self.outstanding -= 1;
+        let front = pending.pop_front();
+        if pending.is_empty() {
+            // An idle connection holds no memory.
+            pending.shrink_to_fit();
+        }
+        front
+    }
+}
