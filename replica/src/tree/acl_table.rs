@@ -103,6 +103,7 @@ impl AclTable {
     }
 
     /// Number of distinct lists.
+    #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
         self.index.len()
     }

@@ -38,18 +38,18 @@ pub(crate) enum PathError {
 
 /// Checks the whole rule for the path of a znode.
 pub(crate) fn validate(path: &str) -> Result<(), PathError> {
-    check_start(path)?;
-    if path.len() > 1 && path.ends_with('/') {
+    match path.as_bytes().first() {
+        None => return Err(PathError::Empty),
+        Some(b'/') => {}
+        Some(_) => return Err(PathError::NotAbsolute),
+    }
+    if path.len() == 1 {
+        return Ok(());
+    }
+    if path.ends_with('/') {
         return Err(PathError::TrailingSlash);
     }
-    check_names(path, false)
-}
-
-/// Checks a path whose last name still gets a sequence suffix: it may end with a slash or a dot,
-/// because the digits that follow make a legal name of it.
-pub(crate) fn validate_sequential(prefix: &str) -> Result<(), PathError> {
-    check_start(prefix)?;
-    check_names(prefix, true)
+    check_names(path)
 }
 
 /// The path of the parent; the root has none.
@@ -66,28 +66,9 @@ pub(crate) fn parent(path: &str) -> Option<&str> {
     }
 }
 
-/// The last name of a path; empty for the root.
-pub(crate) fn basename(path: &str) -> &str {
-    match path.rfind('/') {
-        Some(slash) => &path[slash + 1..],
-        None => path,
-    }
-}
-
 /// The parent, its parent, and so on up to the root. The path itself is not among them.
 pub(crate) fn ancestors(path: &str) -> impl Iterator<Item = &str> {
     std::iter::successors(parent(path), |path| parent(path))
-}
-
-/// True if `path` is `ancestor` or lies below it.
-pub(crate) fn is_within(path: &str, ancestor: &str) -> bool {
-    if ancestor == "/" {
-        return path.starts_with('/');
-    }
-    match path.strip_prefix(ancestor) {
-        Some(rest) => rest.is_empty() || rest.starts_with('/'),
-        None => false,
-    }
 }
 
 /// What a sequential znode's name ends with: at least ten characters, zero padded, sign included.
@@ -103,31 +84,14 @@ impl fmt::Display for SequenceSuffix {
     }
 }
 
-fn check_start(path: &str) -> Result<(), PathError> {
-    match path.as_bytes().first() {
-        None => Err(PathError::Empty),
-        Some(b'/') => Ok(()),
-        Some(_) => Err(PathError::NotAbsolute),
-    }
-}
-
-/// Walks the names of an absolute path. With `open_end`, the last name is not complete yet.
-fn check_names(path: &str, open_end: bool) -> Result<(), PathError> {
+fn check_names(path: &str) -> Result<(), PathError> {
     let mut at = 1;
-    let mut names = path[1..].split('/').peekable();
-    while let Some(name) = names.next() {
-        let last = names.peek().is_none();
-        if name.is_empty() {
-            // The root's own name, and the trailing slash of a sequential prefix, are empty.
-            if last && (open_end || path.len() == 1) {
-                return Ok(());
-            }
-            return Err(PathError::EmptyName { at });
+    for name in path[1..].split('/') {
+        match name {
+            "" => return Err(PathError::EmptyName { at }),
+            "." | ".." => return Err(PathError::RelativeName { at }),
+            name => check_characters(name, at)?,
         }
-        if (name == "." || name == "..") && !(last && open_end) {
-            return Err(PathError::RelativeName { at });
-        }
-        check_characters(name, at)?;
         at += name.len() + 1;
     }
     Ok(())
