@@ -1,0 +1,44 @@
+//! The raw yardstick for durable writes: appends to a file that was filled before, each synced.
+
+use std::fs::{File, OpenOptions};
+use std::io::{Seek, SeekFrom, Write};
+use std::time::Instant;
+
+use anyhow::{Context, Result};
+
+use super::Args;
+use super::latency::Latency;
+use super::report::Report;
+
+/// Writes `--count` blocks (default 2,000) of `--size` bytes and syncs the data of each.
+pub(crate) fn run(args: &Args) -> Result<Report> {
+    let path = args.dir.join(format!("tenure-bench-{}.tmp", std::process::id()));
+    let measured = measure(&path, args);
+    // The file is only in the way now; the measurement is what counts.
+    let _ = std::fs::remove_file(&path);
+    let latency = measured.with_context(|| format!("cannot measure with {}", path.display()))?;
+    let mut report = Report::new("disk");
+    report.setting("size", args.size).setting("dir", args.dir.display());
+    report.figure("fdatasync_p50_us", latency.percentiles().p50);
+    report.latency("write and fdatasync", latency.percentiles());
+    Ok(report)
+}
+
+fn measure(path: &std::path::Path, args: &Args) -> Result<Latency> {
+    let (count, block) = (args.count_or(2000), vec![b'x'; args.size.max(1) as usize]);
+    let mut file: File =
+        OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+    for _ in 0..count {
+        file.write_all(&vec![0; block.len()])?;
+    }
+    file.sync_all()?;
+    file.seek(SeekFrom::Start(0))?;
+    let mut latency = Latency::new();
+    for _ in 0..count {
+        let begun = Instant::now();
+        file.write_all(&block)?;
+        file.sync_data()?;
+        latency.record(u64::try_from(begun.elapsed().as_nanos()).unwrap_or(u64::MAX));
+    }
+    Ok(latency)
+}

@@ -1,0 +1,203 @@
+//! Many sessions driven by one thread: non-blocking sockets, one read and one write per readiness.
+
+use std::io::ErrorKind;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, ensure};
+use mio::{Events, Poll, Token};
+
+use super::link::{Link, Received, Reply, Target};
+use super::request;
+
+/// All links of one generator thread.
+pub(crate) struct Swarm {
+    poll: Poll,
+    events: Events,
+    links: Vec<Link>,
+    scratch: Vec<u8>,
+    target: Target,
+    start: Instant,
+    next_ping_scan_ns: u64,
+    opened: usize,
+}
+
+/// What happened on a link.
+pub(crate) enum Happening<'a> {
+    /// The server granted a session.
+    Opened,
+    /// A reply other than a ping's, or a notification.
+    Reply(Reply<'a>),
+    /// The connection ended.
+    Closed,
+}
+
+impl Swarm {
+    pub(crate) fn new(target: Target) -> Result<Swarm> {
+        Ok(Swarm {
+            poll: Poll::new().context("cannot make an event queue")?,
+            events: Events::with_capacity(1024),
+            links: Vec::new(),
+            scratch: vec![0; SCRATCH_BYTES],
+            target,
+            start: Instant::now(),
+            next_ping_scan_ns: 0,
+            opened: 0,
+        })
+    }
+
+    /// Nanoseconds since this swarm was made.
+    pub(crate) fn now_ns(&self) -> u64 {
+        elapsed_ns(self.start)
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        self.links.len()
+    }
+
+    /// How many connections ended.
+    pub(crate) fn closed_links(&self) -> usize {
+        self.links.iter().filter(|link| link.is_closed()).count()
+    }
+
+    pub(crate) fn link(&mut self, index: usize) -> &mut Link {
+        &mut self.links[index]
+    }
+
+    /// Opens `count` more sessions, a few at a time, and returns when the server has granted all.
+    pub(crate) fn open(&mut self, count: usize, mut say: impl FnMut(usize)) -> Result<()> {
+        let (first, goal) = (self.links.len(), self.links.len() + count);
+        let mut granted = first;
+        while granted < goal {
+            while self.links.len() < goal && self.links.len() - granted < OPENING_AT_ONCE {
+                let link = self.start_link(self.links.len())?;
+                self.links.push(link);
+            }
+            let mut closed = false;
+            self.turn(Duration::from_secs(10), |_, _, _, happening| match happening {
+                Happening::Opened => granted += 1,
+                Happening::Reply(_) => {}
+                Happening::Closed => closed = true,
+            })?;
+            ensure!(!closed, "the server closed a connection after {granted} sessions");
+            say(granted - first);
+        }
+        Ok(())
+    }
+
+    /// Closes all sessions that are still open, so that they are no burden to what comes next.
+    pub(crate) fn close(mut self) -> Result<()> {
+        let mut open = 0;
+        let now_ns = self.now_ns();
+        for link in self.links.iter_mut().filter(|link| !link.is_closed() && !link.silent) {
+            link.out.extend_from_slice(&request::close_session());
+            link.flush(now_ns);
+            open += 1;
+        }
+        while open > 0 && self.now_ns() - now_ns < CLOSE_PATIENCE_NS {
+            self.turn(PING_SCAN_EVERY, |_, link, _, happening| match happening {
+                Happening::Reply(reply) if reply.xid() == request::CLOSE_XID.0 => {
+                    open -= 1;
+                    link.abandon();
+                }
+                Happening::Closed => open -= 1,
+                _ => {}
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Replaces the link at `index` by a new connection, which asks for a new session.
+    pub(crate) fn reopen(&mut self, index: usize) -> Result<()> {
+        let fresh = self.start_link(index)?;
+        self.links[index] = fresh;
+        Ok(())
+    }
+
+    /// Sends what was queued on every link; for the beginning of a workload.
+    pub(crate) fn flush_all(&mut self) {
+        let now_ns = self.now_ns();
+        for link in &mut self.links {
+            link.flush(now_ns);
+        }
+    }
+
+    /// Sends what was queued on one link.
+    pub(crate) fn flush(&mut self, index: usize) {
+        let now_ns = self.now_ns();
+        self.links[index].flush(now_ns);
+    }
+
+    /// Waits up to `patience` for something to happen and hands it to `handle` with the link's
+    /// index and the time in nanoseconds; what `handle` queues on the link is sent in one write.
+    pub(crate) fn turn(
+        &mut self,
+        patience: Duration,
+        mut handle: impl FnMut(usize, &mut Link, u64, Happening<'_>),
+    ) -> Result<()> {
+        self.ping_idle_links();
+        match self.poll.poll(&mut self.events, Some(patience.min(PING_SCAN_EVERY))) {
+            Err(error) if error.kind() == ErrorKind::Interrupted => return Ok(()),
+            other => other.context("cannot wait for sockets")?,
+        }
+        for event in &self.events {
+            let index = event.token().0;
+            let link = &mut self.links[index];
+            link.flush(elapsed_ns(self.start));
+            if !event.is_readable() && !event.is_read_closed() {
+                continue;
+            }
+            loop {
+                let received = link.receive(&mut self.scratch);
+                let now_ns = elapsed_ns(self.start);
+                let more = match received {
+                    Received::Frames { end, more } => {
+                        let rest = link.for_each_frame(&self.scratch[..end], |link, happening| {
+                            handle(index, link, now_ns, happening);
+                        });
+                        rest.context("a reply of the server is not a frame")?;
+                        more
+                    }
+                    Received::Nothing => false,
+                    Received::End => {
+                        handle(index, link, now_ns, Happening::Closed);
+                        false
+                    }
+                };
+                if !more {
+                    break;
+                }
+            }
+            link.flush(elapsed_ns(self.start));
+        }
+        Ok(())
+    }
+
+    fn start_link(&mut self, index: usize) -> Result<Link> {
+        let order = self.opened;
+        self.opened += 1;
+        Link::connect(&self.target, order, self.poll.registry(), Token(index))
+    }
+
+    /// Keeps quiet sessions alive, as every client does, at a third of their timeout.
+    fn ping_idle_links(&mut self) {
+        let now_ns = self.now_ns();
+        if now_ns < self.next_ping_scan_ns {
+            return;
+        }
+        self.next_ping_scan_ns = now_ns + PING_SCAN_EVERY.as_nanos() as u64;
+        for link in &mut self.links {
+            link.ping_if_idle(now_ns);
+        }
+    }
+}
+
+fn elapsed_ns(start: Instant) -> u64 {
+    u64::try_from(start.elapsed().as_nanos()).expect("no run lasts five hundred years")
+}
+
+/// Reads of up to this many bytes at once.
+const SCRATCH_BYTES: usize = 256 * 1024;
+/// Few enough that the listen queue of a default server (50) does not overflow.
+const OPENING_AT_ONCE: usize = 32;
+const CLOSE_PATIENCE_NS: u64 = 60_000_000_000;
+const PING_SCAN_EVERY: Duration = Duration::from_millis(50);
