@@ -46,7 +46,7 @@ pub struct Replica {
     pub(crate) proposals: Vec<Bytes>,
     /// Committed entries not applied yet, behind a session's end that takes several slices.
     pub(crate) to_apply: VecDeque<Committed>,
-    pub(crate) closing: Option<Closing>,
+    pub(crate) closing: Option<Box<Closing>>,
     pub(crate) changes: Changes,
     pub(crate) capture: Option<Capture>,
     pub(crate) since_snapshot: SinceSnapshot,

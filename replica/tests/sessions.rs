@@ -1,4 +1,5 @@
 //! A session's life on virtual time: established, kept alive, resumed, ended, explained.
+#![allow(clippy::unwrap_used, reason = "a failed expectation here is a failed test")]
 
 mod harness;
 

@@ -29,7 +29,7 @@ impl State {
         reason: EndReason,
         origin: Option<(Origin, Xid)>,
         txn: Txn,
-    ) -> Option<Closing> {
+    ) -> Option<Box<Closing>> {
         let found = self.sessions.get(session)?;
         let ended = Ended {
             session,
@@ -43,24 +43,24 @@ impl State {
         };
         let closed = Closed { session, reason, origin, ephemerals: ended.ephemerals };
         let left = self.sessions.take_ephemerals(session).into_iter();
-        Some(Closing { closed, txn, left, ended })
+        Some(Box::new(Closing { closed, txn, left, ended }))
     }
 
     /// Deletes some more of its ephemerals; the end itself when none is left.
     pub(crate) fn go_on_closing(
         &mut self,
-        mut closing: Closing,
+        mut closing: Box<Closing>,
         changes: &mut Changes,
-    ) -> Result<Closed, Closing> {
+    ) -> Result<Closed, Box<Closing>> {
         for _ in 0..limits::CLOSE_SLICE {
-            let Some(node) = closing.left.next() else { return Ok(self.closed(closing)) };
+            let Some(node) = closing.left.next() else { return Ok(self.closed(*closing)) };
             let path = self.tree.path(node);
             if closing.ended.paths.len() < limits::ENDED_PATHS {
                 closing.ended.paths.push(path.clone());
             }
             self.remove(node, &path, closing.txn.zxid, changes);
         }
-        if closing.left.len() == 0 { Ok(self.closed(closing)) } else { Err(closing) }
+        if closing.left.len() == 0 { Ok(self.closed(*closing)) } else { Err(closing) }
     }
 
     fn closed(&mut self, closing: Closing) -> Closed {

@@ -78,8 +78,11 @@ pub(crate) enum Done {
     Deleted,
     Set(Stat),
     Checked,
-    Multi(Vec<Result<(OpCode, Done), ErrorCode>>),
+    Multi(MultiDone),
 }
+
+/// What each operation of a multi led to.
+pub(crate) type MultiDone = Vec<Result<(OpCode, Done), ErrorCode>>;
 
 /// What a committed entry led to, for whoever holds the connection.
 #[derive(Debug)]
@@ -89,7 +92,7 @@ pub(crate) enum Applied {
     /// A session was established.
     Opened { origin: Origin, session: SessionId, timeout_ms: u32, password: [u8; 16] },
     /// A session is being closed; its ephemerals go slice by slice.
-    Closing(Closing),
+    Closing(Box<Closing>),
     /// Nothing that anybody waits for.
     Nothing,
 }

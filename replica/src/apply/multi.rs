@@ -1,8 +1,8 @@
 //! multi: all or nothing, and no watch fires for nothing.
 
-use tenure_wire::{ErrorCode, OpCode, Request};
+use tenure_wire::{ErrorCode, Request};
 
-use crate::apply::{Asker, Changes, Done};
+use crate::apply::{Asker, Changes, MultiDone};
 use crate::state::State;
 
 impl State {
@@ -13,7 +13,7 @@ impl State {
         requests: &[Request<'_>],
         asker: &Asker<'_>,
         changes: &mut Changes,
-    ) -> Result<Vec<Result<(OpCode, Done), ErrorCode>>, ErrorCode> {
+    ) -> Result<MultiDone, ErrorCode> {
         self.tree.begin();
         self.sessions.begin();
         let quotas = self.quotas.clone();

@@ -79,7 +79,6 @@ impl Consensus {
             // The commit index may have been stored just before the entries it covers were torn
             // off with the end of the log; such entries were acknowledged to nobody.
             commit: durable.hard_state.commit.clamp(index, last),
-            ..RaftHardState::default()
         };
         let conf_state = ConfState::from((durable.voters, Vec::new()));
         let entries = durable.entries.into_iter().map(from_log).collect();
@@ -133,7 +132,7 @@ impl Consensus {
         message.from = self.raw.raft.id;
         let entries: Vec<Entry> =
             batch.into_iter().map(|data| Entry { data, ..Entry::default() }).collect();
-        message.set_entries(entries.into());
+        message.set_entries(entries);
         let proposed = self.raw.raft.step(message).map_err(|_| NotLeading);
         self.settle_timeout();
         proposed

@@ -33,10 +33,6 @@ impl Store {
         &self.conf_state
     }
 
-    pub(crate) fn set_conf_state(&mut self, conf_state: ConfState) {
-        self.conf_state = conf_state;
-    }
-
     /// Appends entries; the first may replace older ones from its index on.
     pub(crate) fn append(&mut self, entries: &[Entry]) {
         let Some(first) = entries.first() else { return };

@@ -1,4 +1,5 @@
 //! A replica with a disk that is durable at once, and clients that are just connection ids.
+#![allow(clippy::unwrap_used, reason = "a failed expectation here is a failed test")]
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
