@@ -7,9 +7,6 @@ mod trigger;
 mod watchers;
 
 #[cfg(test)]
-#[path = "../fuzz.rs"]
-pub(crate) mod fuzz;
-#[cfg(test)]
 mod tests;
 
 /// One way of watching a path. A connection may hold all four on the same path.

@@ -6,8 +6,8 @@ use tenure_wire::EventType::{self, *};
 
 use super::WatchKind::{self, *};
 use super::table::{WatchCounts, WatchTable, WatcherType};
+use crate::fuzz::Random;
 use crate::input::ConnId;
-use crate::watch::fuzz::Random;
 
 type Told = Vec<(u64, EventType, String)>;
 

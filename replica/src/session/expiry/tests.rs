@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::watch::fuzz::Random;
+use crate::fuzz::Random;
 
 fn expired(expiry: &mut Expiry) -> Vec<(i64, u64)> {
     let mut out = Vec::new();

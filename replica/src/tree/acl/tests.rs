@@ -1,7 +1,7 @@
 //! Tests of access control lists.
 
 use super::*;
-use crate::watch::fuzz::Random;
+use crate::fuzz::Random;
 
 fn entry(perms: i32, scheme: &str, id: &str) -> AclEntry {
     AclEntry { perms: Perms(perms), scheme: scheme.into(), id: id.into() }

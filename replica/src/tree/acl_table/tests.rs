@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::*;
-use crate::watch::fuzz::Random;
+use crate::fuzz::Random;
 
 fn list(number: usize) -> AclList {
     let id = format!("user{number}:h");

@@ -1,7 +1,7 @@
 //! Tests of the path rules.
 
 use super::*;
-use crate::watch::fuzz::Random;
+use crate::fuzz::Random;
 
 #[test]
 fn legal_paths() {

@@ -1,7 +1,7 @@
 //! Tests of quotas.
 
 use super::*;
-use crate::watch::fuzz::Random;
+use crate::fuzz::Random;
 
 fn hard(count: Option<i64>, bytes: Option<i64>) -> Limits {
     Limits { count, bytes }
