@@ -379,6 +379,15 @@ impl Client {
         reply
     }
 
+    /// The connection must end. Requests behind the one that closed the session may be told, before
+    /// that, that it has expired.
+    pub fn expect_end_of_session(&mut self) {
+        while let Ok(reply) = self.try_reply() {
+            assert_eq!((reply.err, reply.body.len()), (super::code::SESSION_EXPIRED, 0));
+        }
+        self.socket.expect_end();
+    }
+
     /// Hangs up without closing the session.
     pub fn hang_up(self) {
         self.socket.hang_up();
