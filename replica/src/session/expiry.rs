@@ -19,8 +19,9 @@ pub(crate) struct Expiry {
     /// Monotonic time of the last advance.
     mono_us: Option<u64>,
     sessions: HashMap<SessionId, Silence, FixedState>,
-    /// Each session once, at or before its deadline: touches do not move it, the one that comes
-    /// up too early is filed again. Entries that `Silence::filed_us` does not confirm are void.
+    /// Each session once, some time before its deadline: touches do not move it, the one that
+    /// comes up too early is filed again. Entries that `Silence::filed_us` does not confirm are
+    /// void.
     queue: BinaryHeap<Reverse<Filed>>,
 }
 
@@ -39,8 +40,8 @@ type Filed = (u64, SessionId);
 /// clock keeps time, and far below any session timeout.
 const MAX_STEP_US: u64 = 250_000;
 
-/// How far ahead the head of the queue is made exact, so that the server need not wake up for
-/// sessions that have been touched since they were filed.
+/// How far ahead the head of the queue is made exact, so that the server need not wake up between
+/// its ticks for sessions that are not silent.
 const HORIZON_US: u64 = 250_000;
 
 /// Void entries tolerated before the queue is built anew.
@@ -67,7 +68,7 @@ impl Expiry {
     /// Starts a session's timeout, from the last advance on.
     pub(crate) fn add(&mut self, session: SessionId, timeout_ms: u32) {
         let mut silence = Silence { touched_us: self.now_us, filed_us: 0, timeout_ms };
-        silence.filed_us = silence.deadline_us();
+        silence.filed_us = file_at(session, self.now_us, silence.deadline_us());
         let filed_us = silence.filed_us;
         self.sessions.insert(session, silence);
         self.file(session, filed_us);
@@ -118,9 +119,9 @@ impl Expiry {
             if filed_us != silence.filed_us {
                 self.queue.pop();
             } else if deadline_us > filed_us && filed_us <= horizon_us {
-                silence.filed_us = deadline_us;
+                silence.filed_us = file_at(session, self.now_us, deadline_us);
                 self.queue.pop();
-                self.queue.push(Reverse((deadline_us, session)));
+                self.queue.push(Reverse((silence.filed_us, session)));
             } else if deadline_us <= self.now_us {
                 out.push((session, (self.now_us - silence.touched_us) / 1000));
                 self.queue.pop();
@@ -158,6 +159,18 @@ impl Expiry {
             sessions.get(session).is_some_and(|silence| silence.filed_us == *filed_us)
         });
     }
+}
+
+/// A distant deadline is looked at somewhere in the second half of the way there, different for
+/// each session: a new leader starts a million timeouts at one instant, and must not find them all
+/// due for a look at another.
+fn file_at(session: SessionId, now_us: u64, deadline_us: u64) -> u64 {
+    let left_us = deadline_us.saturating_sub(now_us);
+    if left_us <= 2 * HORIZON_US {
+        return deadline_us;
+    }
+    let scattered = (session.0 as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32;
+    now_us + left_us / 2 + ((left_us / 2 * scattered) >> 32)
 }
 
 impl Silence {

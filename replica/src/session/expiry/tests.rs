@@ -34,8 +34,10 @@ fn run(expiry: &mut Expiry, from_ms: u64, to_ms: u64) -> Option<(u64, i64, u64)>
 fn a_silent_session_expires_on_its_millisecond() {
     let mut expiry = one(5_000, 4_000);
     assert_eq!(expiry.left_ms(SessionId(1)), Some(4_000));
+    assert!((7_000_000..=9_000_000).contains(&expiry.next_deadline_us().unwrap()));
+    assert_eq!(run(&mut expiry, 5_000, 8_900), None);
     assert_eq!(expiry.next_deadline_us(), Some(9_000_000));
-    assert_eq!(run(&mut expiry, 5_000, 20_000), Some((9_000, 1, 4_000)));
+    assert_eq!(run(&mut expiry, 8_901, 20_000), Some((9_000, 1, 4_000)));
     assert_eq!(expiry.next_deadline_us(), None);
     assert_eq!(expiry.left_ms(SessionId(1)), None);
     assert!(!expiry.touch(SessionId(1), 9_000_000));
@@ -102,6 +104,21 @@ fn touched_sessions_do_not_wake_the_server() {
         wakes += usize::from(expiry.next_deadline_us().unwrap() < mono_us + 100_000);
     }
     assert!(wakes <= 3, "{wakes}");
+}
+
+#[test]
+fn timeouts_started_together_are_not_looked_at_together() {
+    let mut expiry = Expiry::new();
+    expiry.advance(0);
+    for session in 0..50_000 {
+        expiry.add(SessionId(0x100_0001_8000_0000 + session), 30_000);
+    }
+    let per_tick = expiry.queue.iter().fold(BTreeMap::new(), |mut ticks, Reverse((at_us, _))| {
+        *ticks.entry(at_us / 100_000).or_insert(0) += 1;
+        ticks
+    });
+    assert!(per_tick.len() >= 150, "spread over {} ticks", per_tick.len());
+    assert!(per_tick.values().all(|count| *count < 1_000), "{per_tick:?}");
 }
 
 #[test]
