@@ -192,10 +192,29 @@ fn head_checksum(place: Place, rest: &[u8]) -> u32 {
     crc32c::crc32c_append(crc32c::crc32c(&mixed), rest)
 }
 
+/// Refuses cheaply what cannot be a head.
+fn may_be_head(bytes: &[u8; HEAD_BYTES]) -> bool {
+    (KIND_ENTRY..=KIND_SYNCED).contains(&bytes[20]) && bytes[22] == 0 && bytes[23] == 0
+}
+
+/// Bytes at the start of these where no record can begin; 0 if one may begin at once.
+pub(crate) fn skip_no_heads(bytes: &[u8]) -> u64 {
+    const ZEROS: [u8; 4096] = [0; 4096];
+    let mut at = 0;
+    while let Some(head) = bytes[at..].first_chunk::<HEAD_BYTES>() {
+        if may_be_head(head) {
+            break;
+        }
+        // A head begins no earlier than its own length before the zeros end.
+        let zeros = bytes[at..].first_chunk::<{ ZEROS.len() }>() == Some(&ZEROS);
+        at += if zeros { ZEROS.len() - HEAD_BYTES } else { ALIGN as usize };
+    }
+    at as u64
+}
+
 /// Reads a head, or `None` if these bytes are not one written for this place.
 pub(crate) fn decode_head(bytes: &[u8; HEAD_BYTES], place: Place) -> Option<Head> {
-    // Most of what recovery looks at after the end is not a record: refuse it cheaply.
-    if !(KIND_ENTRY..=KIND_SYNCED).contains(&bytes[20]) || bytes[22] != 0 || bytes[23] != 0 {
+    if !may_be_head(bytes) {
         return None;
     }
     let u32_at = |at: usize| u32::from_le_bytes(bytes[at..at + 4].try_into().expect("4 bytes"));

@@ -213,7 +213,13 @@ impl<'a> Scanner<'a> {
         let mut after =
             AfterEnd { torn_bytes, proof_of_damage: None, leftover_end: end, has_bytes };
         let mut at = end;
-        while at + HEAD_BYTES as u64 <= self.window.limit() {
+        while let Some(rest) = self.window.rest(self.file, at, HEAD_BYTES as u64)? {
+            // Most of it is zeros or old bytes, and start-up waits for this loop.
+            let skip = record::skip_no_heads(rest);
+            if skip > 0 {
+                at += skip;
+                continue;
+            }
             let Some((head, _)) = self.at(at)? else {
                 at += ALIGN;
                 continue;

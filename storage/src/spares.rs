@@ -70,12 +70,17 @@ impl Spares {
         }
     }
 
+    /// Whether a full spare waits.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.ready.iter().any(|spare| spare.filled >= self.segment_bytes)
+    }
+
     /// Adds zeros to the next spare; returns whether there is more to do.
     pub(crate) fn fill_step(&mut self) -> io::Result<bool> {
-        let segment_bytes = self.segment_bytes;
-        if self.ready.iter().any(|spare| spare.filled >= segment_bytes) {
+        if self.is_ready() {
             return Ok(false);
         }
+        let segment_bytes = self.segment_bytes;
         if self.ready.is_empty() {
             let spare = self.create()?;
             self.ready.push(spare);

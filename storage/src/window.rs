@@ -33,12 +33,22 @@ impl Window {
         offset: u64,
         len: u64,
     ) -> io::Result<Option<&[u8]>> {
+        Ok(self.rest(file, offset, len)?.map(|rest| &rest[..len as usize]))
+    }
+
+    /// The same, with whatever else the window holds behind them.
+    pub(crate) fn rest(
+        &mut self,
+        file: &DiskFile,
+        offset: u64,
+        len: u64,
+    ) -> io::Result<Option<&[u8]>> {
         let Some(end) = offset.checked_add(len).filter(|end| *end <= self.limit) else {
             return Ok(None);
         };
         if offset < self.at || end > self.at + self.bytes.len() as u64 {
             let want = len.max(WINDOW_BYTES).min(self.limit - offset) as usize;
-            self.bytes.clear();
+            self.bytes.truncate(want);
             self.bytes.shrink_to(want.max(WINDOW_BYTES as usize));
             self.bytes.resize(want, 0);
             let got = file.read_full_at(&mut self.bytes, offset)?;
@@ -48,7 +58,6 @@ impl Window {
                 return Ok(None);
             }
         }
-        let start = (offset - self.at) as usize;
-        Ok(Some(&self.bytes[start..start + len as usize]))
+        Ok(Some(&self.bytes[(offset - self.at) as usize..]))
     }
 }

@@ -114,6 +114,29 @@ fn a_torn_last_record_is_dropped_with_a_note() {
 }
 
 #[test]
+fn leftovers_of_a_torn_write_are_wiped() {
+    let disk = Arc::new(FaultyDisk::new(10));
+    let (mut log, _) = open(&disk, 0).unwrap();
+    let records = [entry(1, 1, 600), entry(2, 1, 600), entry(3, 1, 100)];
+    log.append(None, &records).unwrap();
+    disk.kill();
+    // The first sectors of the batch were lost; the head of its last record was not.
+    let path = segments(&disk).pop().unwrap();
+    let third = boundaries(&disk, &path)[2];
+    let mut bytes = disk.contents(&path).unwrap();
+    bytes[HEADER_BYTES as usize..1024].fill(0);
+    disk.set_contents(&path, &bytes);
+    let (mut log, found) = open(&disk, 0).unwrap();
+    assert_eq!(found.entries, []);
+    // A record that ends in the leftover's sector would make the leftover look like proof.
+    let room = third - HEADER_BYTES as usize - HEAD_BYTES - 8;
+    log.append(None, &[entry(1, 2, room)]).unwrap();
+    log.sync().unwrap();
+    disk.lose_power();
+    assert_eq!(open(&disk, 0).unwrap().1.entries, [entry(1, 2, room)]);
+}
+
+#[test]
 fn a_missing_or_newer_file_is_named() {
     let (disk, _) = sample(true);
     let files = segments(&disk);
