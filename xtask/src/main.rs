@@ -2,6 +2,7 @@
 #![expect(clippy::print_stdout, reason = "what a task finds is printed for the developer")]
 
 mod ci;
+mod peers;
 mod process;
 mod tidy;
 mod zookeeper;
@@ -24,6 +25,8 @@ enum Task {
     Ci,
     /// Check the house rules that neither the compiler nor clippy knows
     Tidy,
+    /// Check a server with stock clients in Go, Java, Python and Rust
+    Peers(peers::Arguments),
     /// Run Apache ZooKeeper, for comparisons
     #[command(subcommand)]
     Zookeeper(zookeeper::Task),
@@ -33,6 +36,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Ci => ci::run(),
         Task::Tidy => tidy::run(),
+        Task::Peers(arguments) => peers::run(&arguments),
         Task::Zookeeper(task) => zookeeper::run(task),
     }
 }

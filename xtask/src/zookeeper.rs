@@ -17,6 +17,9 @@ use anyhow::Context;
 use clap::{Args, Subcommand};
 
 use crate::process::ServerProcess;
+use crate::repository;
+
+pub(crate) use fetch::{VERSION, jars};
 
 /// What `cargo xtask zookeeper` can do.
 #[derive(Subcommand)]
@@ -57,12 +60,12 @@ pub(crate) fn run(task: Task) -> anyhow::Result<()> {
             Err(command.exec()).context("cannot run java")
         }
         Task::StartUp(arguments) => start_up(&arguments),
-        Task::Fetch => fetch::jars().map(|folder| println!("{}", folder.display())),
+        Task::Fetch => jars().map(|folder| println!("{}", folder.display())),
     }
 }
 
 fn start_up(arguments: &RunArguments) -> anyhow::Result<()> {
-    fetch::jars()?;
+    jars()?;
     let started = Instant::now();
     let server = spawn(&arguments.zoo_cfg, &arguments.options)?;
     let elapsed = started.elapsed();
@@ -102,7 +105,7 @@ pub(crate) fn client_address(zoo_cfg: &Path) -> anyhow::Result<SocketAddr> {
 }
 
 fn command(zoo_cfg: &Path, options: &Options) -> anyhow::Result<Command> {
-    let jars = fetch::jars()?;
+    let jars = jars()?;
     let mut command = Command::new("java");
     command.args([
         "-Xmx1000m",
@@ -123,6 +126,16 @@ fn command(zoo_cfg: &Path, options: &Options) -> anyhow::Result<Command> {
     command.arg("-cp").arg(jars.join("*"));
     command.arg("org.apache.zookeeper.server.quorum.QuorumPeerMain").arg(zoo_cfg);
     Ok(command)
+}
+
+/// Java with quiet logging and an open `-cp`: the class path, the class and its arguments are to
+/// be added.
+pub(crate) fn client_command() -> Command {
+    let logging = repository().join("xtask/peers/java/logback.xml");
+    let mut command = Command::new("java");
+    command.arg(format!("-Dlogback.configurationFile={}", logging.display()));
+    command.arg("-cp");
+    command
 }
 
 /// ZooKeeper takes any key it does not know as a system property, but some properties are read

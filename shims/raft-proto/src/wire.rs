@@ -226,16 +226,16 @@ impl Field for Bytes {
     }
 }
 
-/// Numbers are written as one block; blocks and single numbers are read.
+/// Numbers are written one by one, as the published crate does; blocks of them are read as well.
 impl Field for Vec<u64> {
     fn size(&self, number: u64) -> usize {
-        if self.is_empty() { 0 } else { block_size(number, packed_size(self)) }
+        self.iter().map(|value| tag_size(number) + varint_size(*value)).sum()
     }
 
     fn write(&self, number: u64, out: &mut Vec<u8>) {
-        if !self.is_empty() {
-            write_block_head(number, packed_size(self), out);
-            self.iter().for_each(|value| write_varint(*value, out));
+        for value in self {
+            write_tag(number, Kind::Varint, out);
+            write_varint(*value, out);
         }
     }
 
@@ -252,10 +252,6 @@ impl Field for Vec<u64> {
             Kind::Fixed64 | Kind::Fixed32 => Err(kind.unexpected()),
         }
     }
-}
-
-fn packed_size(values: &[u64]) -> usize {
-    values.iter().map(|value| varint_size(*value)).sum()
 }
 
 fn push<T>(list: &mut Vec<T>, value: T) -> ProtobufResult<()> {

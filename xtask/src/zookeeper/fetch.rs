@@ -8,7 +8,8 @@ use anyhow::{Context, ensure};
 
 use crate::peers_folder;
 
-const VERSION: &str = "3.9.5";
+/// The version compared with.
+pub(crate) const VERSION: &str = "3.9.5";
 
 /// The server and what its own distribution ships beside it, in the versions that it pins itself.
 const DEPENDENCIES: [(&str, &str); 10] = [

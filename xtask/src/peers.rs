@@ -1,0 +1,145 @@
+//! `cargo xtask peers`: the checks of `xtask/peers`, which are written against stock clients, run
+//! with a server that is started for them and restarted when they ask for it.
+
+mod clients;
+mod server;
+mod zkcli;
+
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+
+use anyhow::{Context, bail, ensure};
+use clap::{Args, ValueEnum};
+
+use server::PeerServer;
+
+/// What to run the checks with.
+#[derive(Args)]
+pub(crate) struct Arguments {
+    /// Check Apache ZooKeeper instead, which tells whether the checks are right
+    #[arg(long, conflicts_with = "server")]
+    reference: bool,
+    /// The program to check; `serve ZOO_CFG` is added
+    #[arg(long, default_value = "target/release/tenure")]
+    server: PathBuf,
+    /// Only these clients
+    #[arg(long, value_delimiter = ',')]
+    only: Vec<Client>,
+}
+
+/// A stock client with checks written against it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum Client {
+    /// github.com/go-zookeeper/zk
+    Go,
+    /// Apache ZooKeeper's own
+    Java,
+    /// The shell of Apache ZooKeeper
+    Zkcli,
+    /// kazoo
+    Python,
+    /// The crate zookeeper-client
+    Rust,
+}
+
+/// How many checks of one client went well and how many did not.
+#[derive(Clone, Copy, Debug, Default)]
+struct Tally {
+    passed: usize,
+    failed: usize,
+}
+
+/// Runs the checks and prints a line for each.
+pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    let mut server = if arguments.reference {
+        PeerServer::reference()?
+    } else {
+        PeerServer::tenure(&arguments.server)?
+    };
+    let mut summary = Vec::new();
+    for client in Client::value_variants() {
+        if arguments.only.is_empty() || arguments.only.contains(client) {
+            let name = format!("{client:?}").to_lowercase();
+            let tally = check(*client, &name, &mut server)
+                .with_context(|| format!("the checks of {name} did not run to their end"))?;
+            summary.push((name, tally));
+        }
+    }
+    let usage = server.usage()?;
+    println!("\nserver: {}", server.name());
+    println!(
+        "server used {:.2} s of processor time since its last start, {} MiB resident",
+        usage.cpu.as_secs_f64(),
+        usage.resident_bytes >> 20
+    );
+    for (name, tally) in &summary {
+        println!("{name}: {} passed, {} failed", tally.passed, tally.failed);
+    }
+    server.stop()?;
+    ensure!(summary.iter().all(|(_, tally)| tally.failed == 0), "some checks failed");
+    Ok(())
+}
+
+fn check(client: Client, name: &str, server: &mut PeerServer) -> anyhow::Result<Tally> {
+    if client == Client::Zkcli {
+        return zkcli::check(server);
+    }
+    let mut command = match client {
+        Client::Go => clients::go()?,
+        Client::Java | Client::Zkcli => clients::java()?,
+        Client::Python => clients::python()?,
+        Client::Rust => clients::rust()?,
+    };
+    command.arg(server.address().to_string());
+    let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = child.with_context(|| format!("cannot run {command:?}"))?;
+    let tally = follow(name, &mut child, server);
+    if tally.is_err() {
+        // It may wait for an answer that will not come.
+        let _ = child.kill();
+    }
+    let status = child.wait()?;
+    let tally = tally?;
+    ensure!(status.success(), "{command:?}: {status}");
+    Ok(tally)
+}
+
+/// Reads what a client's checks print, and restarts the server when they ask for it.
+fn follow(name: &str, child: &mut Child, server: &mut PeerServer) -> anyhow::Result<Tally> {
+    let mut answers = child.stdin.take().context("the checks have no input")?;
+    let output = child.stdout.take().context("the checks have no output")?;
+    let mut tally = Tally::default();
+    for line in BufReader::new(output).lines() {
+        let line = line?;
+        match line.split_once(' ').unwrap_or((&line, "")) {
+            ("restart", _) => {
+                server.restart()?;
+                writeln!(answers, "restarted")?;
+                continue;
+            }
+            ("ok", _) => tally.passed += 1,
+            ("FAIL", _) => tally.failed += 1,
+            ("done", failed) => {
+                ensure!(failed == tally.failed.to_string(), "{failed} failures were counted");
+                return Ok(tally);
+            }
+            _ => bail!("an unexpected line: {line}"),
+        }
+        println!("{name}: {line}");
+    }
+    bail!("the output ends early")
+}
+
+/// Runs a command of preparation; what it prints is shown only if it fails.
+fn prepare(command: &mut Command) -> anyhow::Result<()> {
+    let output = command.output().with_context(|| format!("cannot run {command:?}"))?;
+    ensure!(
+        output.status.success(),
+        "{command:?}: {}\n{}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    Ok(())
+}

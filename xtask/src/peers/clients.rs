@@ -1,0 +1,63 @@
+//! How the checks of each language are built and run. What they fetch stays in `target/peers` or
+//! in the language's own cache.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use super::prepare;
+use crate::{peers_folder, repository, zookeeper};
+
+fn source(language: &str) -> PathBuf {
+    repository().join("xtask/peers").join(language)
+}
+
+pub(super) fn go() -> anyhow::Result<Command> {
+    let program = peers_folder().join("go-checks");
+    prepare(Command::new("go").arg("build").arg("-o").arg(&program).current_dir(source("go")))?;
+    Ok(Command::new(program))
+}
+
+pub(super) fn java() -> anyhow::Result<Command> {
+    let jars = zookeeper::jars()?;
+    let classes = peers_folder().join("java-classes");
+    prepare(
+        Command::new("javac")
+            .arg("-d")
+            .arg(&classes)
+            .arg("-cp")
+            .arg(jars.join("*"))
+            .arg(source("java").join("Checks.java")),
+    )?;
+    let mut command = zookeeper::client_command();
+    command.arg(format!("{}:{}", classes.display(), jars.join("*").display()));
+    command.arg("Checks");
+    Ok(command)
+}
+
+pub(super) fn python() -> anyhow::Result<Command> {
+    let environment = peers_folder().join("python");
+    let python = environment.join("bin/python");
+    if !python.exists() {
+        prepare(Command::new("python3").args(["-m", "venv"]).arg(&environment))?;
+    }
+    let requirements = source("python").join("requirements.txt");
+    prepare(
+        Command::new(&python)
+            .args(["-m", "pip", "install", "--quiet", "--disable-pip-version-check", "-r"])
+            .arg(requirements),
+    )?;
+    let mut command = Command::new(python);
+    command.arg(source("python").join("checks.py"));
+    Ok(command)
+}
+
+pub(super) fn rust() -> anyhow::Result<Command> {
+    let target = peers_folder().join("rust");
+    prepare(
+        Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--locked", "--target-dir"])
+            .arg(&target)
+            .current_dir(source("rust")),
+    )?;
+    Ok(Command::new(target.join("debug/peer-checks")))
+}

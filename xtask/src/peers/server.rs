@@ -1,0 +1,112 @@
+//! The server under check: started from a fresh data folder, restarted in place.
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use anyhow::Context;
+
+use crate::process::{ServerProcess, Usage};
+use crate::{peers_folder, zookeeper};
+
+/// A server, or between stop and start the place where it will be again.
+pub(super) struct PeerServer {
+    kind: Kind,
+    zoo_cfg: PathBuf,
+    address: SocketAddr,
+    /// None only while it is restarted.
+    process: Option<ServerProcess>,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Reference,
+    Tenure(PathBuf),
+}
+
+impl PeerServer {
+    /// Starts Apache ZooKeeper.
+    pub(super) fn reference() -> anyhow::Result<Self> {
+        Self::start(Kind::Reference)
+    }
+
+    /// Starts that program.
+    pub(super) fn tenure(program: &Path) -> anyhow::Result<Self> {
+        let program = fs::canonicalize(program).with_context(|| {
+            format!("no {}; build it or give --server or --reference", program.display())
+        })?;
+        Self::start(Kind::Tenure(program))
+    }
+
+    fn start(kind: Kind) -> anyhow::Result<Self> {
+        let folder = peers_folder().join("server");
+        if folder.exists() {
+            fs::remove_dir_all(&folder)?;
+        }
+        fs::create_dir_all(&folder)?;
+        // The kernel gives a port that is free now and, in practice, a moment later.
+        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let zoo_cfg = folder.join("zoo.cfg");
+        let data = folder.join("data");
+        let config = format!(
+            "tickTime=2000\ndataDir={}\nclientPort={}\nclientPortAddress={}\n\
+             admin.enableServer=false\nextendedTypesEnabled=true\n\
+             znode.container.checkIntervalMs=1000\n",
+            data.display(),
+            address.port(),
+            address.ip()
+        );
+        fs::write(&zoo_cfg, config)?;
+        let mut server = Self { kind, zoo_cfg, address, process: None };
+        server.process = Some(server.spawn()?);
+        Ok(server)
+    }
+
+    fn spawn(&self) -> anyhow::Result<ServerProcess> {
+        match &self.kind {
+            Kind::Reference => zookeeper::spawn(&self.zoo_cfg, &zookeeper::Options::default()),
+            Kind::Tenure(program) => {
+                let mut command = Command::new(program);
+                command.arg("serve").arg(&self.zoo_cfg);
+                let log = self.zoo_cfg.with_extension("tenure.log");
+                ServerProcess::start(command, self.address, &log)
+            }
+        }
+    }
+
+    /// Ends it and starts it again over the same data.
+    pub(super) fn restart(&mut self) -> anyhow::Result<()> {
+        if let Some(process) = self.process.take() {
+            process.stop()?;
+        }
+        self.process = Some(self.spawn()?);
+        Ok(())
+    }
+
+    /// Ends it.
+    pub(super) fn stop(mut self) -> anyhow::Result<()> {
+        if let Some(process) = self.process.take() {
+            process.stop()?;
+        }
+        Ok(())
+    }
+
+    /// Where clients find it.
+    pub(super) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// What its process has used.
+    pub(super) fn usage(&self) -> anyhow::Result<Usage> {
+        self.process.as_ref().context("the server is not running")?.usage()
+    }
+
+    /// What it is.
+    pub(super) fn name(&self) -> String {
+        match &self.kind {
+            Kind::Reference => format!("Apache ZooKeeper {}", zookeeper::VERSION),
+            Kind::Tenure(program) => program.display().to_string(),
+        }
+    }
+}
