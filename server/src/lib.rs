@@ -1,4 +1,175 @@
-//! Sockets, disks, timers and admin endpoints around a replica.
+//! The I/O around a replica: sockets, disk, timers and admin endpoints of one server.
+//!
+//! [`start`] runs a server inside this process, on threads of its own; several may run at once.
 
 pub mod config;
+pub mod limits;
 pub mod metrics;
+
+mod clock;
+mod connection;
+mod connections;
+mod driver;
+mod error;
+mod listener;
+mod log_limit;
+mod mail;
+mod persister;
+mod recovery;
+mod snapshotter;
+
+use std::io;
+use std::net::SocketAddr;
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use mio::{Poll, Waker};
+use tenure_storage::{DataFolder, RealDisk};
+
+use config::ServerConfig;
+use driver::{Driver, Parts, Rules};
+pub use error::{RunError, StartError};
+use listener::Listener;
+pub use listener::raise_open_files_limit;
+use mail::{Mail, Mailbox};
+use persister::{Persister, SyncPolicy};
+use snapshotter::{SnapshotPolicy, Snapshotter};
+
+/// A running server. Dropping it leaves the server running; [`ServerHandle::stop`] ends it.
+pub struct ServerHandle {
+    client_addr: SocketAddr,
+    mailbox: Mailbox,
+    thread: JoinHandle<Result<(), RunError>>,
+}
+
+/// Asks a server to stop, from any thread.
+#[derive(Clone)]
+pub struct Stopper(Mailbox);
+
+impl Stopper {
+    /// Has the server accept nobody any more, answer what is under way, sync and end.
+    pub fn stop(&self) {
+        self.0.post(Mail::Stop);
+    }
+}
+
+impl ServerHandle {
+    /// Where clients connect.
+    pub fn client_addr(&self) -> SocketAddr {
+        self.client_addr
+    }
+
+    /// Where admin HTTP is served, if it is.
+    pub fn admin_addr(&self) -> Option<SocketAddr> {
+        None
+    }
+
+    /// A means to stop the server while another thread waits in [`ServerHandle::join`].
+    pub fn stopper(&self) -> Stopper {
+        Stopper(self.mailbox.clone())
+    }
+
+    /// Waits until the server has ended, by a stop or by a failure.
+    pub fn join(self) -> Result<(), RunError> {
+        self.thread.join().unwrap_or(Err(RunError::Thread("I/O")))
+    }
+
+    /// Stops the server gracefully and waits until it has ended. Sessions live on in its data
+    /// folder and can be resumed after the next start.
+    pub fn stop(self) -> Result<(), RunError> {
+        self.stopper().stop();
+        self.join()
+    }
+}
+
+/// Starts a server: recovers its data folder, then listens. Clients are served when this returns.
+pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
+    let client = supported_listener(config)?;
+    let folder = DataFolder::open(&config.data_dir, &config.data_log_dir)?;
+    let disk = RealDisk::shared();
+    let recovered = recovery::recover(&disk, &folder, config)?;
+
+    let candidates = client.candidates().map_err(listen_error(client))?;
+    let connections = &config.connections;
+    let backlog = connections.listen_backlog.map_or(limits::LISTEN_BACKLOG, |n| n as i32);
+    let listener =
+        Listener::bind(&candidates, backlog, connections.max_per_address, connections.max_total)
+            .map_err(listen_error(client))?;
+    let client_addr = listener.local_addr().map_err(listen_error(client))?;
+
+    let poll = Poll::new().map_err(system("creating the readiness queue"))?;
+    let waker = Waker::new(poll.registry(), driver::WAKE).map_err(system("creating a waker"))?;
+    let (mailbox, mail) = Mailbox::new(Arc::new(waker));
+    let policy = SyncPolicy {
+        force_sync: config.durability.force_sync,
+        slow_warning: Duration::from_millis(config.durability.slow_sync_warning_ms.into()),
+    };
+    let persister = Persister::start(recovered.log, policy, mailbox.clone())
+        .map_err(system("starting the disk thread"))?;
+    let policy = SnapshotPolicy {
+        disk,
+        dir: folder.snapshot_dir().to_path_buf(),
+        retain: config.snapshots.retain_count.max(limits::SNAPSHOTS_RETAINED) as usize,
+    };
+    let snapshotter = Snapshotter::start(policy, mailbox.clone())
+        .map_err(system("starting the snapshot thread"))?;
+    let rules = Rules {
+        max_frame_bytes: connections.max_frame_bytes as usize,
+        max_outstanding: connections.max_outstanding as usize,
+        sessionless_timeout: Duration::from_millis(connections.sessionless_timeout_ms.into()),
+    };
+    let (on_serving, serving) = mpsc::sync_channel(1);
+    let parts = Parts {
+        poll,
+        listener,
+        replica: recovered.replica,
+        persister,
+        snapshotter,
+        mail,
+        clock: recovered.clock,
+        rules,
+        on_serving,
+    };
+    let driver = Driver::new(parts).map_err(system("registering the listener"))?;
+    let thread = thread::Builder::new()
+        .name("tenure-io".into())
+        .spawn(move || {
+            let outcome = driver.run();
+            drop(folder);
+            outcome
+        })
+        .map_err(system("starting the I/O thread"))?;
+    if serving.recv().is_err() {
+        // The thread ended before it served anybody, and says why.
+        let ended = thread.join().unwrap_or(Err(RunError::Thread("I/O")));
+        return Err(ended.err().unwrap_or(RunError::Thread("I/O")).into());
+    }
+    Ok(ServerHandle { client_addr, mailbox, thread })
+}
+
+/// The client listener, if the configuration asks for nothing that is not there.
+fn supported_listener(config: &ServerConfig) -> Result<&config::Listen, StartError> {
+    if config.ensemble.is_distributed() {
+        // Serving alone what several members own would split their data.
+        return Err(StartError::Unsupported(
+            "the configuration names several members (server.N lines); this version runs \
+             standalone servers only. Remove the lines to run this one alone",
+        ));
+    }
+    if config.secure_client.is_some() {
+        tracing::warn!("secureClientPort is not served: this version has no TLS");
+    }
+    config.client.as_ref().ok_or(StartError::Unsupported(
+        "the configuration has no clientPort, so no client could connect; add clientPort=2181",
+    ))
+}
+
+fn listen_error(listen: &config::Listen) -> impl Fn(io::Error) -> StartError {
+    let addr = listen.to_string();
+    move |source| StartError::Listen { addr: addr.clone(), source }
+}
+
+fn system(what: &'static str) -> impl Fn(io::Error) -> StartError {
+    move |source| StartError::System { what, source }
+}

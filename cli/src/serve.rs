@@ -1,0 +1,261 @@
+//! `tenure serve`: from arguments and a `zoo.cfg` to a server that runs until it is told to stop.
+
+use std::fmt::Display;
+use std::io::{self, IsTerminal, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::thread;
+
+use clap::ValueEnum;
+use signal_hook::consts::{SIGINT, SIGTERM};
+use signal_hook::iterator::Signals;
+use tenure_server::config::{ConfigError, Listen, ServerConfig, Warning};
+use tenure_server::{RunError, ServerHandle, StartError};
+use tracing::Level;
+
+/// Where the server listens, where its data lies, and what it says.
+#[derive(clap::Args)]
+#[command(after_help = crate::EXIT_CODES)]
+pub(crate) struct Args {
+    /// A zoo.cfg, or: PORT DATADIR [TICKTIME [MAXCLIENTCNXNS]]
+    ///
+    /// Without it the server listens on 127.0.0.1:2181 and keeps its data in ./tenure-data.
+    #[arg(value_name = "CONFIG")]
+    config: Vec<String>,
+    /// Client address, as 0.0.0.0:2181 for every interface
+    #[arg(long, value_name = "HOST:PORT")]
+    listen: Option<String>,
+    /// Folder of the log and the snapshots
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// A line of zoo.cfg that wins over the file; may be given several times
+    #[arg(long, value_name = "KEY=VALUE")]
+    set: Vec<String>,
+    /// How log lines look
+    #[arg(long, value_enum, default_value_t = LogFormat::Text)]
+    log_format: LogFormat,
+    /// How much is logged: error, warn, info, debug or trace
+    #[arg(long, default_value = "info")]
+    log_level: Level,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum LogFormat {
+    /// One readable line per event
+    Text,
+    /// One JSON object per line
+    Json,
+}
+
+const FAILED: u8 = 1;
+const BAD_USAGE: u8 = 2;
+const BAD_FOLDER: u8 = 3;
+const DISK_FAILED: u8 = 4;
+
+/// What the server without a file does, as the file that it would be.
+const DEFAULT_CONFIG: &str = "\
+tickTime=2000
+dataDir=./tenure-data
+clientPort=2181
+clientPortAddress=127.0.0.1
+admin.serverAddress=127.0.0.1
+";
+
+/// Runs the command.
+pub(crate) fn run(args: &Args) -> ExitCode {
+    start_logging(args.log_format, args.log_level);
+    let config = match configure(args) {
+        Ok((config, warnings)) => {
+            for warning in warnings {
+                tracing::warn!("{warning}");
+            }
+            config
+        }
+        Err(error) => return fail(BAD_USAGE, &error),
+    };
+    let open_files = tenure_server::raise_open_files_limit();
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), open_files, "starting");
+    // Signals are caught before the start: one that comes meanwhile must stop the server too.
+    let signals = match Signals::new([SIGTERM, SIGINT]) {
+        Ok(signals) => signals,
+        Err(error) => return fail(FAILED, &format!("signals cannot be caught: {error}")),
+    };
+    let server = match tenure_server::start(&config) {
+        Ok(server) => server,
+        Err(error) => return fail(start_code(&error), &error),
+    };
+    tracing::info!(
+        clients = %server.client_addr(),
+        data = %config.data_dir.display(),
+        "serving"
+    );
+    greet(&config, &server);
+    stop_on(signals, &server);
+    match server.join() {
+        Ok(()) => {
+            tracing::info!("stopped");
+            ExitCode::SUCCESS
+        }
+        Err(error) => fail(run_code(&error), &error),
+    }
+}
+
+fn fail(code: u8, error: &dyn Display) -> ExitCode {
+    tracing::error!("{error}");
+    ExitCode::from(code)
+}
+
+fn start_code(error: &StartError) -> u8 {
+    match error {
+        StartError::Folder(_) | StartError::Recovery(_) | StartError::Snapshot { .. } => BAD_FOLDER,
+        StartError::Unsupported(_) => BAD_USAGE,
+        StartError::Run(error) => run_code(error),
+        StartError::Listen { .. } | StartError::System { .. } => FAILED,
+    }
+}
+
+fn run_code(error: &RunError) -> u8 {
+    match error {
+        RunError::Disk(_) => DISK_FAILED,
+        RunError::Poll(_) | RunError::Thread(_) => FAILED,
+    }
+}
+
+fn start_logging(format: LogFormat, level: Level) {
+    let lines = tracing_subscriber::fmt()
+        .with_writer(io::stderr)
+        .with_ansi(io::stderr().is_terminal())
+        .with_target(false)
+        .with_max_level(level);
+    match format {
+        LogFormat::Text => lines.init(),
+        LogFormat::Json => lines.json().init(),
+    }
+}
+
+/// Why the arguments make no configuration.
+#[derive(Debug, thiserror::Error)]
+enum ArgumentError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error("{path}: cannot be read: {source}")]
+    Unreadable { path: String, source: io::Error },
+    #[error("--listen {0}: expected HOST:PORT, as 127.0.0.1:2181 or [::1]:2181")]
+    Listen(String),
+    #[error("--set {0}: expected KEY=VALUE")]
+    Set(String),
+}
+
+fn configure(args: &Args) -> Result<(ServerConfig, Vec<Warning>), ArgumentError> {
+    let words: Vec<&str> = args.config.iter().map(String::as_str).collect();
+    let (mut config, warnings) = match words.as_slice() {
+        [] if args.set.is_empty() => (ServerConfig::default(), Vec::new()),
+        [] => overridden(DEFAULT_CONFIG, "--set", &args.set)?,
+        [path] if args.set.is_empty() => ServerConfig::from_file(path.as_ref())?,
+        [path] => {
+            let text = std::fs::read_to_string(path)
+                .map_err(|source| ArgumentError::Unreadable { path: (*path).to_owned(), source })?;
+            overridden(&text, path, &args.set)?
+        }
+        shorthand => {
+            let names = ["clientPort", "dataDir", "tickTime", "maxClientCnxns"];
+            let config = ServerConfig::from_shorthand(shorthand)?;
+            if args.set.is_empty() {
+                (config, Vec::new())
+            } else {
+                let lines = names.iter().zip(shorthand);
+                let text: String = lines.map(|(key, value)| format!("{key}={value}\n")).collect();
+                overridden(&text, "arguments", &args.set)?
+            }
+        }
+    };
+    if let Some(listen) = &args.listen {
+        config.client = Some(parse_listen(listen)?);
+    }
+    if let Some(dir) = &args.data_dir {
+        // A log folder of its own stays where the file put it.
+        if config.data_log_dir == config.data_dir {
+            config.data_log_dir.clone_from(dir);
+        }
+        config.data_dir.clone_from(dir);
+    }
+    Ok((config, warnings))
+}
+
+/// A file's text with further lines behind it: of a key that comes twice, the last one counts.
+fn overridden(
+    text: &str,
+    origin: &str,
+    set: &[String],
+) -> Result<(ServerConfig, Vec<Warning>), ArgumentError> {
+    let mut text = text.to_owned();
+    for line in set {
+        if !line.contains('=') || line.contains('\n') {
+            return Err(ArgumentError::Set(line.clone()));
+        }
+        // By itself first, so that a mistake in it is not reported as one in the file.
+        ServerConfig::from_text(&format!("{line}\nclientPort=1\ndataDir=x"), "--set")?;
+        text.push('\n');
+        text.push_str(line);
+    }
+    Ok(ServerConfig::from_text(&text, origin)?)
+}
+
+fn parse_listen(text: &str) -> Result<Listen, ArgumentError> {
+    let wrong = || ArgumentError::Listen(text.to_owned());
+    let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+    let port = port.parse().map_err(|_| wrong())?;
+    let host = host.strip_prefix('[').and_then(|h| h.strip_suffix(']')).unwrap_or(host);
+    match host {
+        "" | "*" | "0.0.0.0" | "::" => Ok(Listen::everywhere(port)),
+        _ => Ok(Listen::on(host, port)),
+    }
+}
+
+fn stop_on(mut signals: Signals, server: &ServerHandle) {
+    let stopper = server.stopper();
+    thread::spawn(move || {
+        for _ in signals.forever() {
+            stopper.stop();
+        }
+    });
+}
+
+/// Tells a person at a terminal what is where, and what to try.
+fn greet(config: &ServerConfig, server: &ServerHandle) {
+    let mut screen = io::stderr();
+    if !screen.is_terminal() {
+        return;
+    }
+    let addr = server.client_addr();
+    let reach = if addr.ip().is_unspecified() {
+        format!("127.0.0.1:{}", addr.port())
+    } else {
+        addr.to_string()
+    };
+    let admin = match server.admin_addr() {
+        Some(addr) => format!("http://{addr}{}", config.admin.command_url),
+        None => "off".to_owned(),
+    };
+    // Nobody is harmed if the terminal is gone.
+    let _ = writeln!(
+        screen,
+        "
+  Tenure {version} serves ZooKeeper clients
+
+  clients  {addr}
+  data     {data}
+  admin    {admin}
+
+  Try it:  zkCli.sh -server {reach}
+           python3 -c 'from kazoo.client import KazooClient as K; \
+z = K(\"{reach}\"); z.start(); print(z.create(\"/hello\", b\"world\")); z.stop()'
+           echo srvr | nc {host} {port}
+  Stop it: Ctrl-C; sessions and data are kept
+",
+        version = env!("CARGO_PKG_VERSION"),
+        data = config.data_dir.display(),
+        host = reach.rsplit_once(':').map_or("127.0.0.1", |(host, _)| host),
+        port = addr.port(),
+    );
+}

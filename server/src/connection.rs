@@ -1,0 +1,220 @@
+//! One client's socket with what was read and not processed, and what was not sent yet.
+//!
+//! A connection holds buffers only while it has bytes in them: an idle one costs its socket and
+//! this struct.
+
+use std::io::{self, Read, Write};
+use std::net::{Shutdown, SocketAddr};
+
+use mio::net::TcpStream;
+use mio::{Interest, Registry, Token};
+use tenure_replica::ConnId;
+
+use crate::limits;
+
+/// How far a connection has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Nothing is known yet: the first four bytes are a word or the length of a handshake.
+    Opening,
+    /// The handshake went to the replica; every frame is a request.
+    Attached,
+    /// Nothing more is processed. What is unsent is sent, then the client's end is awaited.
+    Closing,
+}
+
+/// What a read came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ReadOutcome {
+    /// This many bytes, and there may be more.
+    Bytes(usize),
+    /// Nothing there now.
+    Nothing,
+    /// The client will send no more.
+    End,
+}
+
+/// One client connection.
+pub(crate) struct Connection {
+    /// Its name towards the replica.
+    pub(crate) id: ConnId,
+    /// The client's address.
+    pub(crate) peer: SocketAddr,
+    /// How far it has come.
+    pub(crate) phase: Phase,
+    /// It is on the driver's list of connections with unsent bytes.
+    pub(crate) is_dirty: bool,
+    /// It is on the driver's list of connections to read.
+    pub(crate) is_queued: bool,
+    /// It is on the driver's list of connections left unread.
+    pub(crate) is_paused: bool,
+    socket: TcpStream,
+    /// The operating system may hold bytes for us. Readiness is reported once per arrival, so this
+    /// stays set until a read came back short.
+    readable: bool,
+    /// The client shut down its sending side: after the last bytes a read reports the end.
+    half_closed: bool,
+    /// The operating system takes bytes from us, as far as we know.
+    writable: bool,
+    /// Bytes read and not processed: part of a frame, or frames held back by a bound.
+    inbox: Vec<u8>,
+    /// Bytes to send, from `outbox_sent` on.
+    outbox: Vec<u8>,
+    outbox_sent: usize,
+}
+
+impl Connection {
+    /// Takes over a fresh socket and has `registry` report its readiness as `token`.
+    pub(crate) fn new(
+        id: ConnId,
+        mut socket: TcpStream,
+        peer: SocketAddr,
+        (registry, token): (&Registry, Token),
+    ) -> io::Result<Connection> {
+        socket.set_nodelay(true)?;
+        // Both interests once and for good: readiness is reported on change only, so an interest
+        // nobody waits for costs nothing, and no system call is needed to change it.
+        registry.register(&mut socket, token, Interest::READABLE | Interest::WRITABLE)?;
+        Ok(Connection {
+            id,
+            peer,
+            phase: Phase::Opening,
+            is_dirty: false,
+            is_queued: false,
+            is_paused: false,
+            socket,
+            readable: false,
+            half_closed: false,
+            writable: true,
+            inbox: Vec::new(),
+            outbox: Vec::new(),
+            outbox_sent: 0,
+        })
+    }
+
+    /// Notes what the operating system reported.
+    pub(crate) fn note_ready(&mut self, event: &mio::event::Event) {
+        self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
+        self.half_closed |= event.is_read_closed() || event.is_error();
+        self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+    }
+
+    /// Whether a read may find something.
+    pub(crate) fn is_readable(&self) -> bool {
+        self.readable
+    }
+
+    /// Whether the client will send no more than what is here.
+    pub(crate) fn is_half_closed(&self) -> bool {
+        self.half_closed
+    }
+
+    /// Whether a write may go through.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.writable
+    }
+
+    /// Whether bytes were read that are not processed yet.
+    pub(crate) fn has_held_back(&self) -> bool {
+        !self.inbox.is_empty()
+    }
+
+    /// Reads once into `buffer`.
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<ReadOutcome> {
+        loop {
+            match self.socket.read(buffer) {
+                Ok(0) => {
+                    self.readable = false;
+                    self.half_closed = true;
+                    return Ok(ReadOutcome::End);
+                }
+                Ok(n) => {
+                    // A short read emptied the socket; what arrives later is reported again. Only
+                    // the end of the stream must be fetched by a read of its own.
+                    self.readable = n == buffer.len() || self.half_closed;
+                    return Ok(ReadOutcome::Bytes(n));
+                }
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    return Ok(ReadOutcome::Nothing);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+    }
+
+    /// Takes the bytes held back, to be processed and given to [`Connection::hold_back`] again.
+    pub(crate) fn take_held_back(&mut self) -> Vec<u8> {
+        std::mem::take(&mut self.inbox)
+    }
+
+    /// Keeps what could not be processed of a buffer from [`Connection::take_held_back`].
+    pub(crate) fn hold_back(&mut self, mut buffer: Vec<u8>, processed: usize) {
+        if processed < buffer.len() {
+            buffer.drain(..processed);
+            // One large frame must not pin its memory while small ones follow.
+            if buffer.capacity() > 4 * limits::READ_CHUNK_BYTES
+                && buffer.len() < buffer.capacity() / 4
+            {
+                buffer.shrink_to_fit();
+            }
+            self.inbox = buffer;
+        }
+    }
+
+    /// Bytes not sent yet.
+    pub(crate) fn unsent(&self) -> usize {
+        self.outbox.len() - self.outbox_sent
+    }
+
+    /// Appends bytes to be sent; `spare` is a buffer to use if none is at hand.
+    pub(crate) fn queue(&mut self, bytes: &[u8], spare: impl FnOnce() -> Vec<u8>) {
+        if self.outbox.capacity() == 0 {
+            self.outbox = spare();
+        }
+        self.outbox.extend_from_slice(bytes);
+    }
+
+    /// Writes what is unsent as far as the operating system takes it. Returns the buffer for reuse
+    /// once all is sent.
+    pub(crate) fn flush(&mut self) -> io::Result<Option<Vec<u8>>> {
+        while self.outbox_sent < self.outbox.len() {
+            match self.socket.write(&self.outbox[self.outbox_sent..]) {
+                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+                Ok(n) => self.outbox_sent += n,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    self.writable = false;
+                    self.drop_sent_half();
+                    return Ok(None);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        }
+        self.outbox_sent = 0;
+        let mut buffer = std::mem::take(&mut self.outbox);
+        buffer.clear();
+        Ok(Some(buffer))
+    }
+
+    /// Gives the sent part of a long output back, without moving bytes on every write.
+    fn drop_sent_half(&mut self) {
+        if self.outbox_sent > self.outbox.len() / 2 {
+            self.outbox.drain(..self.outbox_sent);
+            self.outbox.shrink_to(2 * self.outbox.len());
+            self.outbox_sent = 0;
+        }
+    }
+
+    /// Ends our direction of the stream, after what was sent.
+    pub(crate) fn finish_sending(&self) -> io::Result<()> {
+        self.socket.shutdown(Shutdown::Write)
+    }
+
+    /// Has the operating system forget about the socket before it is dropped.
+    pub(crate) fn deregister(&mut self, registry: &Registry) {
+        // Fails only if it was never registered, which leaves nothing to undo.
+        let _ = registry.deregister(&mut self.socket);
+    }
+}

@@ -1,0 +1,82 @@
+//! All client connections, found by id without hashing.
+
+use std::io;
+use std::net::SocketAddr;
+
+use mio::net::TcpStream;
+use mio::{Registry, Token};
+use tenure_replica::ConnId;
+
+use crate::connection::Connection;
+
+/// Low bits of a `ConnId` that name the slot; the bits above count, so that no id returns.
+const SLOT_BITS: u32 = 24;
+const SLOT_MASK: u64 = (1 << SLOT_BITS) - 1;
+
+/// The table of open connections.
+#[derive(Default)]
+pub(crate) struct Connections {
+    slots: Vec<Option<Box<Connection>>>,
+    free: Vec<u32>,
+    opened: u64,
+}
+
+impl Connections {
+    /// Number of open connections.
+    pub(crate) fn len(&self) -> usize {
+        self.slots.len() - self.free.len()
+    }
+
+    /// Takes over a fresh socket. `first_token` is the token of slot 0.
+    pub(crate) fn open(
+        &mut self,
+        socket: TcpStream,
+        peer: SocketAddr,
+        (registry, first_token): (&Registry, usize),
+    ) -> io::Result<ConnId> {
+        let slot = match self.free.last() {
+            Some(slot) => *slot as usize,
+            None => self.slots.len(),
+        };
+        if slot as u64 > SLOT_MASK {
+            return Err(io::Error::other("no more connections can be numbered"));
+        }
+        let id = ConnId(((self.opened + 1) << SLOT_BITS) | slot as u64);
+        let token = Token(first_token + slot);
+        let connection = Box::new(Connection::new(id, socket, peer, (registry, token))?);
+        self.opened += 1;
+        if slot == self.slots.len() {
+            self.slots.push(Some(connection));
+        } else {
+            self.free.pop();
+            self.slots[slot] = Some(connection);
+        }
+        Ok(id)
+    }
+
+    /// The connection of that id, if it is still open.
+    pub(crate) fn get_mut(&mut self, id: ConnId) -> Option<&mut Connection> {
+        let slot = (id.0 & SLOT_MASK) as usize;
+        self.slots.get_mut(slot)?.as_deref_mut().filter(|c| c.id == id)
+    }
+
+    /// The connection of that id, if it is still open.
+    pub(crate) fn get(&self, id: ConnId) -> Option<&Connection> {
+        let slot = (id.0 & SLOT_MASK) as usize;
+        self.slots.get(slot)?.as_deref().filter(|c| c.id == id)
+    }
+
+    /// The connection in a slot, for readiness reports.
+    pub(crate) fn at_slot_mut(&mut self, slot: usize) -> Option<&mut Connection> {
+        self.slots.get_mut(slot)?.as_deref_mut()
+    }
+
+    /// Removes a connection.
+    pub(crate) fn remove(&mut self, id: ConnId) -> Option<Box<Connection>> {
+        self.get(id)?;
+        let slot = (id.0 & SLOT_MASK) as u32;
+        let connection = self.slots[slot as usize].take();
+        self.free.push(slot);
+        connection
+    }
+}

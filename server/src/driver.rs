@@ -1,0 +1,342 @@
+//! The I/O thread: one loop that owns every client socket and the replica behind them.
+//!
+//! A turn of the loop gathers (poll, accept, read, mail of the other threads), steps the replica
+//! with what it gathered, and performs what the replica asks for (log batches to the disk thread,
+//! replies to the sockets). It decides nothing about sessions or data.
+//!
+//! Nothing is handed to another thread on the way from a request to its reply, except what must be
+//! durable: on few cores the hand-over costs more than the request.
+
+mod delivery;
+mod intake;
+
+use std::collections::VecDeque;
+use std::io;
+use std::sync::mpsc::{Receiver, SyncSender};
+use std::time::{Duration, Instant};
+
+use mio::{Events, Poll, Token};
+use tenure_replica::{ConnId, Input, Now, Outputs, Replica};
+
+use crate::RunError;
+use crate::clock::Clock;
+use crate::connections::Connections;
+use crate::limits;
+use crate::listener::{Accepted, Listener};
+use crate::log_limit::LogLimit;
+use crate::mail::Mail;
+use crate::persister::Persister;
+use crate::snapshotter::Snapshotter;
+
+/// The bell of [`crate::mail::Mailbox`].
+pub(crate) const WAKE: Token = Token(0);
+const LISTENER: Token = Token(1);
+const FIRST_CONNECTION: usize = 2;
+
+/// What the loop takes from the configuration.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Rules {
+    /// Longest frame a client may send.
+    pub(crate) max_frame_bytes: usize,
+    /// Requests under way in all from which on busy connections are left unread.
+    pub(crate) max_outstanding: usize,
+    /// How long a connection may take to send its handshake.
+    pub(crate) sessionless_timeout: Duration,
+}
+
+/// The loop and everything it owns.
+pub(crate) struct Driver {
+    poll: Poll,
+    /// Gone once the server is stopping.
+    listener: Option<Listener>,
+    connections: Connections,
+    replica: Replica,
+    persister: Persister,
+    snapshotter: Snapshotter,
+    mail: Receiver<Mail>,
+    clock: Clock,
+    rules: Rules,
+    out: Outputs,
+    /// The one read buffer.
+    scratch: Vec<u8>,
+    /// Output buffers waiting for their next use.
+    spare: Vec<Vec<u8>>,
+    /// The time at which the bytes being processed were read.
+    now: Now,
+    /// Connections to read in this turn.
+    to_read: VecDeque<ConnId>,
+    /// Connections with unsent bytes that were not tried yet.
+    dirty: Vec<ConnId>,
+    /// Connections left unread because of a bound.
+    paused: VecDeque<ConnId>,
+    /// When paused connections were last given one request each.
+    paused_visited: Instant,
+    /// Connections without a handshake, by deadline.
+    opening: VecDeque<(Instant, ConnId)>,
+    /// Closed connections, by the time they are dropped at the latest.
+    closing: VecDeque<(Instant, ConnId)>,
+    /// Unsent bytes of all connections.
+    unsent_total: usize,
+    /// No time passes for sessions while the disk is full.
+    disk_is_full: bool,
+    /// Told, once, that the replica has begun to serve.
+    on_serving: Option<SyncSender<()>>,
+    /// Set while stopping: when waiting for requests under way ends.
+    stop_by: Option<Instant>,
+    noise: LogLimit,
+}
+
+/// What a driver is put together from.
+pub(crate) struct Parts {
+    pub(crate) poll: Poll,
+    pub(crate) listener: Listener,
+    pub(crate) replica: Replica,
+    pub(crate) persister: Persister,
+    pub(crate) snapshotter: Snapshotter,
+    pub(crate) mail: Receiver<Mail>,
+    pub(crate) clock: Clock,
+    pub(crate) rules: Rules,
+    /// Told, once, that the replica has begun to serve.
+    pub(crate) on_serving: SyncSender<()>,
+}
+
+impl Driver {
+    /// Puts the loop together; [`Driver::run`] starts it.
+    pub(crate) fn new(mut parts: Parts) -> io::Result<Driver> {
+        parts.listener.register(parts.poll.registry(), LISTENER)?;
+        Ok(Driver {
+            poll: parts.poll,
+            listener: Some(parts.listener),
+            connections: Connections::default(),
+            replica: parts.replica,
+            persister: parts.persister,
+            snapshotter: parts.snapshotter,
+            mail: parts.mail,
+            clock: parts.clock,
+            rules: parts.rules,
+            out: Outputs::default(),
+            scratch: vec![0; limits::READ_CHUNK_BYTES],
+            spare: Vec::new(),
+            now: parts.clock.now(),
+            to_read: VecDeque::new(),
+            dirty: Vec::new(),
+            paused: VecDeque::new(),
+            paused_visited: Instant::now(),
+            opening: VecDeque::new(),
+            closing: VecDeque::new(),
+            unsent_total: 0,
+            disk_is_full: false,
+            on_serving: Some(parts.on_serving),
+            stop_by: None,
+            noise: LogLimit::default(),
+        })
+    }
+
+    /// Serves until told to stop, or until the disk fails.
+    pub(crate) fn run(mut self) -> Result<(), RunError> {
+        let ended = self.turns();
+        // Also after a failure: what is queued for the disk must not be cut short by our exit.
+        let written = self.persister.finish();
+        ended.and(written)
+    }
+
+    fn turns(&mut self) -> Result<(), RunError> {
+        let mut events = Events::with_capacity(limits::EVENTS_PER_POLL);
+        // A sole voter elects itself without any input.
+        self.flush_replica();
+        while !self.has_stopped() {
+            let polled = self.clock.instant();
+            let timeout = self.sleep(polled);
+            match self.poll.poll(&mut events, timeout) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                Err(e) => return Err(RunError::Poll(e.to_string())),
+                Ok(()) => {}
+            }
+            self.note_ready(&events);
+            self.accept(polled);
+            self.read_all();
+            self.open_mail()?;
+            self.resume_paused();
+            // Everything that arrived before the poll has been stepped now, unless the poll could
+            // not report it all. So `polled`, and not the present, is how far time has come.
+            let saw_all = events.iter().count() < limits::EVENTS_PER_POLL;
+            if saw_all {
+                self.tick(polled);
+            }
+            self.flush_replica();
+            self.announce_serving();
+            self.drop_overdue(polled);
+            self.write_dirty();
+        }
+        Ok(())
+    }
+
+    /// How long the poll may wait for something to happen.
+    fn sleep(&self, now: Instant) -> Option<Duration> {
+        if !self.to_read.is_empty() {
+            return Some(Duration::ZERO);
+        }
+        if self.replica.has_work(self.snapshotter.has_room()) {
+            return Some(Duration::ZERO);
+        }
+        let session = (!self.disk_is_full).then(|| self.clock.at(self.replica.next_deadline_us()));
+        let accept = match &self.listener {
+            Some(l) if self.on_serving.is_none() => match l.wants_accept(now) {
+                true => Some(now),
+                false => l.resumes_at(),
+            },
+            _ => None,
+        };
+        [
+            session,
+            accept,
+            self.opening.front().map(|(at, _)| *at),
+            self.closing.front().map(|(at, _)| *at),
+            self.stop_by,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+        .map(|at| at.saturating_duration_since(now))
+    }
+
+    fn note_ready(&mut self, events: &Events) {
+        for event in events {
+            match event.token() {
+                WAKE => {}
+                LISTENER => {
+                    if let Some(listener) = &mut self.listener {
+                        listener.ready();
+                    }
+                }
+                Token(token) => self.note_connection(token - FIRST_CONNECTION, event),
+            }
+        }
+    }
+
+    fn note_connection(&mut self, slot: usize, event: &mio::event::Event) {
+        let Some(connection) = self.connections.at_slot_mut(slot) else { return };
+        connection.note_ready(event);
+        if connection.is_readable() && !connection.is_queued && !connection.is_paused {
+            connection.is_queued = true;
+            self.to_read.push_back(connection.id);
+        }
+        if connection.unsent() > 0 && connection.is_writable() && !connection.is_dirty {
+            connection.is_dirty = true;
+            self.dirty.push(connection.id);
+        }
+    }
+
+    fn accept(&mut self, now: Instant) {
+        // Clients that come while the server still starts wait in the operating system's queue.
+        if self.on_serving.is_some() {
+            return;
+        }
+        for _ in 0..limits::ACCEPTS_PER_TURN {
+            let Some(listener) = self.listener.as_mut().filter(|l| l.wants_accept(now)) else {
+                return;
+            };
+            match listener.accept(now) {
+                Accepted::Client(socket, peer) => {
+                    let place = (self.poll.registry(), FIRST_CONNECTION);
+                    match self.connections.open(socket, peer, place) {
+                        Ok(id) => {
+                            let deadline = now + self.rules.sessionless_timeout;
+                            self.opening.push_back((deadline, id));
+                        }
+                        Err(e) => {
+                            listener.released(peer.ip());
+                            tracing::debug!(%peer, error = %e, "connection lost at accept");
+                        }
+                    }
+                }
+                Accepted::Refused(peer, refusal) => {
+                    if let Some(times) = self.noise.allow() {
+                        tracing::warn!(%peer, %refusal, times, "connection refused");
+                    }
+                }
+                Accepted::Drained => return,
+                Accepted::Short(e) => {
+                    let open = self.connections.len();
+                    tracing::error!(error = %e, open, "no room for another connection; waiting");
+                    return;
+                }
+            }
+        }
+    }
+
+    fn open_mail(&mut self) -> Result<(), RunError> {
+        while let Ok(mail) = self.mail.try_recv() {
+            let now = self.clock.now();
+            match mail {
+                Mail::Persisted { ticket } => {
+                    self.replica.step(Input::Persisted { ticket }, now, &mut self.out);
+                    self.deliver();
+                }
+                Mail::DiskFull(is_full) => self.disk_is_full = is_full,
+                Mail::Fatal(error) => return Err(error),
+                Mail::SnapshotRoom => {}
+                Mail::SnapshotSaved { index, log_from } => {
+                    self.persister.cut_before(log_from);
+                    self.replica.step(Input::SnapshotSaved { index }, now, &mut self.out);
+                    self.deliver();
+                }
+                Mail::SnapshotFailed => {
+                    self.replica.step(Input::SnapshotFailed, now, &mut self.out);
+                    self.deliver();
+                }
+                Mail::Stop => self.begin_stop(),
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the replica how far time has come, if it waits for that.
+    fn tick(&mut self, polled: Instant) {
+        let due = self.clock.at(self.replica.next_deadline_us());
+        if due > polled || self.disk_is_full {
+            return;
+        }
+        self.visit_paused();
+        let now = Now { mono_us: self.clock.mono_us(polled), ..self.clock.now() };
+        self.replica.step(Input::Tick, now, &mut self.out);
+        self.deliver();
+    }
+
+    /// Has the replica propose what this turn's inputs collected, and do a slice of its own work.
+    fn flush_replica(&mut self) {
+        let now = self.clock.now();
+        self.replica.flush(now, &mut self.out);
+        self.deliver();
+        let snapshot_room = self.snapshotter.has_room();
+        if self.replica.has_work(snapshot_room) {
+            self.replica.step(Input::Work { snapshot_room }, now, &mut self.out);
+            self.replica.flush(now, &mut self.out);
+            self.deliver();
+        }
+    }
+
+    fn announce_serving(&mut self) {
+        if self.replica.is_serving()
+            && let Some(on_serving) = self.on_serving.take()
+        {
+            // Whoever started the server may have lost interest.
+            let _ = on_serving.try_send(());
+        }
+    }
+
+    fn begin_stop(&mut self) {
+        if self.stop_by.is_none() {
+            tracing::info!(connections = self.connections.len(), "stopping");
+            self.listener = None;
+            self.stop_by = Some(self.clock.instant() + limits::STOP_GRACE);
+        }
+    }
+
+    /// Whether a stop was asked for and nothing is under way any more, or took too long.
+    fn has_stopped(&self) -> bool {
+        let Some(by) = self.stop_by else { return false };
+        let is_idle = self.replica.total_outstanding() == 0 && self.unsent_total == 0;
+        is_idle || self.clock.instant() >= by
+    }
+}

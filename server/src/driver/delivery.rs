@@ -1,0 +1,209 @@
+//! From what the replica wants done to sockets, disk and log lines.
+
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use tenure_replica::{CloseWhy, ConnId, EndReason, Event, Input, Output};
+
+use super::Driver;
+use crate::connection::Phase;
+use crate::limits;
+
+impl Driver {
+    /// Performs the collected outputs, in order, and forgets them.
+    pub(super) fn deliver(&mut self) {
+        if self.out.items.is_empty() {
+            return;
+        }
+        let mut out = std::mem::take(&mut self.out);
+        for item in out.items.drain(..) {
+            match item {
+                Output::Send { conn, range } => self.send(conn, &out.bytes[range]),
+                Output::Close { conn, why } => self.close_for(conn, why),
+                Output::Persist(batch) => self.persister.persist(batch),
+                Output::SnapshotBegin(meta) => self.snapshotter.begin(meta),
+                Output::SnapshotChunk(bytes) => self.snapshotter.chunk(bytes),
+                Output::SnapshotEnd => self.snapshotter.end(),
+                Output::Event(event) => self.log_event(&event),
+            }
+        }
+        out.clear();
+        self.out = out;
+    }
+
+    /// Appends to a connection's output.
+    pub(super) fn send(&mut self, id: ConnId, bytes: &[u8]) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let spare = &mut self.spare;
+        connection.queue(bytes, || spare.pop().unwrap_or_default());
+        self.unsent_total += bytes.len();
+        if !connection.is_dirty && connection.is_writable() {
+            connection.is_dirty = true;
+            self.dirty.push(id);
+        }
+    }
+
+    /// Writes each connection that got something to send, once.
+    pub(super) fn write_dirty(&mut self) {
+        // A write can end a connection, whose watches and ephemerals wake others.
+        let mut next = 0;
+        while next < self.dirty.len() {
+            let id = self.dirty[next];
+            next += 1;
+            if let Some(connection) = self.connections.get_mut(id) {
+                connection.is_dirty = false;
+                self.write_now(id);
+            }
+        }
+        self.dirty.clear();
+    }
+
+    /// Writes a connection's unsent bytes as far as the operating system takes them.
+    pub(super) fn write_now(&mut self, id: ConnId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let before = connection.unsent();
+        let outcome = connection.flush();
+        let after = connection.unsent();
+        self.unsent_total -= before - after;
+        match outcome {
+            Ok(Some(buffer)) => {
+                let is_closing = connection.phase == Phase::Closing;
+                self.keep_spare(buffer);
+                if is_closing {
+                    self.finish_sending(id);
+                }
+            }
+            Ok(None) if after > hard_bound(self.unsent_total) => {
+                let peer = connection.peer;
+                tracing::warn!(%peer, unsent = after, "connection closed: it does not read");
+                self.drop_connection(id);
+            }
+            Ok(None) => {}
+            Err(e) => {
+                tracing::debug!(conn = id.0, error = %e, "connection lost");
+                self.drop_connection(id);
+            }
+        }
+    }
+
+    fn keep_spare(&mut self, buffer: Vec<u8>) {
+        let fits = (1..=limits::SPARE_BUFFER_BYTES).contains(&buffer.capacity());
+        if fits && self.spare.len() < limits::SPARE_BUFFERS {
+            self.spare.push(buffer);
+        }
+    }
+
+    fn close_for(&mut self, id: ConnId, why: CloseWhy) {
+        if let Some(connection) = self.connections.get(id) {
+            tracing::debug!(peer = %connection.peer, ?why, "connection closed");
+        }
+        self.close(id);
+    }
+
+    /// Closes a connection that the replica has let go of, or never knew: what is unsent is sent
+    /// first.
+    pub(super) fn close(&mut self, id: ConnId) {
+        let now = self.clock.instant();
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.phase == Phase::Closing {
+            return;
+        }
+        connection.phase = Phase::Closing;
+        drop(connection.take_held_back());
+        self.closing.push_back((now + limits::LINGER, id));
+        if connection.unsent() == 0 {
+            self.finish_sending(id);
+        }
+    }
+
+    /// Closes a connection on our own account, telling the replica if it knows it.
+    pub(super) fn hang_up(&mut self, id: ConnId) {
+        let is_known = self.connections.get(id).is_some_and(|c| c.phase == Phase::Attached);
+        self.close(id);
+        if is_known {
+            self.forget(id);
+        }
+    }
+
+    fn forget(&mut self, id: ConnId) {
+        self.replica.step(Input::Disconnected { conn: id }, self.clock.now(), &mut self.out);
+    }
+
+    /// All is sent. Closing the socket right away would reset the stream if the client's bytes are
+    /// still coming in, and the reset could overtake our last reply: so only our direction ends
+    /// here, and the socket goes when the client's end arrives.
+    fn finish_sending(&mut self, id: ConnId) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.finish_sending().is_err() || connection.is_half_closed() {
+            self.drop_connection(id);
+        }
+    }
+
+    /// Drops a connection at once, telling the replica if it still counts on it.
+    pub(super) fn drop_connection(&mut self, id: ConnId) {
+        let Some(mut connection) = self.connections.remove(id) else { return };
+        connection.deregister(self.poll.registry());
+        self.unsent_total -= connection.unsent();
+        if let Some(listener) = &mut self.listener {
+            listener.released(connection.peer.ip());
+        }
+        if connection.phase == Phase::Attached {
+            self.forget(id);
+            self.deliver();
+        }
+    }
+
+    /// Drops connections that lingered long enough, and those that never sent a handshake.
+    pub(super) fn drop_overdue(&mut self, now: Instant) {
+        while let Some(id) = pop_due(&mut self.closing, now) {
+            self.drop_connection(id);
+        }
+        while let Some(id) = pop_due(&mut self.opening, now) {
+            let Some(connection) = self.connections.get(id) else { continue };
+            if connection.phase == Phase::Opening {
+                if let Some(times) = self.noise.allow() {
+                    let peer = connection.peer;
+                    tracing::info!(%peer, times, "connection closed: no handshake in time");
+                }
+                self.drop_connection(id);
+            }
+        }
+    }
+
+    fn log_event(&mut self, event: &Event) {
+        match event {
+            Event::Leading { epoch } => tracing::info!(epoch, "leading"),
+            Event::SessionOpened { session, timeout_ms } => {
+                tracing::debug!(%session, timeout_ms, "session opened");
+            }
+            Event::SessionResumed { session, timeout_ms } => {
+                tracing::debug!(%session, timeout_ms, "session resumed");
+            }
+            Event::SessionEnded { session, reason: EndReason::ClosedByClient, ephemerals } => {
+                tracing::debug!(%session, ephemerals, "session closed by its client");
+            }
+            Event::SessionEnded { session, reason, ephemerals } => {
+                if let Some(times) = self.noise.allow() {
+                    tracing::info!(%session, %reason, ephemerals, times, "session ended");
+                }
+            }
+        }
+    }
+}
+
+/// Unsent bytes at which a connection is closed.
+fn hard_bound(unsent_total: usize) -> usize {
+    if unsent_total >= limits::UNSENT_CROWDED_BYTES {
+        limits::UNSENT_HARD_CROWDED_BYTES
+    } else {
+        limits::UNSENT_HARD_BYTES
+    }
+}
+
+/// Takes the first of a queue ordered by time, if its time has come.
+fn pop_due(queue: &mut VecDeque<(Instant, ConnId)>, now: Instant) -> Option<ConnId> {
+    if queue.front()?.0 > now {
+        return None;
+    }
+    queue.pop_front().map(|(_, id)| id)
+}

@@ -1,0 +1,86 @@
+//! Every bound of the I/O around a replica, each with its reason.
+
+use std::time::Duration;
+
+/// Bytes taken from a socket by one read. One scratch buffer of this size serves every connection,
+/// so it costs memory once; larger reads no longer save noticeable time per request.
+pub const READ_CHUNK_BYTES: usize = 64 * 1024;
+
+/// Bytes taken by one read while the server is over its outstanding limit: a connection without
+/// outstanding requests may still hand in a few, so that nobody starves, but not a bufferful.
+pub const READ_CHUNK_OVER_LIMIT_BYTES: usize = 4 * 1024;
+
+/// Reads of one connection in one turn of the loop, before the others get theirs.
+pub const READS_PER_TURN: u32 = 4;
+
+/// Requests of one connection that may wait for their turn before its socket is left unread. Deep
+/// enough for any pipelining client; a connection that floods holds this many frames at most,
+/// plus one read.
+pub const OUTSTANDING_PER_CONNECTION: usize = 4096;
+
+/// Unsent reply bytes from which on a connection's requests are no longer processed: it asks
+/// faster than it reads. Processing resumes below.
+pub const UNSENT_SOFT_BYTES: usize = 256 * 1024;
+
+/// Unsent bytes at which a connection is closed. Requests stop at the soft bound, so only
+/// notifications and one reply (a multi-read of many large znodes, or the children of a huge one)
+/// get beyond it; a client that lets this much lie does not read at all.
+pub const UNSENT_HARD_BYTES: usize = 64 * 1024 * 1024;
+
+/// The same once [`UNSENT_CROWDED_BYTES`] is reached: those who owe most are closed first.
+pub const UNSENT_HARD_CROWDED_BYTES: usize = 4 * 1024 * 1024;
+
+/// Unsent bytes of all connections together from which on the soft bound shrinks to
+/// [`UNSENT_SOFT_CROWDED_BYTES`], so that many slow readers cannot add up.
+pub const UNSENT_CROWDED_BYTES: usize = 256 * 1024 * 1024;
+
+/// The soft bound of a single connection once [`UNSENT_CROWDED_BYTES`] is reached.
+pub const UNSENT_SOFT_CROWDED_BYTES: usize = 16 * 1024;
+
+/// Connections accepted in one turn of the loop, so that a storm of them does not hold up those
+/// that are already here.
+pub const ACCEPTS_PER_TURN: u32 = 256;
+
+/// How long accepting rests after the process ran out of file descriptors or memory for sockets.
+pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Readiness events taken by one poll.
+pub const EVENTS_PER_POLL: usize = 1024;
+
+/// How long a closed connection is drained so that its last reply is not destroyed by a reset.
+pub const LINGER: Duration = Duration::from_secs(1);
+
+/// How often a connection that we left unread is given one request, so that a session is never
+/// taken for silent while its packets wait on our side.
+pub const PAUSED_REVISIT: Duration = Duration::from_millis(50);
+
+/// Snapshot chunks that may wait for the snapshot thread. Enough to keep it busy; more would only
+/// hold memory.
+pub const SNAPSHOT_CHUNKS_IN_FLIGHT: usize = 4;
+
+/// Snapshots kept at least, whatever the configuration says: one to start from, one to fall back
+/// on, one to look back at. More are removed after each new one, so that disk use stays bounded.
+pub const SNAPSHOTS_RETAINED: u32 = 3;
+
+/// Length of the queue of clients waiting to be accepted, unless configured; the operating system
+/// caps it. Short queues turn a reconnecting crowd into seconds of retries.
+pub const LISTEN_BACKLOG: i32 = 4096;
+
+/// How long the disk thread waits for more work before it uses the time to fill the log ahead.
+pub const DISK_IDLE: Duration = Duration::from_millis(10);
+
+/// Log bytes after which the disk thread fills the file ahead although it is busy: a fraction of
+/// what one step fills, so that writes never catch up with the filled part.
+pub const LOG_FILL_EVERY_BYTES: usize = 256 * 1024;
+
+/// How often a write to a full disk is tried again.
+pub const DISK_FULL_RETRY: Duration = Duration::from_secs(1);
+
+/// How long a graceful stop waits for requests under way.
+pub const STOP_GRACE: Duration = Duration::from_secs(2);
+
+/// Output buffers kept for reuse instead of being given back to the allocator.
+pub const SPARE_BUFFERS: usize = 64;
+
+/// Largest output buffer worth keeping.
+pub const SPARE_BUFFER_BYTES: usize = 64 * 1024;

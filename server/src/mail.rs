@@ -1,0 +1,58 @@
+//! What other threads tell the driver: a queue with a bell.
+
+use std::sync::Arc;
+use std::sync::mpsc::{self, Receiver, Sender};
+
+use mio::Waker;
+
+use crate::RunError;
+
+/// One message to the driver.
+pub(crate) enum Mail {
+    /// Every batch up to this ticket is durable.
+    Persisted {
+        /// The newest durable ticket.
+        ticket: u64,
+    },
+    /// The disk is full: writes wait until there is room. `true` when it begins, `false` after.
+    DiskFull(bool),
+    /// The disk thread cannot go on; nothing may be acknowledged any more.
+    Fatal(RunError),
+    /// The snapshot thread can take another chunk.
+    SnapshotRoom,
+    /// The snapshot is durable.
+    SnapshotSaved {
+        /// Its log index.
+        index: u64,
+        /// Where the log must still begin.
+        log_from: u64,
+    },
+    /// The snapshot could not be written.
+    SnapshotFailed,
+    /// Finish what is under way, then end.
+    Stop,
+}
+
+/// The sending side: clonable, one per thread that has something to tell.
+#[derive(Clone)]
+pub(crate) struct Mailbox {
+    queue: Sender<Mail>,
+    waker: Arc<Waker>,
+}
+
+impl Mailbox {
+    /// A mailbox that rings `waker`, and the queue the driver reads.
+    pub(crate) fn new(waker: Arc<Waker>) -> (Mailbox, Receiver<Mail>) {
+        let (queue, letters) = mpsc::channel();
+        (Mailbox { queue, waker }, letters)
+    }
+
+    /// Leaves a message. Without a driver to read it, there is nobody left to care.
+    pub(crate) fn post(&self, mail: Mail) {
+        if self.queue.send(mail).is_ok()
+            && let Err(e) = self.waker.wake()
+        {
+            tracing::error!(error = %e, "the I/O thread could not be woken");
+        }
+    }
+}

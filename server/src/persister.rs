@@ -1,0 +1,226 @@
+//! The disk thread: appends the replica's batches to the log and reports when they are durable.
+//!
+//! Batches that queue up while a sync runs share the next one.
+
+use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use tenure_replica::{HardState as OutputHardState, LogEntry, Persist};
+use tenure_storage::{Entry, HardState, Log, WriteError};
+
+use crate::RunError;
+use crate::limits;
+use crate::mail::{Mail, Mailbox};
+
+/// When a batch counts as durable, and what is worth a warning.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct SyncPolicy {
+    /// False by the owner's wish: batches are written, but not synced.
+    pub(crate) force_sync: bool,
+    /// A sync that takes longer is logged.
+    pub(crate) slow_warning: Duration,
+}
+
+/// The driver's end of the disk thread.
+pub(crate) struct Persister {
+    jobs: Sender<Job>,
+    thread: Option<JoinHandle<Result<(), RunError>>>,
+}
+
+enum Job {
+    Persist(Persist),
+    CutBefore(u64),
+}
+
+impl Persister {
+    /// Starts the thread, which owns the log from now on.
+    pub(crate) fn start(
+        log: Log,
+        policy: SyncPolicy,
+        mailbox: Mailbox,
+    ) -> std::io::Result<Persister> {
+        let (jobs, queue) = mpsc::channel();
+        let gathered = Gathered::default();
+        let worker = Worker { log, policy, mailbox, queue, gathered, bytes_since_fill: 0 };
+        let thread = thread::Builder::new().name("tenure-disk".into()).spawn(|| worker.run())?;
+        Ok(Persister { jobs, thread: Some(thread) })
+    }
+
+    /// Has a batch made durable; the answer is `Mail::Persisted`.
+    pub(crate) fn persist(&self, batch: Persist) {
+        self.send(Job::Persist(batch));
+    }
+
+    /// Gives up the log before an index that a snapshot holds.
+    pub(crate) fn cut_before(&self, index: u64) {
+        self.send(Job::CutBefore(index));
+    }
+
+    /// The thread ends by itself only after it has posted `Mail::Fatal`, which the driver then
+    /// acts on: there is nothing to add here.
+    fn send(&self, job: Job) {
+        let _ = self.jobs.send(job);
+    }
+
+    /// Waits until everything handed over is written and synced.
+    pub(crate) fn finish(&mut self) -> Result<(), RunError> {
+        // Dropping the sender is what ends the thread.
+        self.jobs = mpsc::channel().0;
+        match self.thread.take().map(JoinHandle::join) {
+            Some(Ok(outcome)) => outcome,
+            Some(Err(_)) => Err(RunError::Thread("disk")),
+            None => Ok(()),
+        }
+    }
+}
+
+/// What a job comes to, gathered until the next append or sync.
+#[derive(Default)]
+struct Gathered {
+    /// Contiguous entries, to be appended by one call.
+    entries: Vec<Entry>,
+    hard_state: Option<HardState>,
+    /// The newest batch, once there is one.
+    ticket: Option<u64>,
+    must_sync: bool,
+}
+
+struct Worker {
+    log: Log,
+    policy: SyncPolicy,
+    mailbox: Mailbox,
+    queue: Receiver<Job>,
+    gathered: Gathered,
+    /// Log bytes written since the file was last filled ahead.
+    bytes_since_fill: usize,
+}
+
+impl Worker {
+    fn run(mut self) -> Result<(), RunError> {
+        let outcome = self.work();
+        if let Err(error) = &outcome {
+            self.mailbox.post(Mail::Fatal(error.clone()));
+        }
+        outcome
+    }
+
+    fn work(&mut self) -> Result<(), RunError> {
+        while let Some(job) = self.next_job()? {
+            self.take(job)?;
+            // Whatever queued up meanwhile shares the sync.
+            while let Ok(job) = self.queue.try_recv() {
+                self.take(job)?;
+            }
+            self.append()?;
+            if let Some(ticket) = self.gathered.ticket.take() {
+                if std::mem::take(&mut self.gathered.must_sync) && self.policy.force_sync {
+                    self.sync()?;
+                }
+                self.mailbox.post(Mail::Persisted { ticket });
+            }
+            if self.bytes_since_fill >= limits::LOG_FILL_EVERY_BYTES {
+                self.fill_ahead()?;
+            }
+        }
+        self.sync()
+    }
+
+    /// The next job, or `None` when there will be none. Idle time is used to prepare the log.
+    fn next_job(&mut self) -> Result<Option<Job>, RunError> {
+        match self.queue.try_recv() {
+            Ok(job) => return Ok(Some(job)),
+            Err(TryRecvError::Disconnected) => return Ok(None),
+            Err(TryRecvError::Empty) => {}
+        }
+        loop {
+            match self.queue.recv_timeout(limits::DISK_IDLE) {
+                Ok(job) => return Ok(Some(job)),
+                Err(RecvTimeoutError::Disconnected) => return Ok(None),
+                Err(RecvTimeoutError::Timeout) if self.fill_ahead()? => {}
+                Err(RecvTimeoutError::Timeout) => return Ok(self.queue.recv().ok()),
+            }
+        }
+    }
+
+    fn take(&mut self, job: Job) -> Result<(), RunError> {
+        match job {
+            Job::Persist(batch) => self.gather(batch),
+            Job::CutBefore(index) => {
+                self.append()?;
+                self.log.cut_before(index).map_err(RunError::Disk)
+            }
+        }
+    }
+
+    fn gather(&mut self, batch: Persist) -> Result<(), RunError> {
+        let Persist { ticket, hard_state, entries, must_sync } = batch;
+        if let (Some(last), Some(first)) = (self.gathered.entries.last(), entries.first())
+            && first.index != last.index + 1
+        {
+            self.append()?;
+        }
+        for LogEntry { index, term, kind, data } in entries {
+            self.bytes_since_fill += data.len();
+            self.gathered.entries.push(Entry { index, term, kind, data });
+        }
+        if let Some(OutputHardState { term, vote, commit }) = hard_state {
+            self.gathered.hard_state = Some(HardState { term, vote, commit });
+        }
+        self.gathered.ticket = Some(ticket);
+        self.gathered.must_sync |= must_sync;
+        Ok(())
+    }
+
+    /// Appends what is gathered. A full disk is waited out: the writes concerned just take longer,
+    /// and back-pressure bounds what gathers behind them.
+    fn append(&mut self) -> Result<(), RunError> {
+        let hard_state = self.gathered.hard_state.take();
+        if hard_state.is_none() && self.gathered.entries.is_empty() {
+            return Ok(());
+        }
+        let mut is_full = false;
+        loop {
+            match self.log.append(hard_state, &self.gathered.entries) {
+                Ok(()) => break,
+                Err(error @ WriteError::Full { .. }) => {
+                    tracing::error!(%error, "writes wait until there is room; reads go on");
+                    if !is_full {
+                        is_full = true;
+                        self.mailbox.post(Mail::DiskFull(true));
+                    }
+                    thread::sleep(limits::DISK_FULL_RETRY);
+                }
+                Err(error) => return Err(RunError::Disk(error)),
+            }
+        }
+        if is_full {
+            tracing::info!("the disk has room again; writes go on");
+            self.mailbox.post(Mail::DiskFull(false));
+        }
+        self.gathered.entries.clear();
+        Ok(())
+    }
+
+    fn sync(&mut self) -> Result<(), RunError> {
+        let began = Instant::now();
+        self.log.sync().map_err(RunError::Disk)?;
+        let took = began.elapsed();
+        if took >= self.policy.slow_warning {
+            let took_ms = took.as_millis() as u64;
+            tracing::warn!(took_ms, "slow sync of the log: every write waited for it");
+        }
+        Ok(())
+    }
+
+    /// One step of preparing the log's file; returns whether there is more to prepare.
+    fn fill_ahead(&mut self) -> Result<bool, RunError> {
+        self.bytes_since_fill = 0;
+        match self.log.prepare_next() {
+            Ok(has_more) => Ok(has_more),
+            // The append that needs the room will say so.
+            Err(WriteError::Full { .. }) => Ok(false),
+            Err(error) => Err(RunError::Disk(error)),
+        }
+    }
+}

@@ -1,0 +1,135 @@
+//! From the data folder to a replica that goes on where it stopped.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tenure_replica::{
+    AuthConfig, Config, DigestAlgorithm, HardState, LogEntry, Replica, Restored, Restorer,
+    SnapshotMeta,
+};
+use tenure_storage::snapshots::SnapshotReader;
+use tenure_storage::{DataFolder, Disk, FoundSnapshot, Log, LogOptions};
+use tenure_wire::Zxid;
+
+use crate::clock::Clock;
+use crate::config::{self, ServerConfig};
+use crate::error::StartError;
+use crate::snapshotter::decode_voters;
+
+/// The id of a server that is alone and was not given one.
+const STANDALONE_ID: u64 = 1;
+
+/// What a server starts with.
+pub(crate) struct Recovered {
+    pub(crate) log: Log,
+    pub(crate) replica: Replica,
+    /// The clock that the replica was told first.
+    pub(crate) clock: Clock,
+}
+
+/// Reads the newest snapshot and the log behind it.
+pub(crate) fn recover(
+    disk: &Arc<dyn Disk>,
+    folder: &DataFolder,
+    config: &ServerConfig,
+) -> Result<Recovered, StartError> {
+    let began = Instant::now();
+    let segment_kib = config.durability.log_size_limit_kib;
+    let segment_kib = segment_kib.unwrap_or(config.durability.preallocate_kib);
+    let options = LogOptions {
+        segment_bytes: u64::from(segment_kib) * 1024,
+        accept_missing_log: config.snapshots.trust_empty,
+        ..LogOptions::default()
+    };
+    let found = tenure_storage::recover(disk, folder.snapshot_dir(), folder.log_dir(), &options)?;
+    for note in folder.notes().iter().chain(&found.notes) {
+        tracing::warn!("{note}");
+    }
+    let replica_config = replica_config(config)?;
+    let snapshot = match &found.snapshot {
+        Some(snapshot) => Some(restore(disk, snapshot, replica_config.hash_seed)?),
+        None => None,
+    };
+    let hard_state = found.hard_state.map_or_else(HardState::default, |state| HardState {
+        term: state.term,
+        vote: state.vote,
+        commit: state.commit,
+    });
+    let entries: Vec<_> = found
+        .entries
+        .into_iter()
+        .map(|e| LogEntry { index: e.index, term: e.term, kind: e.kind, data: e.data })
+        .collect();
+    tracing::info!(
+        snapshot = found.snapshot.as_ref().map(|s| s.meta.index),
+        entries = entries.len(),
+        took_ms = began.elapsed().as_millis() as u64,
+        "data folder read"
+    );
+    let clock = Clock::start();
+    let restored = Restored { snapshot, hard_state, entries };
+    let replica = Replica::new(replica_config, restored, clock.now());
+    Ok(Recovered { log: found.log, replica, clock })
+}
+
+fn restore(
+    disk: &Arc<dyn Disk>,
+    found: &FoundSnapshot,
+    hash_seed: u64,
+) -> Result<(SnapshotMeta, tenure_replica::State), StartError> {
+    let undecodable = |what: String| StartError::Snapshot { path: found.path.clone(), what };
+    let voters = decode_voters(&found.meta.extra)
+        .ok_or_else(|| undecodable("its list of members is malformed".to_owned()))?;
+    let mut reader = SnapshotReader::open(disk, &found.path)?;
+    let mut restorer = Restorer::new(hash_seed);
+    while let Some(chunk) = reader.next_chunk()? {
+        restorer.chunk(&chunk).map_err(|e| undecodable(e.to_string()))?;
+    }
+    let state = restorer.finish().map_err(|e| undecodable(e.to_string()))?;
+    let meta = SnapshotMeta {
+        index: found.meta.index,
+        term: found.meta.term,
+        zxid: Zxid(found.meta.zxid),
+        voters,
+    };
+    Ok((meta, state))
+}
+
+fn replica_config(config: &ServerConfig) -> Result<Config, StartError> {
+    let id = config.ensemble.my_id.unwrap_or(STANDALONE_ID);
+    Ok(Config {
+        id,
+        voters: vec![id],
+        incarnation: random_u64()?,
+        hash_seed: random_u64()?,
+        min_session_timeout_ms: config.sessions.min_timeout_ms,
+        max_session_timeout_ms: config.sessions.max_timeout_ms,
+        skip_acl: config.auth.skip_acl,
+        enforce_quota: config.tree.enforce_quota,
+        extended_types: config.tree.extended_types,
+        reconfig_enabled: config.tree.reconfig,
+        snapshot_entries: config.snapshots.every_entries.into(),
+        snapshot_bytes: config.snapshots.every_log_kib.map_or(0, |kib| u64::from(kib) * 1024),
+        reap_interval_ms: config.tree.container_check_interval_ms.into(),
+        reap_per_minute: config.tree.container_max_per_minute,
+        reap_unused_ms: config.tree.container_max_never_used_ms,
+        auth: AuthConfig {
+            super_digest: config.auth.super_digest.clone(),
+            digest_enabled: !config.auth.digest_disabled,
+            digest_algorithm: match config.auth.digest {
+                config::DigestAlgorithm::Sha1 => DigestAlgorithm::Sha1,
+                config::DigestAlgorithm::Sha256 => DigestAlgorithm::Sha256,
+                config::DigestAlgorithm::Sha512 => DigestAlgorithm::Sha512,
+            },
+        },
+    })
+}
+
+fn random_u64() -> Result<u64, StartError> {
+    let mut bytes = [0; 8];
+    getrandom::getrandom(&mut bytes).map_err(|e| StartError::System {
+        what: "random bytes from the operating system",
+        source: e.into(),
+    })?;
+    Ok(u64::from_le_bytes(bytes))
+}
