@@ -16,6 +16,7 @@ pub mod client;
 pub mod ops;
 pub mod random;
 pub mod record;
+pub mod script;
 pub mod server;
 
 pub use client::{Client, Event, Frame, Handshake, Reply, Socket};

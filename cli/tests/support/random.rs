@@ -7,6 +7,10 @@ use std::time::{SystemTime, UNIX_EPOCH};
 pub struct Random(u64);
 
 impl Random {
+    pub fn new(seed: u64) -> Self {
+        Self(seed)
+    }
+
     /// Takes the seed from `TENURE_TEST_SEED`, or from the clock, and prints it.
     pub fn seeded(test: &str) -> Self {
         let seed = match std::env::var("TENURE_TEST_SEED") {
