@@ -1,8 +1,8 @@
 //! What the server counts about itself. One table names every metric as ZooKeeper does; `mntr`
 //! text, Prometheus text and the admin `monitor` JSON are three renderings of it.
 //!
-//! The I/O thread owns [`Metrics`] and counts without locks. Whoever wants to see the numbers gets a
-//! [`Snapshot`] of them.
+//! The I/O thread owns [`Metrics`] and counts without locks. Whoever wants to see the numbers gets
+//! a [`Snapshot`] of them.
 
 mod histogram;
 mod lines;

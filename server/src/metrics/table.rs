@@ -33,8 +33,8 @@ pub(crate) enum Source {
     Process(fn(&ProcessInfo) -> u64),
     /// Counts of values, shown as count, sum, extremes and, if detailed, percentiles.
     Summary(Detail, Unit, fn(&Metrics) -> &Histogram),
-    /// Something that this server does not have and whose count therefore is zero: read caches, learner
-    /// traffic of a server of its own. Dashboards show a flat line instead of "no data".
+    /// Something that this server does not have and whose count therefore is zero: read caches,
+    /// learner traffic of a server of its own. Dashboards show a flat line instead of "no data".
     Zero,
     /// `Zero` with the shape of a summary.
     ZeroSummary(Detail),
