@@ -2,6 +2,7 @@
 //!
 //! [`start`] runs a server inside this process, on threads of its own; several may run at once.
 
+pub mod admin;
 pub mod config;
 pub mod limits;
 pub mod metrics;

@@ -4,6 +4,7 @@
 //! The I/O thread owns [`Metrics`] and counts without locks. Whoever wants to see the numbers gets
 //! a [`Snapshot`] of them.
 
+mod connection;
 mod histogram;
 mod lines;
 mod process;
@@ -14,6 +15,7 @@ mod table;
 #[cfg(test)]
 mod tests;
 
+pub use connection::{ConnectionStats, Done};
 pub use histogram::Histogram;
 pub use process::ProcessInfo;
 pub use readings::{LeaderReadings, Readings, ServerState};

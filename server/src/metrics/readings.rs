@@ -69,10 +69,6 @@ pub struct Readings {
     pub outstanding_requests: u64,
     /// Requests waiting to be handed to the log.
     pub waiting_proposals: u64,
-    /// Bytes of files in the data folder.
-    pub data_dir_bytes: u64,
-    /// Bytes of files in the log folder.
-    pub log_dir_bytes: u64,
     /// Only while this server leads an ensemble.
     pub leader: Option<LeaderReadings>,
     /// Voting members of the ensemble; `None` for a server of its own.

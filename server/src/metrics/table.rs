@@ -34,7 +34,7 @@ pub(crate) enum Source {
     /// Counts of values, shown as count, sum, extremes and, if detailed, percentiles.
     Summary(Detail, Unit, fn(&Metrics) -> &Histogram),
     /// Something that this server does not have and whose count therefore is zero: read caches,
-    /// learner traffic of a server of its own. Dashboards show a flat line instead of "no data".
+    /// learner traffic of a server of its own. Dashboards show a flat line, not "no data".
     Zero,
     /// `Zero` with the shape of a summary.
     ZeroSummary(Detail),

@@ -1,0 +1,178 @@
+//! A made-up live server for tests: two clients, three ephemerals, three watches, as they were when
+//! the golden outputs were captured from the reference server.
+
+use std::path::PathBuf;
+
+use tenure_replica::session::ended::EndReason;
+use tenure_wire::{OpCode, SessionId, Xid, Zxid};
+
+use super::live::Live;
+use super::report::*;
+use crate::metrics::{ConnectionStats, Done, Metrics, ProcessInfo, Readings, Snapshot};
+
+pub(crate) const FIRST: SessionId = SessionId(0x0100_001f_6012_0000);
+pub(crate) const SECOND: SessionId = SessionId(0x0100_001f_6012_0001);
+pub(crate) const ENDED: SessionId = SessionId(0x0100_001f_6012_0002);
+
+pub(crate) struct FakeServer {
+    pub(crate) readings: Readings,
+    pub(crate) counted: Metrics,
+    pub(crate) config: ConfigReport,
+    pub(crate) connections: Vec<ConnectionReport>,
+    pub(crate) mask: i64,
+}
+
+impl FakeServer {
+    pub(crate) fn new() -> Self {
+        let readings = Readings {
+            serving: true,
+            zxid: Zxid(6),
+            znode_count: 9,
+            alive_connections: 3,
+            global_sessions: 2,
+            uptime_ms: 38_713,
+            ..Readings::default()
+        };
+        let config = ConfigReport {
+            client_port: Some(22_181),
+            secure_client_port: None,
+            data_dir: PathBuf::from("/var/lib/zookeeper/version-2"),
+            data_log_dir: PathBuf::from("/var/lib/zookeeper/version-2"),
+            tick_ms: 2000,
+            max_per_address: 60,
+            min_session_timeout_ms: 4000,
+            max_session_timeout_ms: 40_000,
+            listen_backlog: None,
+            server_id: 0,
+            initial_text: "clientPort=22181\n".into(),
+        };
+        let mut counted = Metrics::default();
+        counted.request_done(crate::metrics::RequestKind::Write, 23_400);
+        counted.request_done(crate::metrics::RequestKind::Read, 600);
+        let connections = vec![
+            connection(35_816, Some((SECOND, 10_000)), Some((OpCode::GetData, Xid(3)))),
+            connection(35_802, Some((FIRST, 30_000)), Some((OpCode::Ping, Xid(-2)))),
+            connection(35_856, None, None),
+        ];
+        Self { readings, counted, config, connections, mask: 306 }
+    }
+}
+
+fn connection(
+    port: u16,
+    session: Option<(SessionId, u32)>,
+    last: Option<(OpCode, Xid)>,
+) -> ConnectionReport {
+    let mut stats = ConnectionStats::default();
+    stats.received = 1;
+    if let Some((op, xid)) = last {
+        (stats.received, stats.sent) = (7, 7);
+        let (zxid, at_mono_ms, latency_us) = (Zxid(6), 2_094_437, 1_250);
+        for (op, xid) in [(OpCode::Create, Xid(2)), (op, xid)] {
+            stats.request_done(Done { op, xid, zxid, at_mono_ms, latency_us });
+        }
+    }
+    ConnectionReport {
+        peer: ([127, 0, 0, 1], port).into(),
+        secure: false,
+        reading: session.is_some(),
+        writing: false,
+        outstanding: 0,
+        established_wall_ms: 1_795_447_700_599,
+        expires_in_ms: session.map_or(10_000, |(_, timeout_ms)| timeout_ms.into()),
+        session: session.map(|(id, timeout_ms)| AttachedSession { id, timeout_ms }),
+        stats,
+    }
+}
+
+impl Live for FakeServer {
+    fn now_wall_ms(&self) -> i64 {
+        1_795_447_700_599
+    }
+
+    fn config(&self) -> &ConfigReport {
+        &self.config
+    }
+
+    fn server(&self) -> ServerReport {
+        ServerReport::new(self.readings.clone(), &self.counted)
+    }
+
+    fn metrics(&self) -> Snapshot {
+        self.counted.snapshot(&self.readings, &ProcessInfo::read())
+    }
+
+    fn connections(&self) -> Vec<ConnectionReport> {
+        self.connections.clone()
+    }
+
+    fn sessions(&self, range: SessionRange) -> Vec<SessionReport> {
+        let report = |id, timeout_ms: u32, port: u16, paths: &[&str]| SessionReport {
+            id,
+            timeout_ms,
+            silent_ms: 12,
+            expires_in_ms: timeout_ms.into(),
+            peer: Some(([127, 0, 0, 1], port).into()),
+            ephemeral_count: paths.len() as u64,
+            ephemerals: if range.paths {
+                paths.iter().map(|&p| p.into()).collect()
+            } else {
+                vec![]
+            },
+        };
+        let all = [
+            report(FIRST, 30_000, 35_802, &["/a/e2", "/a/e1"]),
+            report(SECOND, 10_000, 35_816, &["/b"]),
+        ];
+        let after = |s: &SessionReport| range.after.is_none_or(|id| s.id.0 as u64 > id.0 as u64);
+        all.into_iter().filter(after).take(range.limit).collect()
+    }
+
+    fn session(&self, id: SessionId) -> Option<SessionReport> {
+        self.sessions(SessionRange::ALL).into_iter().find(|session| session.id == id)
+    }
+
+    fn ended_sessions(&self) -> Vec<EndedSessionReport> {
+        vec![EndedSessionReport {
+            id: ENDED,
+            ended_wall_ms: 1_795_447_700_125,
+            zxid: Zxid(5),
+            reason: EndReason::Expired { silent_ms: 4003 },
+            timeout_ms: 4000,
+            ephemerals_lost: 1,
+            paths: vec!["/lost".into()],
+        }]
+    }
+
+    fn watches(&self) -> Vec<WatchReport> {
+        vec![
+            WatchReport { session: FIRST, paths: vec!["/a".into()] },
+            WatchReport { session: SECOND, paths: vec!["/a".into(), "/nope".into()] },
+        ]
+    }
+
+    fn watch_totals(&self) -> WatchTotals {
+        WatchTotals { connections: 2, paths: 2, watches: 3 }
+    }
+
+    fn digests(&self) -> Vec<DigestReport> {
+        vec![DigestReport { zxid: Zxid(0x80), digest: 1_371_985_504, version: 2 }]
+    }
+
+    fn last_snapshot(&self) -> Option<SnapshotReport> {
+        Some(SnapshotReport { zxid: Zxid(0x1f), written_wall_ms: 1_795_447_662_999 })
+    }
+
+    fn trace_mask(&mut self, set: Option<i64>) -> i64 {
+        self.mask = set.unwrap_or(self.mask);
+        self.mask
+    }
+
+    fn reset_server(&mut self) {
+        self.counted.reset();
+    }
+
+    fn reset_connections(&mut self) {
+        self.connections.iter_mut().for_each(|connection| connection.stats.reset());
+    }
+}

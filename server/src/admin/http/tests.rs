@@ -1,0 +1,351 @@
+//! Through real sockets, with a made-up server that answers on a thread of its own.
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::sync::mpsc;
+use std::time::Instant;
+
+use super::*;
+use crate::admin::fake::{ENDED, FIRST, FakeServer};
+
+/// An admin server in front of a made-up server.
+fn start(admin: AdminSettings, metrics: MetricsSettings, mut server: FakeServer) -> AdminServer {
+    let (sender, questions) = mpsc::channel::<AdminQuery>();
+    let config = server.config.clone();
+    thread::spawn(move || questions.into_iter().for_each(|query| query.answer(&mut server)));
+    // A failed send is a server that is gone; the question is dropped, and that is the answer.
+    let client = AdminClient::new(move |query| drop(sender.send(query)));
+    AdminServer::start(&admin, &metrics, config, client)
+}
+
+fn settings() -> AdminSettings {
+    AdminSettings { listen: Listen::on("127.0.0.1", 0), ..AdminSettings::default() }
+}
+
+fn serve(server: FakeServer) -> AdminServer {
+    start(settings(), MetricsSettings::default(), server)
+}
+
+/// Status, head and body of one request.
+fn request(addr: SocketAddr, method: &str, path: &str) -> (u16, String, String) {
+    let mut stream = TcpStream::connect(addr).unwrap();
+    write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).unwrap();
+    let (head, body) = text.split_once("\r\n\r\n").unwrap();
+    let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+    (status, head.to_ascii_lowercase(), body.to_owned())
+}
+
+fn get(admin: &AdminServer, path: &str) -> (u16, String) {
+    let (status, _, body) = request(admin.addr().unwrap(), "GET", path);
+    (status, body)
+}
+
+fn get_json(admin: &AdminServer, path: &str) -> (u16, Value) {
+    let (status, body) = get(admin, path);
+    let json = serde_json::from_str(&body).unwrap_or_else(|e| panic!("{path}: {e}: {body}"));
+    (status, json)
+}
+
+/// Names and kinds of values, with names that are data (numbers, paths) replaced by a mark and
+/// lists reduced to the kinds they hold.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::Object(fields) => {
+            let mark = |name: &str| match name.parse::<i64>() {
+                Ok(_) => "#".to_owned(),
+                _ if name.starts_with('/') => "/".to_owned(),
+                _ => name.to_owned(),
+            };
+            let fields: BTreeMap<_, _> =
+                fields.iter().map(|(name, value)| (mark(name), shape(value))).collect();
+            json!(fields)
+        }
+        Value::Array(items) => {
+            let mut kinds: Vec<Value> = items.iter().map(shape).collect();
+            kinds.dedup();
+            // The reference server's list held no connection without a session.
+            kinds.truncate(1);
+            Value::Array(kinds)
+        }
+        Value::Number(number) if number.is_f64() => "fraction".into(),
+        Value::Number(_) => "whole".into(),
+        Value::String(_) => "text".into(),
+        other => other.clone(),
+    }
+}
+
+macro_rules! golden {
+    ($($name:literal),*) => {
+        [$(($name, include_str!(concat!("golden/", $name, ".json")))),*]
+    };
+}
+
+#[test]
+fn bodies_have_the_form_of_the_reference_server() {
+    let admin = serve(FakeServer::new());
+    for (name, golden) in golden!(
+        "configuration",
+        "connections",
+        "dirs",
+        "dump",
+        "get_trace_mask",
+        "initial_configuration",
+        "is_read_only",
+        "last_snapshot",
+        "leader",
+        "observers",
+        "ruok",
+        "server_stats",
+        "stats",
+        "voting_view",
+        "watches",
+        "watches_by_path",
+        "watch_summary",
+        "zabstate",
+        "stat_reset",
+        "connection_stat_reset",
+        "observer_connection_stat_reset",
+        "nosuch",
+        "set_trace_mask"
+    ) {
+        let (status, json) = get_json(&admin, &format!("/commands/{name}"));
+        let golden: Value = serde_json::from_str(golden).unwrap();
+        assert_eq!(status, 200, "{name}");
+        assert_eq!(shape(&json), shape(&golden), "{name}");
+        assert_eq!(json["error"], golden["error"], "{name}");
+        assert_eq!(json["command"], golden["command"], "{name}");
+    }
+    let (status, head, body) = request(admin.addr().unwrap(), "GET", "/commands");
+    assert_eq!((status, body.as_str()), (200, include_str!("golden/index.html")));
+    assert!(head.contains("content-type: text/html"), "{head}");
+    assert_eq!(get(&admin, "/commands/"), (200, body));
+}
+
+#[test]
+fn aliases_answer_under_the_primary_name() {
+    let admin = serve(FakeServer::new());
+    assert_eq!(get_json(&admin, "/commands/monitor").1["cnt_updatelatency"], 1);
+    for (alias, name) in [
+        ("conf", "configuration"),
+        ("config", "configuration"),
+        ("cons", "connections"),
+        ("crst", "connection_stat_reset"),
+        ("srst", "stat_reset"),
+        ("orst", "observer_connection_stat_reset"),
+        ("env", "environment"),
+        ("envi", "environment"),
+        ("sysp", "system_properties"),
+        ("gtmk", "get_trace_mask"),
+        ("stmk", "set_trace_mask"),
+        ("icfg", "initial_configuration"),
+        ("isro", "is_read_only"),
+        ("lsnp", "last_snapshot"),
+        ("lead", "leader"),
+        ("mntr", "monitor"),
+        ("obsr", "observers"),
+        ("srvr", "server_stats"),
+        ("stat", "stats"),
+        ("wchc", "watches"),
+        ("wchp", "watches_by_path"),
+        ("wchs", "watch_summary"),
+    ] {
+        let (status, json) = get_json(&admin, &format!("/commands/{alias}"));
+        assert_eq!((status, json["command"].as_str()), (200, Some(name)), "{alias}");
+    }
+    let (_, monitor) = get_json(&admin, "/commands/mntr");
+    assert_eq!(monitor["znode_count"], 9);
+    assert_eq!(monitor["server_state"], "standalone");
+    // `srst` was among the aliases.
+    assert_eq!(monitor["cnt_updatelatency"], 0);
+    let (_, mask) = get_json(&admin, "/commands/stmk?x=1&traceMask=7");
+    assert_eq!(mask["tracemask"], 7);
+    let (_, bad) = get_json(&admin, "/commands/stmk?traceMask=abc");
+    assert_eq!(bad["error"], "setTraceMask requires long traceMask argument, got abc");
+    let (_, hash) = get_json(&admin, "/commands/hash");
+    assert_eq!(hash["digests"][0]["digest_version"], 2);
+}
+
+#[test]
+fn while_not_serving() {
+    let mut server = FakeServer::new();
+    server.readings.serving = false;
+    let admin = serve(server);
+    let (status, json) = get_json(&admin, "/commands/stat");
+    assert_eq!(status, 200);
+    assert_eq!(json["error"], "This ZooKeeper instance is not currently serving requests");
+    assert_eq!(get_json(&admin, "/commands/ruok").1["error"], Value::Null);
+    assert_eq!(get_json(&admin, "/health").0, 200);
+    let (status, ready) = get_json(&admin, "/ready");
+    assert_eq!((status, &ready["ready"]), (503, &json!(false)));
+}
+
+#[test]
+fn a_server_that_does_not_answer() {
+    let config = FakeServer::new().config;
+    let client = AdminClient::new(drop);
+    let admin = AdminServer::start(&settings(), &MetricsSettings::default(), config, client);
+    for path in ["/commands/ruok", "/health", "/ready", "/metrics", "/sessions", "/sessions/1"] {
+        let (status, json) = get_json(&admin, path);
+        assert_eq!((status, &json["error"]), (503, &json!("the server does not answer")), "{path}");
+    }
+}
+
+#[test]
+fn metrics_on_both_ports() {
+    let metrics = MetricsSettings {
+        prometheus: Some(Listen::on("127.0.0.1", 0)),
+        ..MetricsSettings::default()
+    };
+    let admin = start(settings(), metrics, FakeServer::new());
+    let prometheus = admin.prometheus_addr().unwrap();
+    for addr in [admin.addr().unwrap(), prometheus] {
+        let (status, head, body) = request(addr, "GET", "/metrics");
+        assert_eq!(status, 200);
+        assert!(head.contains("content-type: text/plain; version=0.0.4"), "{head}");
+        assert!(
+            body.contains("\nznode_count 9\n") && body.contains("\nprocess_max_fds "),
+            "{body}"
+        );
+    }
+    assert_eq!(request(prometheus, "GET", "/commands/ruok").0, 404);
+    assert_eq!(request(prometheus, "POST", "/metrics").0, 405);
+}
+
+#[test]
+fn sessions_alive_and_ended() {
+    let admin = serve(FakeServer::new());
+    let (status, page) = get_json(&admin, "/sessions");
+    assert_eq!((status, page["sessions"].as_array().unwrap().len()), (200, 2));
+    assert_eq!(page["next_after"], Value::Null);
+    assert_eq!(page["sessions"][0]["session_id"], FIRST.to_string());
+    assert_eq!(page["sessions"][0]["ephemerals"], 2);
+
+    let (_, page) = get_json(&admin, "/sessions?limit=1");
+    assert_eq!(page["sessions"].as_array().unwrap().len(), 1);
+    assert_eq!(page["next_after"], FIRST.to_string());
+    let (_, rest) = get_json(&admin, &format!("/sessions?limit=1&after={FIRST}"));
+    assert_eq!(rest["sessions"][0]["session_id"], "0x100001f60120001");
+    assert_eq!(rest["next_after"], Value::Null);
+
+    for id in [FIRST.to_string(), FIRST.0.to_string()] {
+        let (status, one) = get_json(&admin, &format!("/sessions/{id}"));
+        assert_eq!((status, &one["state"]), (200, &json!("live")));
+        assert_eq!(one["ephemeral_paths"], json!(["/a/e2", "/a/e1"]));
+    }
+    let (status, one) = get_json(&admin, &format!("/sessions/{ENDED}"));
+    assert_eq!(status, 200);
+    let expected = json!({
+        "session_id": "0x100001f60120002",
+        "state": "ended",
+        "ended_at": "2026-11-23T15:28:20.125Z",
+        "ended_by": "server",
+        "reason": "the client was silent for longer than its timeout",
+        "silent_ms": 4003,
+        "timeout_ms": 4000,
+        "zxid": "0x5",
+        "ephemerals_lost": 1,
+        "ephemeral_paths": ["/lost"],
+    });
+    assert_eq!(one, expected);
+    assert_eq!(get_json(&admin, "/sessions/ended").1, json!({"ended_sessions": [expected]}));
+    assert_eq!(get_json(&admin, "/sessions/0x77").0, 404);
+    for path in ["/sessions/x", "/sessions?after=x", "/sessions?limit=0", "/sessions?limit=x"] {
+        assert_eq!(get_json(&admin, path).0, 400, "{path}");
+    }
+}
+
+#[test]
+fn other_paths_and_methods() {
+    let admin = serve(FakeServer::new());
+    let addr = admin.addr().unwrap();
+    assert_eq!(request(addr, "GET", "/").0, 200);
+    assert_eq!(request(addr, "GET", "/nothing").0, 404);
+    assert_eq!(get_json(&admin, "/commands/ruok/x").1["error"], "Unknown command: ruok/x");
+    assert_eq!(get_json(&admin, "/commands/STAT").1["error"], "Unknown command: STAT");
+    for (method, path, status) in [
+        ("HEAD", "/commands/ruok", 200),
+        ("POST", "/commands/ruok", 405),
+        ("PUT", "/sessions", 405),
+        ("DELETE", "/", 405),
+        ("GET", "/commands/snapshot", 503),
+        ("GET", "/commands/snap?streaming=true", 503),
+        ("POST", "/commands/restore", 503),
+    ] {
+        let (found, _, body) = request(addr, method, path);
+        assert_eq!(found, status, "{method} {path}");
+        assert_eq!(body.is_empty(), method == "HEAD", "{method} {path}");
+    }
+}
+
+#[test]
+fn another_command_url() {
+    for (url, path, page) in [("/x/y", "/x/y/ruok", "/x/y"), ("", "/ruok", "/")] {
+        let admin_settings = AdminSettings { command_url: url.into(), ..settings() };
+        let admin = start(admin_settings, MetricsSettings::default(), FakeServer::new());
+        assert_eq!(get_json(&admin, path).1["command"], "ruok", "{url}");
+        assert_eq!(get(&admin, page).0, 200, "{url}");
+        assert_eq!(get(&admin, "/health").0, 200, "{url}");
+        assert_eq!(get(&admin, "/commands/ruok").0, 404, "{url}");
+    }
+}
+
+#[test]
+fn a_taken_port_stops_nobody() {
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let listen = Listen::on("127.0.0.1", taken.local_addr().unwrap().port());
+    let metrics = MetricsSettings { prometheus: Some(listen.clone()), process_info: true };
+    let admin = start(AdminSettings { listen, ..settings() }, metrics, FakeServer::new());
+    assert_eq!((admin.addr(), admin.prometheus_addr()), (None, None));
+    let off = AdminSettings { enabled: false, ..settings() };
+    assert_eq!(start(off, MetricsSettings::default(), FakeServer::new()).addr(), None);
+}
+
+#[test]
+fn a_client_that_drips_or_says_nothing_is_closed() {
+    let patient = AdminSettings { idle_timeout_ms: 300, ..settings() };
+    let admin = start(patient, MetricsSettings::default(), FakeServer::new());
+    let addr = admin.addr().unwrap();
+    let mut silent = TcpStream::connect(addr).unwrap();
+    let mut dripping = TcpStream::connect(addr).unwrap();
+    dripping.set_read_timeout(Some(Duration::from_millis(20))).unwrap();
+    let started = Instant::now();
+    let closed = loop {
+        let sent = dripping.write_all(b"G");
+        match dripping.read(&mut [0; 64]) {
+            Ok(0) => break true,
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock && sent.is_ok() => {}
+            Err(_) => break true,
+            // A refusal of the nonsense is fine as well, as long as it closes.
+            Ok(_) => {}
+        }
+        if started.elapsed() > Duration::from_secs(10) {
+            break false;
+        }
+    };
+    assert!(closed && started.elapsed() >= Duration::from_millis(250));
+    silent.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
+    assert_eq!(silent.read(&mut [0; 64]).unwrap_or(0), 0);
+    assert_eq!(get(&admin, "/health").0, 200);
+}
+
+#[test]
+fn a_crowd_of_silent_clients_does_not_lock_others_out_for_long() {
+    let patient = AdminSettings { idle_timeout_ms: 300, ..settings() };
+    let admin = start(patient, MetricsSettings::default(), FakeServer::new());
+    let crowd: Vec<TcpStream> =
+        (0..100).map(|_| TcpStream::connect(admin.addr().unwrap()).unwrap()).collect();
+    assert_eq!(get(&admin, "/health").0, 200);
+    drop(crowd);
+}
+
+#[test]
+fn dropping_it_frees_the_port() {
+    let admin = serve(FakeServer::new());
+    let addr = admin.addr().unwrap();
+    let _open = TcpStream::connect(addr).unwrap();
+    drop(admin);
+    assert!(TcpStream::connect(addr).is_err());
+}

@@ -1,0 +1,46 @@
+//! The one thing the driver must provide: a view of the live server, from which four-letter words
+//! and admin queries are answered.
+
+use tenure_wire::SessionId;
+
+use super::report::{
+    ConfigReport, ConnectionReport, DigestReport, EndedSessionReport, ServerReport, SessionRange,
+    SessionReport, SnapshotReport, WatchReport, WatchTotals,
+};
+use crate::metrics::Snapshot;
+
+/// A view of the live server, and the few things that operators may change. The driver has one over
+/// its state; tests have one over made-up values.
+pub trait Live {
+    /// Wall clock, milliseconds since the Unix epoch.
+    fn now_wall_ms(&self) -> i64;
+    /// What does not change while the server runs.
+    fn config(&self) -> &ConfigReport;
+    /// The server as a whole. Asked before everything else, so it should be cheap.
+    fn server(&self) -> ServerReport;
+    /// All metrics.
+    fn metrics(&self) -> Snapshot;
+    /// Every open connection.
+    fn connections(&self) -> Vec<ConnectionReport>;
+    /// Live sessions, by ascending unsigned id.
+    fn sessions(&self, range: SessionRange) -> Vec<SessionReport>;
+    /// One live session with its paths.
+    fn session(&self, id: SessionId) -> Option<SessionReport>;
+    /// Sessions that ended and are still remembered, the latest first.
+    fn ended_sessions(&self) -> Vec<EndedSessionReport>;
+    /// Every watch of every session.
+    fn watches(&self) -> Vec<WatchReport>;
+    /// How many watches there are.
+    fn watch_totals(&self) -> WatchTotals;
+    /// Digests of the tree at recent changes, oldest first; empty if none are kept.
+    fn digests(&self) -> Vec<DigestReport>;
+    /// The newest snapshot on disk.
+    fn last_snapshot(&self) -> Option<SnapshotReport>;
+    /// The trace mask, after it was set if a new one is given. It starts as
+    /// [`DEFAULT_TRACE_MASK`](super::words::DEFAULT_TRACE_MASK).
+    fn trace_mask(&mut self, set: Option<i64>) -> i64;
+    /// Forgets what was counted about the server.
+    fn reset_server(&mut self);
+    /// Forgets what was counted about every connection.
+    fn reset_connections(&mut self);
+}

@@ -1,0 +1,23 @@
+//! What operators see: four-letter words on the client port, commands and metrics over HTTP.
+//!
+//! Both are answered from one [`Live`] view of the server: words on the I/O thread itself, HTTP on
+//! a thread of its own that sends [`AdminQuery`]s.
+
+mod bounded;
+mod clock;
+mod commands;
+mod environment;
+#[cfg(test)]
+mod fake;
+mod http;
+mod live;
+mod query;
+pub mod report;
+mod sessions;
+mod version;
+pub mod words;
+
+pub use http::AdminServer;
+pub use live::Live;
+pub use query::{AdminClient, AdminQuery, Reply};
+pub use version::version;

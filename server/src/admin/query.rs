@@ -1,0 +1,106 @@
+//! Questions from the admin thread to the I/O thread, each with a place for its answer.
+
+use std::sync::Arc;
+
+use tenure_wire::SessionId;
+use tokio::sync::oneshot;
+
+use super::live::Live;
+use super::report::{
+    ConnectionReport, DigestReport, EndedSessionReport, ServerReport, SessionRange, SessionReport,
+    SnapshotReport, WatchReport, WatchTotals,
+};
+use crate::metrics::Snapshot;
+
+/// One question.
+#[derive(Debug)]
+pub enum AdminQuery {
+    /// The server as a whole.
+    Server(Reply<ServerReport>),
+    /// All metrics.
+    Metrics(Reply<Snapshot>),
+    /// Every open connection.
+    Connections(Reply<Vec<ConnectionReport>>),
+    /// Live sessions.
+    Sessions(SessionRange, Reply<Vec<SessionReport>>),
+    /// One live session.
+    Session(SessionId, Reply<Option<SessionReport>>),
+    /// Sessions that ended.
+    EndedSessions(Reply<Vec<EndedSessionReport>>),
+    /// Every watch.
+    Watches(Reply<Vec<WatchReport>>),
+    /// How many watches there are.
+    WatchTotals(Reply<WatchTotals>),
+    /// Digests of the tree.
+    Digests(Reply<Vec<DigestReport>>),
+    /// The newest snapshot.
+    LastSnapshot(Reply<Option<SnapshotReport>>),
+    /// The trace mask, set first if a new one is given.
+    TraceMask(Option<i64>, Reply<i64>),
+    /// Forget what was counted about the server.
+    ResetServer(Reply<()>),
+    /// Forget what was counted about connections.
+    ResetConnections(Reply<()>),
+}
+
+/// Where an answer goes.
+#[derive(Debug)]
+pub struct Reply<T>(oneshot::Sender<T>);
+
+impl<T> Reply<T> {
+    /// Hands the answer over. Whoever asked may have given up; then nobody misses it.
+    fn send(self, answer: T) {
+        let _ = self.0.send(answer);
+    }
+}
+
+impl AdminQuery {
+    /// Answers from the live server. Called on the I/O thread.
+    pub fn answer(self, live: &mut impl Live) {
+        match self {
+            Self::Server(reply) => reply.send(live.server()),
+            Self::Metrics(reply) => reply.send(live.metrics()),
+            Self::Connections(reply) => reply.send(live.connections()),
+            Self::Sessions(range, reply) => reply.send(live.sessions(range)),
+            Self::Session(id, reply) => reply.send(live.session(id)),
+            Self::EndedSessions(reply) => reply.send(live.ended_sessions()),
+            Self::Watches(reply) => reply.send(live.watches()),
+            Self::WatchTotals(reply) => reply.send(live.watch_totals()),
+            Self::Digests(reply) => reply.send(live.digests()),
+            Self::LastSnapshot(reply) => reply.send(live.last_snapshot()),
+            Self::TraceMask(set, reply) => reply.send(live.trace_mask(set)),
+            Self::ResetServer(reply) => {
+                live.reset_server();
+                reply.send(());
+            }
+            Self::ResetConnections(reply) => {
+                live.reset_connections();
+                reply.send(());
+            }
+        }
+    }
+}
+
+/// The admin thread's way to the I/O thread.
+#[derive(Clone)]
+pub struct AdminClient {
+    post: Arc<dyn Fn(AdminQuery) + Send + Sync>,
+}
+
+impl AdminClient {
+    /// A client whose questions go through `post`, which queues one for the I/O thread and wakes
+    /// it. A question that is dropped counts as "the server is stopping".
+    pub fn new(post: impl Fn(AdminQuery) + Send + Sync + 'static) -> Self {
+        Self { post: Arc::new(post) }
+    }
+
+    /// Asks and waits; `None` if the server is stopping or does not answer in time.
+    pub(crate) async fn ask<T>(&self, question: impl FnOnce(Reply<T>) -> AdminQuery) -> Option<T> {
+        let (sender, answer) = oneshot::channel();
+        (self.post)(question(Reply(sender)));
+        tokio::time::timeout(ANSWER_TIMEOUT, answer).await.ok()?.ok()
+    }
+}
+
+/// The I/O thread answers between two batches of work; longer than this and something is stuck.
+const ANSWER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
