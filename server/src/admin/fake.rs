@@ -3,7 +3,7 @@
 
 use std::path::PathBuf;
 
-use tenure_replica::session::ended::EndReason;
+use tenure_replica::{EndReason, Ended};
 use tenure_wire::{OpCode, SessionId, Xid, Zxid};
 
 use super::live::Live;
@@ -132,14 +132,15 @@ impl Live for FakeServer {
         self.sessions(SessionRange::ALL).into_iter().find(|session| session.id == id)
     }
 
-    fn ended_sessions(&self) -> Vec<EndedSessionReport> {
-        vec![EndedSessionReport {
-            id: ENDED,
-            ended_wall_ms: 1_795_447_700_125,
-            zxid: Zxid(5),
+    fn ended_sessions(&self) -> Vec<Ended> {
+        vec![Ended {
+            session: ENDED,
             reason: EndReason::Expired { silent_ms: 4003 },
             timeout_ms: 4000,
-            ephemerals_lost: 1,
+            opened_ms: 1_795_447_600_000,
+            ended_ms: 1_795_447_700_125,
+            zxid: Zxid(5),
+            ephemerals: 1,
             paths: vec!["/lost".into()],
         }]
     }

@@ -1,11 +1,12 @@
 //! The one thing the driver must provide: a view of the live server, from which four-letter words
 //! and admin queries are answered.
 
+use tenure_replica::Ended;
 use tenure_wire::SessionId;
 
 use super::report::{
-    ConfigReport, ConnectionReport, DigestReport, EndedSessionReport, ServerReport, SessionRange,
-    SessionReport, SnapshotReport, WatchReport, WatchTotals,
+    ConfigReport, ConnectionReport, DigestReport, ServerReport, SessionRange, SessionReport,
+    SnapshotReport, WatchReport, WatchTotals,
 };
 use crate::metrics::Snapshot;
 
@@ -27,7 +28,7 @@ pub trait Live {
     /// One live session with its paths.
     fn session(&self, id: SessionId) -> Option<SessionReport>;
     /// Sessions that ended and are still remembered, the latest first.
-    fn ended_sessions(&self) -> Vec<EndedSessionReport>;
+    fn ended_sessions(&self) -> Vec<Ended>;
     /// Every watch of every session.
     fn watches(&self) -> Vec<WatchReport>;
     /// How many watches there are.

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use tenure_replica::Ended;
 use tenure_wire::SessionId;
 use tokio::sync::oneshot;
 
 use super::live::Live;
 use super::report::{
-    ConnectionReport, DigestReport, EndedSessionReport, ServerReport, SessionRange, SessionReport,
-    SnapshotReport, WatchReport, WatchTotals,
+    ConnectionReport, DigestReport, ServerReport, SessionRange, SessionReport, SnapshotReport,
+    WatchReport, WatchTotals,
 };
 use crate::metrics::Snapshot;
 
@@ -26,7 +27,7 @@ pub enum AdminQuery {
     /// One live session.
     Session(SessionId, Reply<Option<SessionReport>>),
     /// Sessions that ended.
-    EndedSessions(Reply<Vec<EndedSessionReport>>),
+    EndedSessions(Reply<Vec<Ended>>),
     /// Every watch.
     Watches(Reply<Vec<WatchReport>>),
     /// How many watches there are.

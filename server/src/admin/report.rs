@@ -4,7 +4,6 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use tenure_replica::session::ended::EndReason;
 use tenure_wire::{SessionId, Zxid};
 
 use crate::config::ServerConfig;
@@ -116,25 +115,6 @@ pub struct SessionReport {
     pub ephemeral_count: u64,
     /// Their paths, if they were asked for.
     pub ephemerals: Vec<String>,
-}
-
-/// One session that ended: who, when, why.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct EndedSessionReport {
-    /// Its id.
-    pub id: SessionId,
-    /// When, wall clock since the Unix epoch.
-    pub ended_wall_ms: i64,
-    /// The change that ended it.
-    pub zxid: Zxid,
-    /// Who ended it, and why.
-    pub reason: EndReason,
-    /// Its negotiated timeout.
-    pub timeout_ms: u32,
-    /// How many ephemeral znodes went with it.
-    pub ephemerals_lost: u64,
-    /// Paths of some of them, as far as they are kept.
-    pub paths: Vec<String>,
 }
 
 /// The watches of one session: `wchc`, `wchp`.

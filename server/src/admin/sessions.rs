@@ -2,12 +2,12 @@
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
-use tenure_replica::session::ended::EndReason;
+use tenure_replica::{EndReason, Ended};
 use tenure_wire::SessionId;
 
 use super::clock::Moment;
 use super::query::{AdminClient, AdminQuery};
-use super::report::{EndedSessionReport, SessionRange, SessionReport};
+use super::report::{SessionRange, SessionReport};
 
 /// Sessions on one page at most; a page is copied on the I/O thread.
 const MAX_PAGE: usize = 1000;
@@ -52,7 +52,7 @@ pub(crate) async fn one(id: &str, client: &AdminClient) -> Answered {
         return Some((StatusCode::OK, shown));
     }
     let ended = client.ask(AdminQuery::EndedSessions).await?;
-    Some(match ended.iter().find(|session| session.id == id) {
+    Some(match ended.iter().find(|ended| ended.session == id) {
         Some(session) => (StatusCode::OK, show_ended(session)),
         None => {
             let message = format!("no session {id} lives, and none is remembered to have ended");
@@ -80,25 +80,24 @@ fn show_live(session: &SessionReport) -> Value {
     })
 }
 
-fn show_ended(session: &EndedSessionReport) -> Value {
-    let (by, reason, silent_ms) = match session.reason {
-        EndReason::ClosedByClient => ("client", "the client closed it", None),
-        EndReason::Expired { silent_ms } => {
-            ("server", "the client was silent for longer than its timeout", Some(silent_ms))
-        }
-        EndReason::ClosedByOperator => ("operator", "an operator closed it", None),
+fn show_ended(ended: &Ended) -> Value {
+    let (by, silent_ms) = match ended.reason {
+        EndReason::ClosedByClient => ("client", None),
+        EndReason::Expired { silent_ms } => ("server", Some(silent_ms)),
+        EndReason::ClosedByOperator => ("operator", None),
     };
     json!({
-        "session_id": session.id.to_string(),
+        "session_id": ended.session.to_string(),
         "state": "ended",
-        "ended_at": Moment::of(session.ended_wall_ms).iso(),
+        "opened_at": Moment::of(ended.opened_ms).iso(),
+        "ended_at": Moment::of(ended.ended_ms).iso(),
         "ended_by": by,
-        "reason": reason,
+        "reason": ended.reason.to_string(),
         "silent_ms": silent_ms,
-        "timeout_ms": session.timeout_ms,
-        "zxid": session.zxid.to_string(),
-        "ephemerals_lost": session.ephemerals_lost,
-        "ephemeral_paths": session.paths,
+        "timeout_ms": ended.timeout_ms,
+        "zxid": ended.zxid.to_string(),
+        "ephemerals_lost": ended.ephemerals,
+        "ephemeral_paths": ended.paths,
     })
 }
 

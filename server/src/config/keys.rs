@@ -61,24 +61,26 @@ pub(crate) type NumberedResult = (OnBad, Result<(), String>);
 
 /// The known key that a misspelt one most likely means.
 pub(crate) fn nearest(name: &str) -> Option<&'static str> {
-    let name = name.to_ascii_lowercase();
     let known = KEYS.iter().map(|key| key.name).chain(IGNORED.iter().copied());
     known
-        .filter(|known| known.len().abs_diff(name.len()) <= 2)
-        .map(|known| (distance(&name, &known.to_ascii_lowercase()), known))
-        .filter(|&(distance, known)| distance <= 2.min(known.len() / 4))
+        .filter(|known| known.len().abs_diff(name.len()) <= MAX_EDITS)
+        .map(|known| (edits(name, known), known))
+        .filter(|&(edits, known)| edits <= MAX_EDITS.min(known.len() / 4))
         .min()
         .map(|(_, known)| known)
 }
 
-/// Edits between two words.
-fn distance(a: &str, b: &str) -> usize {
+/// More edits than this make another word.
+const MAX_EDITS: usize = 2;
+
+/// Edits between two words, whose letters count the same in either case.
+fn edits(a: &str, b: &str) -> usize {
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.bytes().enumerate() {
         let mut diagonal = row[0];
         row[0] = i + 1;
         for (j, y) in b.bytes().enumerate() {
-            let substituted = diagonal + usize::from(x != y);
+            let substituted = diagonal + usize::from(!x.eq_ignore_ascii_case(&y));
             diagonal = row[j + 1];
             row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
         }

@@ -240,9 +240,10 @@ fn sessions_alive_and_ended() {
     let expected = json!({
         "session_id": "0x100001f60120002",
         "state": "ended",
+        "opened_at": "2026-11-23T15:26:40.000Z",
         "ended_at": "2026-11-23T15:28:20.125Z",
         "ended_by": "server",
-        "reason": "the client was silent for longer than its timeout",
+        "reason": "expired: nothing heard from its client for 4003 ms",
         "silent_ms": 4003,
         "timeout_ms": 4000,
         "zxid": "0x5",
