@@ -141,6 +141,8 @@ impl Script {
             4 => Op::get_children(&path, watch),
             5 => Op::get_children2(&path, watch),
             6 => Op::get_acl(&path),
+            // ZooKeeper counts the root as its own descendant if it is called by its empty name.
+            7 if path.is_empty() => Op::get_all_children_number("/"),
             7 => Op::get_all_children_number(&path),
             _ => Op::get_ephemerals(&path),
         }
