@@ -1,6 +1,7 @@
 //! Developer tasks: `cargo xtask <task>`.
 #![expect(clippy::print_stdout, reason = "what a task finds is printed for the developer")]
 
+mod bench;
 mod ci;
 mod peers;
 mod process;
@@ -21,6 +22,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Measure Tenure and ZooKeeper under the same loads, in turn
+    Bench(bench::Arguments),
     /// Run every check that must pass before a change lands
     Ci,
     /// Check the house rules that neither the compiler nor clippy knows
@@ -34,6 +37,7 @@ enum Task {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
+        Task::Bench(arguments) => bench::run(&arguments),
         Task::Ci => ci::run(),
         Task::Tidy => tidy::run(),
         Task::Peers(arguments) => peers::run(&arguments),

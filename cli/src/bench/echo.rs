@@ -82,6 +82,12 @@ impl Client {
     }
 
     fn answer(&mut self, bytes: &[u8], reply: &[u8]) -> bool {
+        if !self.greeted && bytes == b"srvr" {
+            // Whoever starts servers asks this to learn that they are up.
+            self.out.extend_from_slice(b"Mode: echo\n");
+            self.flush();
+            return false;
+        }
         let mut at = 0;
         while let Some(head) = bytes.get(at..at + 4) {
             let len = u32::from_be_bytes([head[0], head[1], head[2], head[3]]) as usize;

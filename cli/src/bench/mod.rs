@@ -78,9 +78,9 @@ pub(crate) struct Args {
     /// Leave the znodes there afterwards
     #[arg(long)]
     keep: bool,
-    /// Report latencies also per slice of this length
-    #[arg(long, value_parser = duration)]
-    timeline: Option<Duration>,
+    /// Write a line `unix_us,latency_us` per operation to this file, for `read` to `mixed`
+    #[arg(long, value_name = "FILE")]
+    samples: Option<PathBuf>,
     /// The server's process, if it runs here: adds its processor time and memory
     #[arg(long, value_name = "PID")]
     server_pid: Option<u32>,

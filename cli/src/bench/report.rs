@@ -19,18 +19,6 @@ pub(crate) struct Report {
     pub(crate) figures: Vec<(String, f64)>,
     /// Latencies in microseconds by kind of operation.
     pub(crate) latencies_us: BTreeMap<String, Percentiles>,
-    /// Latencies over time, if asked for.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub(crate) timeline: Vec<Slice>,
-}
-
-/// Latencies of one slice of time.
-#[derive(Debug, Serialize)]
-pub(crate) struct Slice {
-    /// Begin of the slice, in milliseconds of the Unix clock.
-    pub(crate) unix_ms: u64,
-    /// Latencies of all operations answered in it.
-    pub(crate) latency_us: Percentiles,
 }
 
 impl Report {
@@ -40,7 +28,6 @@ impl Report {
             settings: BTreeMap::new(),
             figures: Vec::new(),
             latencies_us: BTreeMap::new(),
-            timeline: Vec::new(),
         }
     }
 

@@ -1,9 +1,11 @@
 //! Reads, writes, creations and mixtures at a steady number of requests in flight.
 
 use std::collections::VecDeque;
+use std::fmt::Write;
+use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use anyhow::{Result, bail};
+use anyhow::{Context, Result, bail};
 use tenure_wire::{CreateMode, ErrorCode};
 
 use super::bulk::{Bulk, create_all};
@@ -11,7 +13,7 @@ use super::latency::Latency;
 use super::link::{Link, Reply};
 use super::meter::Meter;
 use super::progress::Progress;
-use super::report::{Report, Slice};
+use super::report::Report;
 use super::request::{self, Template};
 use super::swarm::{Happening, Swarm};
 use super::{Args, Workload};
@@ -33,6 +35,7 @@ pub(crate) fn run(workload: Workload, args: &Args) -> Result<Report> {
         progress.tick(|| "warming up".to_owned());
     }
     load.clear();
+    load.samples = args.samples.as_ref().map(|file| Samples::new(file, swarm.now_ns()));
     let meter = Meter::begin(args.server_process())?;
     let begun = Instant::now();
     let duration = args.duration.unwrap_or(Duration::from_secs(5));
@@ -53,6 +56,9 @@ pub(crate) fn run(workload: Workload, args: &Args) -> Result<Report> {
         .setting("size", args.size);
     spent.report(load.answered, &mut report);
     load.report(&mut report);
+    if let Some(samples) = load.samples.take() {
+        samples.write()?;
+    }
     load.drain(&mut swarm)?;
     if !args.keep {
         progress.tick(|| "removing the znodes".to_owned());
@@ -82,7 +88,7 @@ struct Load {
     random: u64,
     answered: u64,
     problem: Option<String>,
-    timeline: Option<Timeline>,
+    samples: Option<Samples>,
 }
 
 impl Load {
@@ -116,7 +122,7 @@ impl Load {
             random: 0x9e37_79b9_7f4a_7c15,
             answered: 0,
             problem: None,
-            timeline: args.timeline.map(Timeline::new),
+            samples: None,
         }
     }
 
@@ -202,8 +208,8 @@ impl Load {
         }
         let latency_ns = now_ns - sent_ns;
         self.kinds[usize::from(which)].latency.record(latency_ns);
-        if let Some(timeline) = &mut self.timeline {
-            timeline.record(latency_ns);
+        if let Some(samples) = &mut self.samples {
+            samples.taken.push((now_ns / 1000, latency_ns / 1000));
         }
         self.answered += 1;
     }
@@ -216,12 +222,9 @@ impl Load {
         }
     }
 
-    fn report(&mut self, report: &mut Report) {
+    fn report(&self, report: &mut Report) {
         for kind in &self.kinds {
             report.latency(kind.name, kind.latency.percentiles());
-        }
-        if let Some(timeline) = self.timeline.take() {
-            report.timeline = timeline.slices;
         }
     }
 
@@ -234,29 +237,29 @@ impl Load {
     }
 }
 
-/// Latencies slice by slice.
-struct Timeline {
-    length: Duration,
-    begun: Instant,
-    current: Latency,
-    slices: Vec<Slice>,
+/// Every operation's latency, for those who want to relate it to something else.
+struct Samples {
+    file: PathBuf,
+    /// The Unix clock when the swarm's clock was 0, in microseconds.
+    epoch_us: u64,
+    /// When an operation was answered, by the swarm's clock, and its latency; both microseconds.
+    taken: Vec<(u64, u64)>,
 }
 
-impl Timeline {
-    fn new(length: Duration) -> Timeline {
-        Timeline { length, begun: Instant::now(), current: Latency::new(), slices: Vec::new() }
+impl Samples {
+    fn new(file: &Path, now_ns: u64) -> Samples {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let epoch_us = unix.as_micros() as u64 - now_ns / 1000;
+        Samples { file: file.to_owned(), epoch_us, taken: Vec::with_capacity(1 << 20) }
     }
 
-    fn record(&mut self, latency_ns: u64) {
-        let age = self.begun.elapsed();
-        if age >= self.length {
-            let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-            let unix_ms = unix.saturating_sub(age).as_millis() as u64;
-            self.slices.push(Slice { unix_ms, latency_us: self.current.percentiles() });
-            self.current.clear();
-            self.begun = Instant::now();
+    fn write(&self) -> Result<()> {
+        let mut text = String::with_capacity(self.taken.len() * 24);
+        for (at_us, latency_us) in &self.taken {
+            let _ = writeln!(text, "{},{latency_us}", self.epoch_us + at_us);
         }
-        self.current.record(latency_ns);
+        std::fs::write(&self.file, text)
+            .with_context(|| format!("cannot write {}", self.file.display()))
     }
 }
 

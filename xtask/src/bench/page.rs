@@ -1,0 +1,143 @@
+//! The measured part of `docs/benchmarks.md`; the prose around it is written by hand.
+
+use std::fmt::Write;
+use std::fs;
+use std::path::Path;
+
+use anyhow::Context;
+
+use super::criteria::{judge, number};
+use super::results::Results;
+use super::scene::Scene;
+use super::subject::Subject::{Echo, Tenure, ZooKeeper};
+
+/// Rewrites what stands between the two marks from all results that are in the folder.
+pub(crate) fn update(page: &Path, results: &Path) -> anyhow::Result<()> {
+    let mut measured = Vec::new();
+    for scene in Scene::ALL {
+        let path = results.join(format!("{}.json", scene.name()));
+        if let Some(results) = Results::load(&path)? {
+            measured.push((*scene, results));
+        }
+    }
+    let old =
+        fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
+    let new = replace(&old, &render(&measured))
+        .with_context(|| format!("{} has lost its marks", page.display()))?;
+    fs::write(page, new).with_context(|| format!("cannot write {}", page.display()))
+}
+
+fn replace(page: &str, measured: &str) -> Option<String> {
+    let (before, rest) = page.split_once(BEGIN)?;
+    let (_, after) = rest.split_once(END)?;
+    Some(format!("{before}{BEGIN}\n\n{measured}\n{END}{after}"))
+}
+
+fn render(measured: &[(Scene, Results)]) -> String {
+    let mut text = String::from("### Wanted and measured\n\n");
+    text.push_str("| load | what | wanted | measured | figures | verdict |\n");
+    text.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    for (scene, results) in measured {
+        for verdict in judge(*scene, results) {
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} | {} | {} |",
+                verdict.load,
+                verdict.what,
+                verdict.wanted,
+                verdict.measured,
+                verdict.figures,
+                verdict.word()
+            );
+        }
+    }
+    text.push_str("\n### Circumstances\n\n");
+    for (scene, results) in measured {
+        let _ = writeln!(text, "- {}", circumstances(*scene, results));
+    }
+    text.push_str("\n### All medians\n\n");
+    text.push_str("Ratios are Tenure's figure divided by ZooKeeper's.\n\n");
+    text.push_str(HEAD);
+    for (_, results) in measured {
+        text.extend(results.keys().map(|key| row(key, results)));
+    }
+    text
+}
+
+/// The medians of one scene as a table.
+pub(crate) fn medians(results: &Results) -> String {
+    let rows = results.keys().map(|key| row(key, results));
+    std::iter::once(HEAD.to_owned()).chain(rows).collect()
+}
+
+fn circumstances(scene: Scene, results: &Results) -> String {
+    let about = |name: &str| match &results.about[name] {
+        serde_json::Value::String(text) => text.clone(),
+        other => other.to_string(),
+    };
+    format!(
+        "{}: {}, {} rounds, Tenure {}, ZooKeeper {} on {}; {} cores of {}, {}, Linux {}; load \
+         average at the beginning {}",
+        scene.name(),
+        about("date"),
+        about("rounds"),
+        about("tenure"),
+        about("zookeeper"),
+        about("java"),
+        about("cores"),
+        about("processor"),
+        about("memory"),
+        about("kernel"),
+        about("load_average_at_begin"),
+    )
+}
+
+fn row(key: &str, results: &Results) -> String {
+    let shown = |value: Option<f64>| value.map_or_else(|| "–".to_owned(), number);
+    let (tenure, zookeeper) = (results.median(Tenure, key), results.median(ZooKeeper, key));
+    let ratio = tenure.zip(zookeeper).filter(|(_, z)| *z != 0.0).map(|(t, z)| t / z);
+    let name = key.replace('_', " ").replace('/', ": ");
+    format!(
+        "| {name} | {} | {} | {} | {} |\n",
+        shown(tenure),
+        shown(zookeeper),
+        shown(ratio),
+        shown(results.median(Echo, key))
+    )
+}
+
+const HEAD: &str = "| figure | Tenure | ZooKeeper | ratio | echo |\n\
+                    | --- | ---: | ---: | ---: | ---: |\n";
+const BEGIN: &str = "<!-- measured: begin -->";
+const END: &str = "<!-- measured: end -->";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_the_part_between_the_marks_is_replaced() {
+        let page = format!("# Title\n\n{BEGIN}\nold\n{END}\n\nprose\n");
+        let new = replace(&page, "table").unwrap();
+        assert_eq!(new, format!("# Title\n\n{BEGIN}\n\ntable\n{END}\n\nprose\n"));
+        assert_eq!(replace("no marks", "table"), None);
+    }
+
+    #[test]
+    fn rows_show_both_servers_and_their_ratio() {
+        let mut results = Results::new(1);
+        results.add(Tenure, "read-32x16/read.p99", 30.0);
+        results.add(ZooKeeper, "read-32x16/read.p99", 60.0);
+        let wanted = "| read-32x16: read.p99 | 30 | 60 | 0.5 | – |\n";
+        assert_eq!(row("read-32x16/read.p99", &results), wanted);
+        let page = render(&[(Scene::Throughput, results)]);
+        assert!(page.contains(wanted) && page.contains("| not measured |"), "{page}");
+        assert!(page.contains("1 rounds"), "{page}");
+    }
+
+    #[test]
+    fn the_page_of_this_repository_has_its_marks() {
+        let page = fs::read_to_string(crate::repository().join("docs/benchmarks.md")).unwrap();
+        assert!(replace(&page, "").is_some());
+    }
+}
