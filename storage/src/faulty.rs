@@ -59,7 +59,8 @@ struct FileNumber(u64);
 struct FileBytes {
     live: Vec<u8>,
     durable: Vec<u8>,
-    unsynced: Vec<(usize, Vec<u8>)>,
+    /// Of each sector written since the last sync, what it held after each write.
+    unsynced: BTreeMap<usize, Vec<Vec<u8>>>,
 }
 
 #[derive(Clone)]
@@ -141,7 +142,7 @@ impl FaultyDisk {
         let mut state = self.state();
         let number = state.new_number();
         let (live, durable) = (bytes.to_vec(), bytes.to_vec());
-        state.files.insert(number, FileBytes { live, durable, unsynced: Vec::new() });
+        state.files.insert(number, FileBytes { live, durable, unsynced: BTreeMap::new() });
         state.names.insert(path.to_path_buf(), number);
         state.durable_names.insert(path.to_path_buf(), number);
         if let Some(dir) = path.parent() {
@@ -189,24 +190,32 @@ impl Fate {
 }
 
 impl FileBytes {
+    fn write(&mut self, offset: usize, bytes: &[u8]) {
+        let end = offset + bytes.len();
+        if self.live.len() < end {
+            self.live.resize(end, 0);
+        }
+        self.live[offset..end].copy_from_slice(bytes);
+        for sector in offset / SECTOR_BYTES..end.div_ceil(SECTOR_BYTES) {
+            let from = sector * SECTOR_BYTES;
+            let to = self.live.len().min(from + SECTOR_BYTES);
+            self.unsynced.entry(sector).or_default().push(self.live[from..to].to_vec());
+        }
+    }
+
+    fn sync(&mut self) {
+        for (sector, mut images) in std::mem::take(&mut self.unsynced) {
+            let newest = images.pop().expect("a sector is listed when it is written");
+            put(&mut self.durable, sector, &newest);
+        }
+    }
+
     fn survivors(&self, random: &mut Random, fate: Fate) -> Vec<u8> {
         let mut bytes = self.durable.clone();
-        let touched: BTreeSet<usize> = self
-            .unsynced
-            .iter()
-            .flat_map(|(at, data)| at / SECTOR_BYTES..(at + data.len()).div_ceil(SECTOR_BYTES))
-            .collect();
-        for sector in touched {
-            let (from, to) = (sector * SECTOR_BYTES, (sector + 1) * SECTOR_BYTES);
-            let here = self.unsynced.iter().filter(|(at, data)| *at < to && at + data.len() > from);
-            let here: Vec<_> = here.collect();
-            let whole = fate.prefix(random, here.len());
-            for (at, data) in &here[..whole] {
-                let (start, end) = (from.max(*at), to.min(at + data.len()));
-                if bytes.len() < end {
-                    bytes.resize(end, 0);
-                }
-                bytes[start..end].copy_from_slice(&data[start - at..end - at]);
+        for (sector, images) in &self.unsynced {
+            let count = fate.prefix(random, images.len());
+            if count > 0 {
+                put(&mut bytes, *sector, &images[count - 1]);
             }
         }
         if bytes.len() < self.live.len() && random.below(2) == 0 {
@@ -215,6 +224,14 @@ impl FileBytes {
         }
         bytes
     }
+}
+
+fn put(bytes: &mut Vec<u8>, sector: usize, image: &[u8]) {
+    let end = sector * SECTOR_BYTES + image.len();
+    if bytes.len() < end {
+        bytes.resize(end, 0);
+    }
+    bytes[end - image.len()..end].copy_from_slice(image);
 }
 
 impl NameChange {
@@ -327,12 +344,7 @@ impl Disk for FaultyDisk {
         if count == 0 && !buf.is_empty() {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        let end = offset + count;
-        if file.live.len() < end {
-            file.live.resize(end, 0);
-        }
-        file.live[offset..end].copy_from_slice(&buf[..count]);
-        file.unsynced.push((offset, buf[..count].to_vec()));
+        file.write(offset, &buf[..count]);
         Ok(count)
     }
 
@@ -347,13 +359,7 @@ impl Disk for FaultyDisk {
             file.unsynced.clear();
             return Err(io::Error::other("the double's disk failed a sync"));
         }
-        for (at, data) in file.unsynced.drain(..) {
-            let end = at + data.len();
-            if file.durable.len() < end {
-                file.durable.resize(end, 0);
-            }
-            file.durable[at..end].copy_from_slice(&data);
-        }
+        file.sync();
         Ok(())
     }
 

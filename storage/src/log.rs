@@ -83,6 +83,13 @@ pub const MAX_BATCH_BYTES: u64 = 1 << 30;
 /// enough to start at once.
 const FIRST_FILL_BYTES: u64 = 1 << 20;
 
+fn first_fill(segment_bytes: u64) -> u64 {
+    FIRST_FILL_BYTES.min(segment_bytes)
+}
+
+/// What a segment starts with, at most.
+const LAID_OUT_BYTES: u64 = HEADER_BYTES + HARD_STATE_BYTES;
+
 /// The largest batch buffer that is kept for the next batch.
 const KEEP_BUFFER_BYTES: usize = 4 << 20;
 
@@ -125,8 +132,9 @@ struct Live {
     checksum: u32,
     /// Bytes of the file that are allocated.
     filled: u64,
-    /// A failed write may have left bytes up to here.
-    dirty_end: u64,
+    /// Whether a failed write may have left records after the end. Nothing is written over them:
+    /// the next batch starts a file, so that no sector ever mixes records of two attempts.
+    dirty: bool,
     /// Whether it holds a batch yet; a fresh one takes any batch, however large.
     used: bool,
 }
@@ -158,7 +166,8 @@ impl Log {
             };
             let mut spare = spares.take().map_err(failed)?;
             let header = Header { recycled: spare.recycled, ..header };
-            let end = Live::lay_out(&mut spare, &header, None, segment_bytes).map_err(failed)?;
+            let end = Live::lay_out(&mut spare, &header, None, first_fill(segment_bytes));
+            let end = end.map_err(failed)?;
             let live = Live::name(spare, header, end, dir).map_err(failed)?;
             (VecDeque::new(), live, scan.recovered)
         } else {
@@ -200,8 +209,9 @@ impl Log {
             return Err(WriteError::TooLarge { bytes });
         }
         let first_index = entries.first().map_or(self.next_index, |entry| entry.index);
-        if self.live.used && self.live.end + bytes > self.segment_bytes {
-            self.rotate(first_index)?;
+        let full = self.live.used && self.live.end + bytes > self.segment_bytes;
+        if full || self.live.dirty {
+            self.rotate(first_index, bytes)?;
         }
         let checksum = self.encode(hard_state, first_index, entries);
         self.write_buf()?;
@@ -288,7 +298,8 @@ impl Log {
     /// damage to the newest batch is told from a torn write.
     fn mark_synced(&mut self) -> Result<(), WriteError> {
         let room = self.live.end + HEAD_BYTES as u64 <= self.live.filled;
-        if self.live.durable < self.live.end || self.live.proven >= self.live.durable || !room {
+        let proven = self.live.proven >= self.live.durable;
+        if self.live.durable < self.live.end || proven || !room || self.live.dirty {
             return Ok(());
         }
         self.buf.clear();
@@ -329,28 +340,25 @@ impl Log {
     /// Writes the encoded records at the end, in one call.
     fn write_buf(&mut self) -> Result<(), WriteError> {
         let end = self.live.end + self.buf.len() as u64;
-        // Whole records of a failed write must not be taken for the continuation of this one.
-        let padding = self.live.dirty_end.saturating_sub(end) as usize;
-        self.buf.resize(self.buf.len() + padding, 0);
         let written = self.live.file.write_all_at(&self.buf, self.live.end);
-        if written.is_err() {
-            // Not beyond the file's end: a full disk may have room for a smaller batch only.
-            let attempted = self.live.end + self.buf.len() as u64;
-            self.live.dirty_end = attempted.min(self.live.file.size().unwrap_or(attempted));
-        }
         if self.buf.capacity() > KEEP_BUFFER_BYTES {
             self.buf = Vec::new();
         }
-        self.checked("writing", written)?;
-        self.live.filled = self.live.filled.max(end + padding as u64);
+        self.live.dirty = written.is_err();
+        if self.live.used {
+            self.checked("writing", written)?;
+        } else {
+            // The room was made before: a disk that has none now cannot be reckoned with.
+            self.fatal("writing", written)?;
+        }
+        self.live.filled = self.live.filled.max(end);
         self.live.end = end;
-        self.live.dirty_end = end;
         self.live.proven = self.live.durable;
         Ok(())
     }
 
-    /// Starts the next file; everything in the one before is durable by then.
-    fn rotate(&mut self, first_index: u64) -> Result<(), WriteError> {
+    /// Starts the next file, with room for a batch; everything before is durable by then.
+    fn rotate(&mut self, first_index: u64, batch_bytes: u64) -> Result<(), WriteError> {
         self.sync()?;
         let salt = self.disk.fresh_salt();
         let salt = self.checked("choosing a salt for", salt)?;
@@ -363,7 +371,8 @@ impl Log {
             previous_end: self.live.end,
             recycled: spare.recycled,
         };
-        let laid_out = Live::lay_out(&mut spare, &header, self.hard_state, self.segment_bytes);
+        let fill = first_fill(self.segment_bytes).max(LAID_OUT_BYTES + batch_bytes);
+        let laid_out = Live::lay_out(&mut spare, &header, self.hard_state, fill);
         let (end, checksum) = match laid_out {
             Ok(laid_out) => laid_out,
             Err(error) => {
@@ -418,7 +427,7 @@ impl Live {
         spare: &mut Spare,
         header: &Header,
         hard_state: Option<HardState>,
-        segment_bytes: u64,
+        fill: u64,
     ) -> io::Result<(u64, u32)> {
         let (header_bytes, mut checksum) = header.encode();
         let mut bytes = header_bytes.to_vec();
@@ -429,7 +438,6 @@ impl Live {
             checksum = record::encode_hard_state(&mut bytes, place, link, &state);
         }
         let end = bytes.len() as u64;
-        let fill = FIRST_FILL_BYTES.min(segment_bytes);
         if spare.filled < fill {
             bytes.resize(fill as usize, 0);
             spare.filled = fill;
@@ -453,7 +461,7 @@ impl Live {
             proven: end,
             checksum,
             filled,
-            dirty_end: end,
+            dirty: false,
             used: false,
         })
     }
@@ -493,7 +501,7 @@ fn resume(
         proven: end.proven,
         checksum: end.checksum,
         filled: last.file_bytes.max(end.end),
-        dirty_end: end.leftover_end,
+        dirty: false,
         used: true,
     };
     let close = |found: recovery::FoundSegment| Closed {

@@ -200,8 +200,8 @@ impl<'a> Scanner<'a> {
     /// Looks at everything after the end of the chain; call when `next` has returned `None`.
     ///
     /// A record written when `durable` bytes were synced proves that everything before them was
-    /// there. Without such a record, the end is only proven by one in the same sector: it cannot
-    /// have reached the disk without the bytes before it.
+    /// there. Without such a record, the end is only proven by one in the sector that the end cuts:
+    /// it cannot have reached the disk without the bytes before it.
     pub(crate) fn after_end(&mut self) -> io::Result<AfterEnd> {
         let end = self.offset;
         let torn_bytes = self.head_at(end)?.map_or(0, |head| head.record_bytes());
@@ -224,7 +224,7 @@ impl<'a> Scanner<'a> {
                 at += ALIGN;
                 continue;
             };
-            let same_sector = at > end && at / SECTOR_BYTES == end / SECTOR_BYTES;
+            let same_sector = at > end && at / SECTOR_BYTES == (end - 1) / SECTOR_BYTES;
             if same_sector || u64::from(head.link.durable) > end {
                 after.proof_of_damage.get_or_insert(at);
             }

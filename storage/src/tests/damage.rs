@@ -137,6 +137,46 @@ fn leftovers_of_a_torn_write_are_wiped() {
 }
 
 #[test]
+fn a_record_that_does_not_continue_the_chain_is_not_read() {
+    let file_with = |entries: &[Entry]| {
+        let disk = Arc::new(FaultyDisk::new(20));
+        let (mut log, _) = open(&disk, 0).unwrap();
+        log.append(None, entries).unwrap();
+        log.sync().unwrap();
+        let path = segments(&disk).pop().unwrap();
+        let bytes = disk.contents(&path).unwrap();
+        (disk, path, bytes)
+    };
+    // A refused batch left its second record; the batch in its place was written over the first.
+    let (_, _, refused) = file_with(&[entry(1, 1, 600), entry(2, 1, 600)]);
+    let (disk, path, mut bytes) = file_with(&[entry(1, 2, 600)]);
+    let end = ends_at(&disk, &path);
+    bytes[end..].copy_from_slice(&refused[end..]);
+    disk.set_contents(&path, &bytes);
+    assert_eq!(open(&disk, 0).unwrap().1.entries, [entry(1, 2, 600)]);
+}
+
+#[test]
+fn a_flip_beside_an_intact_record_in_the_same_sector_is_damage() {
+    let disk = Arc::new(FaultyDisk::new(21));
+    let (mut log, _) = open(&disk, 0).unwrap();
+    let records: Vec<_> = (1..=3).map(|index| entry(index, 1, 40)).collect();
+    log.append(None, &records).unwrap();
+    log.sync().unwrap();
+    let path = segments(&disk).pop().unwrap();
+    let starts = boundaries(&disk, &path);
+    for start in &starts[..2] {
+        disk.flip(&path, start + 50, 2);
+        let error = open(&disk, 0).err().unwrap();
+        let at = *start as u64;
+        assert!(matches!(error, OpenError::Damaged { offset, .. } if offset == at), "{error}");
+        disk.flip(&path, start + 50, 2);
+    }
+    disk.flip(&path, starts[2] + 50, 2);
+    assert_eq!(open(&disk, 0).unwrap().1.entries, records[..2]);
+}
+
+#[test]
 fn a_missing_or_newer_file_is_named() {
     let (disk, _) = sample(true);
     let files = segments(&disk);

@@ -19,9 +19,8 @@ struct Model {
     ops: Vec<Op>,
     /// So many of them are durable.
     synced: usize,
-    /// Batches that failed, each behind so many of `ops`: until a later batch in its place is
-    /// durable, a part may have got there.
-    ghosts: Vec<(usize, Vec<Op>)>,
+    /// Batches that failed since the last one that did not: a part may have got there.
+    ghosts: Vec<Vec<Op>>,
 }
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -72,23 +71,13 @@ impl Model {
                 return true;
             }
         }
-        let all = self.ops.len();
-        self.ghosts.iter().filter(|(behind, _)| !everything || *behind == all).any(|ghost| {
-            let mut content = self.base.clone();
-            let (behind, failed) = ghost;
-            for op in &self.ops[..*behind] {
-                content.apply(op, self.snapshot_index);
-            }
-            failed.iter().any(|op| {
+        self.ghosts.iter().any(|ghost| {
+            let mut content = content.clone();
+            ghost.iter().any(|op| {
                 content.apply(op, self.snapshot_index);
                 content == *found
             })
         })
-    }
-
-    fn synced(&mut self) {
-        self.synced = self.ops.len();
-        self.ghosts.retain(|(behind, _)| *behind == self.synced);
     }
 }
 
@@ -145,11 +134,12 @@ impl World {
         match log.append(hard_state, &entries) {
             Ok(()) => {
                 self.model.ops.extend(ops);
+                self.model.ghosts.clear();
                 self.commit = hard_state.map_or(self.commit, |state| state.commit);
                 Ok(())
             }
             Err(error) => {
-                self.model.ghosts.push((self.model.ops.len(), ops));
+                self.model.ghosts.push(ops);
                 Err(error)
             }
         }
@@ -157,7 +147,6 @@ impl World {
 
     fn cut(&mut self, log: &mut Log) -> Result<(), WriteError> {
         log.sync()?;
-        self.model.synced();
         let mut index = self.model.snapshot_index;
         index += self.random.below(self.commit.saturating_sub(index) + 1);
         if self.chance(10) {
@@ -168,7 +157,6 @@ impl World {
         self.model.base = self.model.now();
         self.model.ops.clear();
         self.model.synced = 0;
-        self.model.ghosts.iter_mut().for_each(|(behind, _)| *behind = 0);
         self.model.snapshot(index);
         log.cut_before(index + 1)
     }
@@ -192,7 +180,7 @@ impl World {
         for _ in 0..self.random.below(40) {
             let done = match self.random.below(12) {
                 0..=5 => self.append(log),
-                6..=8 => log.sync().map(|()| self.model.synced()),
+                6..=8 => log.sync().map(|()| self.model.synced = self.model.ops.len()),
                 9 => self.cut(log),
                 _ => log.prepare_next().map(|_| ()),
             };
@@ -207,7 +195,31 @@ impl World {
         }
     }
 
-    fn round(&mut self, power: bool) {
+    /// Opens the log on a disk that may fail meanwhile, and says if it did.
+    fn open_fails(&mut self) -> bool {
+        let mut faults = Faults { fail_sync_one_in: 2, ..Faults::default() };
+        if self.chance(2) {
+            faults = Faults { fail_write_one_in: 2, short_write_one_in: 3, ..Faults::default() };
+        }
+        self.disk.set_faults(faults);
+        let opened = open(&self.disk, self.model.snapshot_index);
+        self.disk.set_faults(Faults::default());
+        match opened {
+            Ok(_) => false,
+            Err(OpenError::Io { .. }) => true,
+            Err(other) => panic!("a crash is no damage: {other}"),
+        }
+    }
+
+    fn round(&mut self, mut power: bool) {
+        while self.chance(3) && self.open_fails() {
+            if self.chance(2) {
+                power = true;
+                self.disk.lose_power();
+            } else {
+                self.disk.kill();
+            }
+        }
         let opened = open(&self.disk, self.model.snapshot_index);
         let (mut log, found) = opened.expect("a crash is no damage");
         let found = Content { hard_state: found.hard_state, entries: found.entries };
