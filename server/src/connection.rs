@@ -11,6 +11,7 @@ use mio::{Interest, Registry, Token};
 use tenure_replica::ConnId;
 
 use crate::limits;
+use crate::metrics::ConnectionStats;
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,6 +43,10 @@ pub(crate) struct Connection {
     pub(crate) peer: SocketAddr,
     /// How far it has come.
     pub(crate) phase: Phase,
+    /// When it was accepted, wall clock since the Unix epoch.
+    pub(crate) established_wall_ms: i64,
+    /// What was counted about it.
+    pub(crate) stats: ConnectionStats,
     /// It is on the driver's list of connections with unsent bytes.
     pub(crate) is_dirty: bool,
     /// It is on the driver's list of connections to read.
@@ -69,6 +74,7 @@ impl Connection {
         id: ConnId,
         mut socket: TcpStream,
         peer: SocketAddr,
+        established_wall_ms: i64,
         (registry, token): (&Registry, Token),
     ) -> io::Result<Connection> {
         socket.set_nodelay(true)?;
@@ -79,6 +85,8 @@ impl Connection {
             id,
             peer,
             phase: Phase::Opening,
+            established_wall_ms,
+            stats: ConnectionStats::default(),
             is_dirty: false,
             is_queued: false,
             is_paused: false,

@@ -32,6 +32,7 @@ impl Connections {
         &mut self,
         socket: TcpStream,
         peer: SocketAddr,
+        established_wall_ms: i64,
         (registry, first_token): (&Registry, usize),
     ) -> io::Result<ConnId> {
         let slot = match self.free.last() {
@@ -43,7 +44,8 @@ impl Connections {
         }
         let id = ConnId(((self.opened + 1) << SLOT_BITS) | slot as u64);
         let token = Token(first_token + slot);
-        let connection = Box::new(Connection::new(id, socket, peer, (registry, token))?);
+        let connection =
+            Box::new(Connection::new(id, socket, peer, established_wall_ms, (registry, token))?);
         self.opened += 1;
         if slot == self.slots.len() {
             self.slots.push(Some(connection));
@@ -69,6 +71,16 @@ impl Connections {
     /// The connection in a slot, for readiness reports.
     pub(crate) fn at_slot_mut(&mut self, slot: usize) -> Option<&mut Connection> {
         self.slots.get_mut(slot)?.as_deref_mut()
+    }
+
+    /// Every open connection, in no order that means anything.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Connection> {
+        self.slots.iter().filter_map(|slot| slot.as_deref())
+    }
+
+    /// Every open connection, in no order that means anything.
+    pub(crate) fn iter_mut(&mut self) -> impl Iterator<Item = &mut Connection> {
+        self.slots.iter_mut().filter_map(|slot| slot.as_deref_mut())
     }
 
     /// Removes a connection.

@@ -9,9 +9,11 @@
 
 mod delivery;
 mod intake;
+mod live;
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
@@ -19,12 +21,16 @@ use mio::{Events, Poll, Token};
 use tenure_replica::{ConnId, Input, Now, Outputs, Replica};
 
 use crate::RunError;
+use crate::admin::report::{ConfigReport, SnapshotReport};
+use crate::admin::words;
 use crate::clock::Clock;
+use crate::config::WordList;
 use crate::connections::Connections;
 use crate::limits;
 use crate::listener::{Accepted, Listener};
 use crate::log_limit::LogLimit;
 use crate::mail::Mail;
+use crate::metrics::Metrics;
 use crate::persister::Persister;
 use crate::snapshotter::Snapshotter;
 
@@ -84,6 +90,11 @@ pub(crate) struct Driver {
     /// Set while stopping: when waiting for requests under way ends.
     stop_by: Option<Instant>,
     noise: LogLimit,
+    metrics: Metrics,
+    words: Arc<WordList>,
+    config: ConfigReport,
+    last_snapshot: Option<SnapshotReport>,
+    trace_mask: i64,
 }
 
 /// What a driver is put together from.
@@ -96,6 +107,10 @@ pub(crate) struct Parts {
     pub(crate) mail: Receiver<Mail>,
     pub(crate) clock: Clock,
     pub(crate) rules: Rules,
+    pub(crate) words: WordList,
+    pub(crate) config: ConfigReport,
+    pub(crate) metrics: Metrics,
+    pub(crate) last_snapshot: Option<SnapshotReport>,
     /// Told, once, that the replica has begun to serve.
     pub(crate) on_serving: SyncSender<()>,
 }
@@ -129,6 +144,11 @@ impl Driver {
             on_serving: Some(parts.on_serving),
             stop_by: None,
             noise: LogLimit::default(),
+            metrics: parts.metrics,
+            words: Arc::new(parts.words),
+            config: parts.config,
+            last_snapshot: parts.last_snapshot,
+            trace_mask: words::DEFAULT_TRACE_MASK,
         })
     }
 
@@ -238,8 +258,10 @@ impl Driver {
             };
             match listener.accept(now) {
                 Accepted::Client(socket, peer) => {
+                    self.metrics.connection_requests += 1;
+                    let wall_ms = self.clock.now().wall_ms;
                     let place = (self.poll.registry(), FIRST_CONNECTION);
-                    match self.connections.open(socket, peer, place) {
+                    match self.connections.open(socket, peer, wall_ms, place) {
                         Ok(id) => {
                             let deadline = now + self.rules.sessionless_timeout;
                             self.opening.push_back((deadline, id));
@@ -251,6 +273,7 @@ impl Driver {
                     }
                 }
                 Accepted::Refused(peer, refusal) => {
+                    self.metrics.connections_rejected += 1;
                     if let Some(times) = self.noise.allow() {
                         tracing::warn!(%peer, %refusal, times, "connection refused");
                     }
@@ -269,22 +292,30 @@ impl Driver {
         while let Ok(mail) = self.mail.try_recv() {
             let now = self.clock.now();
             match mail {
-                Mail::Persisted { ticket } => {
+                Mail::Persisted { ticket, synced } => {
+                    if let Some(synced) = synced {
+                        self.metrics.batch_synced(synced.entries, synced.took_us, synced.waiting);
+                        self.metrics.slow_syncs += u64::from(synced.was_slow);
+                    }
                     self.replica.step(Input::Persisted { ticket }, now, &mut self.out);
                     self.deliver();
                 }
                 Mail::DiskFull(is_full) => self.disk_is_full = is_full,
                 Mail::Fatal(error) => return Err(error),
                 Mail::SnapshotRoom => {}
-                Mail::SnapshotSaved { index, log_from } => {
+                Mail::SnapshotSaved { index, log_from, report, took_us } => {
+                    self.metrics.snapshot_us.record(took_us);
+                    self.last_snapshot = Some(report);
                     self.persister.cut_before(log_from);
                     self.replica.step(Input::SnapshotSaved { index }, now, &mut self.out);
                     self.deliver();
                 }
                 Mail::SnapshotFailed => {
+                    self.metrics.snapshot_errors += 1;
                     self.replica.step(Input::SnapshotFailed, now, &mut self.out);
                     self.deliver();
                 }
+                Mail::Query(query) => query.answer(self),
                 Mail::Stop => self.begin_stop(),
             }
         }

@@ -28,6 +28,8 @@ use std::time::Duration;
 use mio::{Poll, Waker};
 use tenure_storage::{DataFolder, RealDisk};
 
+use admin::report::ConfigReport;
+use admin::{AdminClient, AdminServer};
 use config::ServerConfig;
 use driver::{Driver, Parts, Rules};
 pub use error::{RunError, StartError};
@@ -40,6 +42,7 @@ use snapshotter::{SnapshotPolicy, Snapshotter};
 /// A running server. Dropping it leaves the server running; [`ServerHandle::stop`] ends it.
 pub struct ServerHandle {
     client_addr: SocketAddr,
+    admin_addr: Option<SocketAddr>,
     mailbox: Mailbox,
     thread: JoinHandle<Result<(), RunError>>,
 }
@@ -63,7 +66,7 @@ impl ServerHandle {
 
     /// Where admin HTTP is served, if it is.
     pub fn admin_addr(&self) -> Option<SocketAddr> {
-        None
+        self.admin_addr
     }
 
     /// A means to stop the server while another thread waits in [`ServerHandle::join`].
@@ -120,6 +123,7 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
         max_outstanding: connections.max_outstanding as usize,
         sessionless_timeout: Duration::from_millis(connections.sessionless_timeout_ms.into()),
     };
+    let report = ConfigReport::new(config, Some(client_addr.port()));
     let (on_serving, serving) = mpsc::sync_channel(1);
     let parts = Parts {
         poll,
@@ -130,13 +134,22 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
         mail,
         clock: recovered.clock,
         rules,
+        words: config.four_letter_words.clone(),
+        config: report.clone(),
+        metrics: recovered.metrics,
+        last_snapshot: recovered.last_snapshot,
         on_serving,
     };
     let driver = Driver::new(parts).map_err(system("registering the listener"))?;
+    let questions = mailbox.clone();
+    let ask = AdminClient::new(move |query| questions.post(Mail::Query(query)));
+    let admin = AdminServer::start(&config.admin, &config.metrics, report, ask);
+    let admin_addr = admin.addr();
     let thread = thread::Builder::new()
         .name("tenure-io".into())
         .spawn(move || {
             let outcome = driver.run();
+            drop(admin);
             drop(folder);
             outcome
         })
@@ -146,7 +159,7 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
         let ended = thread.join().unwrap_or(Err(RunError::Thread("I/O")));
         return Err(ended.err().unwrap_or(RunError::Thread("I/O")).into());
     }
-    Ok(ServerHandle { client_addr, mailbox, thread })
+    Ok(ServerHandle { client_addr, admin_addr, mailbox, thread })
 }
 
 /// The client listener, if the configuration asks for nothing that is not there.

@@ -6,6 +6,8 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use mio::Waker;
 
 use crate::RunError;
+use crate::admin::AdminQuery;
+use crate::admin::report::SnapshotReport;
 
 /// One message to the driver.
 pub(crate) enum Mail {
@@ -13,6 +15,8 @@ pub(crate) enum Mail {
     Persisted {
         /// The newest durable ticket.
         ticket: u64,
+        /// The sync that made them so; `None` if nothing needed one.
+        synced: Option<Synced>,
     },
     /// The disk is full: writes wait until there is room. `true` when it begins, `false` after.
     DiskFull(bool),
@@ -26,11 +30,30 @@ pub(crate) enum Mail {
         index: u64,
         /// Where the log must still begin.
         log_from: u64,
+        /// What operators are told about it.
+        report: SnapshotReport,
+        /// From its begin to its end.
+        took_us: u64,
     },
     /// The snapshot could not be written.
     SnapshotFailed,
+    /// An operator's question.
+    Query(AdminQuery),
     /// Finish what is under way, then end.
     Stop,
+}
+
+/// One sync of the log.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Synced {
+    /// Entries it made durable.
+    pub(crate) entries: usize,
+    /// How long it took.
+    pub(crate) took_us: u64,
+    /// Batches that shared it.
+    pub(crate) waiting: usize,
+    /// It took longer than the configured warning threshold.
+    pub(crate) was_slow: bool,
 }
 
 /// The sending side: clonable, one per thread that has something to tell.

@@ -11,7 +11,7 @@ use tenure_storage::{Entry, HardState, Log, WriteError};
 
 use crate::RunError;
 use crate::limits;
-use crate::mail::{Mail, Mailbox};
+use crate::mail::{Mail, Mailbox, Synced};
 
 /// When a batch counts as durable, and what is worth a warning.
 #[derive(Clone, Copy, Debug)]
@@ -84,6 +84,8 @@ struct Gathered {
     /// The newest batch, once there is one.
     ticket: Option<u64>,
     must_sync: bool,
+    unsynced_entries: usize,
+    unsynced_batches: usize,
 }
 
 struct Worker {
@@ -114,16 +116,18 @@ impl Worker {
             }
             self.append()?;
             if let Some(ticket) = self.gathered.ticket.take() {
-                if std::mem::take(&mut self.gathered.must_sync) && self.policy.force_sync {
-                    self.sync()?;
-                }
-                self.mailbox.post(Mail::Persisted { ticket });
+                let must_sync = std::mem::take(&mut self.gathered.must_sync);
+                let synced = match must_sync && self.policy.force_sync {
+                    true => Some(self.sync()?),
+                    false => None,
+                };
+                self.mailbox.post(Mail::Persisted { ticket, synced });
             }
             if self.bytes_since_fill >= limits::LOG_FILL_EVERY_BYTES {
                 self.fill_ahead()?;
             }
         }
-        self.sync()
+        self.sync().map(|_| ())
     }
 
     /// The next job, or `None` when there will be none. Idle time is used to prepare the log.
@@ -160,6 +164,8 @@ impl Worker {
         {
             self.append()?;
         }
+        self.gathered.unsynced_entries += entries.len();
+        self.gathered.unsynced_batches += 1;
         for LogEntry { index, term, kind, data } in entries {
             self.bytes_since_fill += data.len();
             self.gathered.entries.push(Entry { index, term, kind, data });
@@ -202,15 +208,18 @@ impl Worker {
         Ok(())
     }
 
-    fn sync(&mut self) -> Result<(), RunError> {
+    fn sync(&mut self) -> Result<Synced, RunError> {
         let began = Instant::now();
         self.log.sync().map_err(RunError::Disk)?;
         let took = began.elapsed();
-        if took >= self.policy.slow_warning {
+        let was_slow = took >= self.policy.slow_warning;
+        if was_slow {
             let took_ms = took.as_millis() as u64;
             tracing::warn!(took_ms, "slow sync of the log: every write waited for it");
         }
-        Ok(())
+        let entries = std::mem::take(&mut self.gathered.unsynced_entries);
+        let waiting = std::mem::take(&mut self.gathered.unsynced_batches);
+        Ok(Synced { entries, took_us: took.as_micros() as u64, waiting, was_slow })
     }
 
     /// One step of preparing the log's file; returns whether there is more to prepare.

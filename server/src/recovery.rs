@@ -11,10 +11,12 @@ use tenure_storage::snapshots::SnapshotReader;
 use tenure_storage::{DataFolder, Disk, FoundSnapshot, Log, LogOptions};
 use tenure_wire::Zxid;
 
+use crate::admin::report::SnapshotReport;
 use crate::clock::Clock;
 use crate::config::{self, ServerConfig};
 use crate::error::StartError;
-use crate::snapshotter::decode_voters;
+use crate::metrics::Metrics;
+use crate::snapshotter::{decode_voters, modified_wall_ms};
 
 /// The id of a server that is alone and was not given one.
 const STANDALONE_ID: u64 = 1;
@@ -25,6 +27,8 @@ pub(crate) struct Recovered {
     pub(crate) replica: Replica,
     /// The clock that the replica was told first.
     pub(crate) clock: Clock,
+    pub(crate) last_snapshot: Option<SnapshotReport>,
+    pub(crate) metrics: Metrics,
 }
 
 /// Reads the newest snapshot and the log behind it.
@@ -60,16 +64,24 @@ pub(crate) fn recover(
         .into_iter()
         .map(|e| LogEntry { index: e.index, term: e.term, kind: e.kind, data: e.data })
         .collect();
+    let took = began.elapsed();
+    let mut metrics = Metrics::default();
+    metrics.recovery_us.record(took.as_micros() as u64);
+    metrics.recovery_entries.record(entries.len() as u64);
+    let last_snapshot = found.snapshot.as_ref().map(|snapshot| SnapshotReport {
+        zxid: Zxid(snapshot.meta.zxid),
+        written_wall_ms: modified_wall_ms(&snapshot.path),
+    });
     tracing::info!(
         snapshot = found.snapshot.as_ref().map(|s| s.meta.index),
         entries = entries.len(),
-        took_ms = began.elapsed().as_millis() as u64,
+        took_ms = took.as_millis() as u64,
         "data folder read"
     );
     let clock = Clock::start();
     let restored = Restored { snapshot, hard_state, entries };
     let replica = Replica::new(replica_config, restored, clock.now());
-    Ok(Recovered { log: found.log, replica, clock })
+    Ok(Recovered { log: found.log, replica, clock, last_snapshot, metrics })
 }
 
 fn restore(

@@ -1,16 +1,18 @@
 //! The snapshot thread: compresses and writes what the replica copies out, and purges old files.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
-use std::time::Instant;
+use std::time::{Instant, UNIX_EPOCH};
 
 use tenure_replica::SnapshotMeta;
 use tenure_storage::snapshots::{self, SnapshotReader, SnapshotWriter};
 use tenure_storage::{Disk, WriteError};
+use tenure_wire::Zxid;
 
+use crate::admin::report::SnapshotReport;
 use crate::limits;
 use crate::mail::{Mail, Mailbox};
 
@@ -79,6 +81,7 @@ impl Snapshotter {
 struct UnderWay {
     writer: SnapshotWriter,
     index: u64,
+    zxid: Zxid,
     began: Instant,
 }
 
@@ -113,7 +116,8 @@ impl Worker {
         match SnapshotWriter::create(disk, &self.policy.dir, &described) {
             Ok(writer) => {
                 let began = Instant::now();
-                self.under_way = Some(UnderWay { writer, index: meta.index, began });
+                let (index, zxid) = (meta.index, meta.zxid);
+                self.under_way = Some(UnderWay { writer, index, zxid, began });
             }
             Err(error) => Self::log_failure(&error),
         }
@@ -134,16 +138,17 @@ impl Worker {
     }
 
     fn end(&mut self) {
-        let Some(UnderWay { writer, index, began }) = self.under_way.take() else {
+        let Some(UnderWay { writer, index, zxid, began }) = self.under_way.take() else {
             self.mailbox.post(Mail::SnapshotFailed);
             return;
         };
         match writer.finish() {
             Ok(path) => {
-                let took_ms = began.elapsed().as_millis() as u64;
-                tracing::info!(path = %path.display(), took_ms, "snapshot saved");
+                let took_us = began.elapsed().as_micros() as u64;
+                tracing::info!(path = %path.display(), took_ms = took_us / 1000, "snapshot saved");
                 let log_from = self.purge(index);
-                self.mailbox.post(Mail::SnapshotSaved { index, log_from });
+                let report = SnapshotReport { zxid, written_wall_ms: modified_wall_ms(&path) };
+                self.mailbox.post(Mail::SnapshotSaved { index, log_from, report, took_us });
             }
             Err(error) => {
                 Self::log_failure(&error);
@@ -171,6 +176,13 @@ impl Worker {
     fn log_failure(error: &WriteError) {
         tracing::error!(%error, "snapshot given up; it will be tried again");
     }
+}
+
+/// When a file was last written, in milliseconds since the Unix epoch.
+pub(crate) fn modified_wall_ms(path: &Path) -> i64 {
+    let modified = std::fs::metadata(path).and_then(|found| found.modified());
+    let since = modified.ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
+    since.map_or(0, |since| since.as_millis() as i64)
 }
 
 /// The members at a snapshot, as its file carries them.

@@ -23,6 +23,11 @@ pub struct Session {
 }
 
 impl Session {
+    /// Its ephemerals, in the order in which they will be deleted.
+    pub fn ephemerals(&self) -> &[NodeId] {
+        &self.ephemerals
+    }
+
     /// Number of its ephemerals.
     pub fn ephemeral_count(&self) -> usize {
         self.ephemerals.len()

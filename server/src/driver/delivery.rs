@@ -3,11 +3,14 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use tenure_replica::{CloseWhy, ConnId, EndReason, Event, Input, Output};
+use tenure_replica::{Answered, CloseWhy, ConnId, EndReason, Event, Input, Output};
+
+use tenure_wire::{OpCode, Xid, frame};
 
 use super::Driver;
 use crate::connection::Phase;
 use crate::limits;
+use crate::metrics::{Done, RequestKind};
 
 impl Driver {
     /// Performs the collected outputs, in order, and forgets them.
@@ -18,7 +21,7 @@ impl Driver {
         let mut out = std::mem::take(&mut self.out);
         for item in out.items.drain(..) {
             match item {
-                Output::Send { conn, range } => self.send(conn, &out.bytes[range]),
+                Output::Send { conn, range } => self.send_frames(conn, &out.bytes[range]),
                 Output::Close { conn, why } => self.close_for(conn, why),
                 Output::Persist(batch) => self.persister.persist(batch),
                 Output::SnapshotBegin(meta) => self.snapshotter.begin(meta),
@@ -27,8 +30,50 @@ impl Driver {
                 Output::Event(event) => self.log_event(&event),
             }
         }
+        for answered in &out.answered {
+            self.count(answered);
+        }
         out.clear();
         self.out = out;
+    }
+
+    fn count(&mut self, answered: &Answered) {
+        let Answered { conn, op, xid, zxid, write, latency_us, .. } = *answered;
+        let op = OpCode::from_i32(op);
+        let kind = match op {
+            Some(OpCode::Ping | OpCode::Auth) => RequestKind::Session,
+            _ if write => RequestKind::Write,
+            _ => RequestKind::Read,
+        };
+        self.metrics.request_done(kind, latency_us);
+        if let (Some(op), Some(connection)) = (op, self.connections.get_mut(conn)) {
+            let at_mono_ms = self.now.mono_us / 1000;
+            connection.stats.request_done(Done { op, xid, zxid, at_mono_ms, latency_us });
+        }
+    }
+
+    /// Appends whole frames to a connection's output.
+    fn send_frames(&mut self, id: ConnId, frames: &[u8]) {
+        let mut rest = frames;
+        let mut count = 0;
+        while let Ok(Some(payload)) = frame::split(rest, usize::MAX) {
+            self.metrics.frame_sent(payload.end);
+            count += 1;
+            rest = &rest[payload.end..];
+        }
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        if connection.stats.sent == 0 && connection.stats.last.is_none() {
+            // The first frame answers the handshake, which counts as request 0.
+            connection.stats.request_done(Done {
+                op: OpCode::CreateSession,
+                xid: Xid(0),
+                zxid: self.replica.last_zxid(),
+                at_mono_ms: self.now.mono_us / 1000,
+                latency_us: 0,
+            });
+        }
+        connection.stats.sent += count;
+        self.send(id, frames);
     }
 
     /// Appends to a connection's output.
@@ -97,6 +142,9 @@ impl Driver {
         if let Some(connection) = self.connections.get(id) {
             tracing::debug!(peer = %connection.peer, ?why, "connection closed");
         }
+        if why == CloseWhy::AuthFailed {
+            self.metrics.auth_failed += 1;
+        }
         self.close(id);
     }
 
@@ -161,6 +209,7 @@ impl Driver {
         while let Some(id) = pop_due(&mut self.opening, now) {
             let Some(connection) = self.connections.get(id) else { continue };
             if connection.phase == Phase::Opening {
+                self.metrics.sessionless_connections_expired += 1;
                 if let Some(times) = self.noise.allow() {
                     let peer = connection.peer;
                     tracing::info!(%peer, times, "connection closed: no handshake in time");
@@ -183,6 +232,9 @@ impl Driver {
                 tracing::debug!(%session, ephemerals, "session closed by its client");
             }
             Event::SessionEnded { session, reason, ephemerals } => {
+                if matches!(reason, EndReason::Expired { .. }) {
+                    self.metrics.sessions_expired += 1;
+                }
                 if let Some(times) = self.noise.allow() {
                     tracing::info!(%session, %reason, ephemerals, times, "session ended");
                 }

@@ -1,11 +1,13 @@
 //! From a readable socket to steps of the replica.
 
 use std::net::IpAddr;
+use std::sync::Arc;
 
 use tenure_replica::{ConnId, Input};
 use tenure_wire::{ConnectRequest, frame};
 
 use super::Driver;
+use crate::admin::words::{self, Word};
 use crate::connection::{Phase, ReadOutcome};
 use crate::limits;
 
@@ -160,6 +162,10 @@ impl Driver {
         match frame::split(bytes, self.rules.max_frame_bytes) {
             Ok(Some(range)) => {
                 let used = range.end;
+                if let Some(connection) = self.connections.get_mut(id) {
+                    connection.stats.received += 1;
+                    self.metrics.frame_received(used);
+                }
                 let input = Input::Frame { conn: id, payload: &bytes[range] };
                 self.replica.step(input, self.now, &mut self.out);
                 Some(used)
@@ -174,6 +180,9 @@ impl Driver {
 
     /// The first bytes of a connection: a four-letter word or a handshake.
     fn open_with(&mut self, id: ConnId, bytes: &[u8]) -> Option<usize> {
+        if let Some(word) = Word::parse(bytes.first_chunk()?) {
+            return self.answer_word(id, word, bytes);
+        }
         let payload = match frame::split(bytes, self.rules.max_frame_bytes) {
             Ok(range) => range?,
             Err(e) => {
@@ -192,6 +201,7 @@ impl Driver {
     fn connect(&mut self, id: ConnId, request: ConnectRequest<'_>) {
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.phase = Phase::Attached;
+        connection.stats.received += 1;
         let peer: IpAddr = connection.peer.ip();
         let mut entropy = [0; 16];
         if let Err(e) = getrandom::getrandom(&mut entropy) {
@@ -201,6 +211,19 @@ impl Driver {
         }
         let input = Input::Connect { conn: id, peer, request, entropy };
         self.replica.step(input, self.now, &mut self.out);
+    }
+
+    /// Answers a four-letter word and closes; `None` while its mask is not there yet.
+    fn answer_word(&mut self, id: ConnId, word: Word, bytes: &[u8]) -> Option<usize> {
+        let allowed = Arc::clone(&self.words);
+        let mask = match word.takes_mask() && allowed.allows(word.name()) {
+            true => Some(i64::from_be_bytes(*bytes[4..].first_chunk()?)),
+            false => None,
+        };
+        let text = words::answer(word, mask, &allowed, self);
+        self.send(id, text.as_bytes());
+        self.close(id);
+        Some(bytes.len())
     }
 
     /// Closes a connection whose bytes make no sense.

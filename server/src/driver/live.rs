@@ -1,0 +1,177 @@
+//! What the running server tells operators about itself.
+
+use std::net::SocketAddr;
+
+use tenure_replica::{ConnId, Ended, Session};
+use tenure_wire::SessionId;
+
+use super::Driver;
+use crate::admin::Live;
+use crate::admin::report::{
+    AttachedSession, ConfigReport, ConnectionReport, DigestReport, ServerReport, SessionRange,
+    SessionReport, SnapshotReport, WatchReport, WatchTotals,
+};
+use crate::connection::{Connection, Phase};
+use crate::metrics::{ProcessInfo, Readings, ServerState, Snapshot};
+
+impl Live for Driver {
+    fn now_wall_ms(&self) -> i64 {
+        self.clock.now().wall_ms
+    }
+
+    fn config(&self) -> &ConfigReport {
+        &self.config
+    }
+
+    fn server(&self) -> ServerReport {
+        ServerReport::new(self.readings(), &self.metrics)
+    }
+
+    fn metrics(&self) -> Snapshot {
+        self.metrics.snapshot(&self.readings(), &ProcessInfo::read())
+    }
+
+    fn connections(&self) -> Vec<ConnectionReport> {
+        self.connections.iter().map(|connection| self.connection_report(connection)).collect()
+    }
+
+    fn sessions(&self, range: SessionRange) -> Vec<SessionReport> {
+        let after = range.after.map(|id| id.0 as u64);
+        let sessions = self.replica.state().sessions.iter();
+        let mut wanted: Vec<&Session> =
+            sessions.filter(|s| after.is_none_or(|after| s.id.0 as u64 > after)).collect();
+        wanted.sort_unstable_by_key(|session| session.id.0 as u64);
+        wanted.truncate(range.limit);
+        wanted.into_iter().map(|session| self.session_report(session, range.paths)).collect()
+    }
+
+    fn session(&self, id: SessionId) -> Option<SessionReport> {
+        let session = self.replica.state().sessions.get(id)?;
+        Some(self.session_report(session, true))
+    }
+
+    fn ended_sessions(&self) -> Vec<Ended> {
+        self.replica.state().ended.iter().rev().cloned().collect()
+    }
+
+    fn watches(&self) -> Vec<WatchReport> {
+        let by_connection = self.replica.watches_by_connection();
+        let mut watches: Vec<WatchReport> = by_connection
+            .into_iter()
+            .filter_map(|(conn, paths)| {
+                let session = self.replica.attachment(conn)?.session;
+                Some(WatchReport { session, paths: paths.into_iter().map(str::to_owned).collect() })
+            })
+            .collect();
+        watches.sort_unstable_by_key(|watch| watch.session.0 as u64);
+        watches
+    }
+
+    fn watch_totals(&self) -> WatchTotals {
+        let counts = self.replica.watch_counts();
+        WatchTotals {
+            connections: counts.conns as u64,
+            paths: counts.paths as u64,
+            watches: (counts.data + counts.child) as u64,
+        }
+    }
+
+    fn digests(&self) -> Vec<DigestReport> {
+        let state = self.replica.state();
+        let (zxid, digest) = (self.replica.last_zxid(), state.tree.digest());
+        vec![DigestReport { zxid, digest, version: DIGEST_VERSION }]
+    }
+
+    fn last_snapshot(&self) -> Option<SnapshotReport> {
+        self.last_snapshot
+    }
+
+    fn trace_mask(&mut self, set: Option<i64>) -> i64 {
+        if let Some(mask) = set {
+            self.trace_mask = mask;
+        }
+        self.trace_mask
+    }
+
+    fn reset_server(&mut self) {
+        self.metrics.reset();
+    }
+
+    fn reset_connections(&mut self) {
+        self.connections.iter_mut().for_each(|connection| connection.stats.reset());
+    }
+}
+
+/// How digests are computed; they compare only with those of servers that say the same.
+const DIGEST_VERSION: u32 = 1;
+
+impl Driver {
+    fn readings(&self) -> Readings {
+        let state = self.replica.state();
+        let counts = self.replica.watch_counts();
+        let alive = self.connections.len() as u64;
+        let local = self.connections.iter().filter(|c| c.peer.ip().is_loopback()).count() as u64;
+        Readings {
+            state: ServerState::Standalone,
+            serving: self.replica.is_serving(),
+            uptime_ms: self.clock.now().mono_us / 1000,
+            zxid: self.replica.last_zxid(),
+            // The reference server counts the root twice, as "" and "/", and checks compare.
+            znode_count: state.tree.len() as u64 + 1,
+            watch_count: (counts.data + counts.child) as u64,
+            ephemerals_count: state.tree.ephemerals() as u64,
+            approximate_data_bytes: state.tree.data_bytes(),
+            global_sessions: state.sessions.len() as u64,
+            alive_connections: alive,
+            plain_remote_connections: alive - local,
+            plain_local_connections: local,
+            outstanding_requests: self.replica.total_outstanding() as u64,
+            ..Readings::default()
+        }
+    }
+
+    fn connection_report(&self, connection: &Connection) -> ConnectionReport {
+        let attachment = self.replica.attachment(connection.id);
+        let session = attachment.filter(|a| a.established);
+        let expires_in_ms = session
+            .and_then(|a| self.replica.expires_in_ms(a.session))
+            .unwrap_or(self.rules.sessionless_timeout.as_millis() as u64);
+        ConnectionReport {
+            peer: connection.peer,
+            secure: false,
+            reading: !connection.is_paused && connection.phase != Phase::Closing,
+            writing: connection.unsent() > 0,
+            outstanding: self.replica.outstanding(connection.id) as u64,
+            established_wall_ms: connection.established_wall_ms,
+            expires_in_ms,
+            session: session.map(|a| AttachedSession { id: a.session, timeout_ms: a.timeout_ms }),
+            stats: connection.stats,
+        }
+    }
+
+    fn session_report(&self, session: &Session, paths: bool) -> SessionReport {
+        let conn = self.replica.connection_of(session.id);
+        let attachment = conn.and_then(|conn| self.replica.attachment(conn));
+        let timeout_ms = attachment.map_or(session.timeout_ms, |a| a.timeout_ms);
+        let expires_in_ms = self.replica.expires_in_ms(session.id).unwrap_or(0);
+        let tree = &self.replica.state().tree;
+        let mut ephemerals: Vec<String> = match paths {
+            true => session.ephemerals().iter().map(|id| tree.path(*id)).collect(),
+            false => Vec::new(),
+        };
+        ephemerals.sort_unstable();
+        SessionReport {
+            id: session.id,
+            timeout_ms,
+            silent_ms: u64::from(timeout_ms).saturating_sub(expires_in_ms),
+            expires_in_ms,
+            peer: conn.and_then(|conn| self.peer_of(conn)),
+            ephemeral_count: session.ephemeral_count() as u64,
+            ephemerals,
+        }
+    }
+
+    fn peer_of(&self, conn: ConnId) -> Option<SocketAddr> {
+        self.connections.get(conn).map(|connection| connection.peer)
+    }
+}
