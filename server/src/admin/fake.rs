@@ -157,7 +157,7 @@ impl Live for FakeServer {
     }
 
     fn digests(&self) -> Vec<DigestReport> {
-        vec![DigestReport { zxid: Zxid(0x80), digest: 1_371_985_504, version: 2 }]
+        vec![DigestReport { zxid: Zxid(0x80), digest: 287_554_431_359, version: 2 }]
     }
 
     fn last_snapshot(&self) -> Option<SnapshotReport> {

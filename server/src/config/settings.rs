@@ -156,7 +156,7 @@ impl Default for TreeSettings {
 }
 
 /// Who may do what.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AuthSettings {
     /// Access control lists are not checked at all (`skipACL=yes`).
     pub skip_acl: bool,
@@ -180,6 +180,24 @@ pub struct AuthSettings {
     pub allow_sasl_failed: bool,
     /// Refuse what the FIPS rules forbid, DIGEST-MD5 above all.
     pub fips: bool,
+}
+
+impl Default for AuthSettings {
+    fn default() -> Self {
+        Self {
+            skip_acl: false,
+            digest: DigestAlgorithm::default(),
+            digest_disabled: false,
+            super_digest: None,
+            providers: Vec::new(),
+            x509_super_user: None,
+            sasl_super_user: None,
+            enforced_schemes: Vec::new(),
+            require_sasl: false,
+            allow_sasl_failed: false,
+            fips: true,
+        }
+    }
 }
 
 /// The hash of the `digest` scheme.
@@ -333,8 +351,11 @@ impl EnsembleSettings {
         }
     }
 
-    /// This server's own line.
+    /// This server's own line: the one of its number, or the only one.
     pub fn me(&self) -> Option<&Member> {
-        self.members.iter().find(|m| Some(m.id) == self.my_id)
+        match (&self.members[..], self.my_id) {
+            ([only], None) => Some(only),
+            (members, my_id) => members.iter().find(|m| Some(m.id) == my_id),
+        }
     }
 }

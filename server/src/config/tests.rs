@@ -127,6 +127,7 @@ fn tree_and_auth() {
     assert_eq!(config.auth.digest, DigestAlgorithm::Sha256);
     assert_eq!(config.auth.providers, [AuthProvider::Sasl, AuthProvider::X509]);
     assert_eq!(config.auth.enforced_schemes, ["sasl", "digest"]);
+    assert!(!config.auth.fips && AuthSettings::default().fips);
     assert_eq!(config.tls.len(), 2);
 }
 
@@ -169,6 +170,9 @@ fn ensembles() {
     assert_eq!(config.ensemble.members[1].role, MemberRole::Observer);
     assert!(!config.ensemble.leader_serves && config.ensemble.tls);
     assert!(!clean("server.1=a:2888:3888").ensemble.is_distributed());
+    let only = "dataDir=/d\nserver.1=a:2888:3888;10.0.0.1:2182";
+    let (config, warnings) = ServerConfig::from_text(only, "zoo.cfg").unwrap();
+    assert_eq!((config.client, warnings), (Some(Listen::on("10.0.0.1", 2182)), vec![]));
     let alone = "standaloneEnabled=false\ninitLimit=1\nsyncLimit=1\nserver.1=a:2888:3888";
     assert!(clean(alone).ensemble.is_distributed());
 }

@@ -98,7 +98,8 @@ fn numbers() {
     assert_eq!(cons.lines().next(), Some(first));
     let second = cons.lines().nth(1).unwrap();
     assert!(second.contains("lop=PING") && second.contains("lcxid=0x2,"), "{second}");
-    assert_eq!(ask(&mut server, "hash"), "80: 1371985504\n");
+    let golden = include_str!("golden/hash.txt");
+    assert!(golden.starts_with(&ask(&mut server, "hash")), "the first line is the same");
     let dump = ask(&mut server, "dump");
     assert!(dump.contains("\t0x100001f60120001\n1 expire at Mon Nov 23 15:28:50 UTC 2026:\n"));
 }
