@@ -21,7 +21,7 @@ pub(crate) fn environment() -> Vec<(&'static str, String)> {
         ("os.name", os_name().to_owned()),
         ("os.arch", arch().to_owned()),
         ("os.version", kernel("osrelease")),
-        ("user.name", variable("USER")),
+        ("user.name", user_name().unwrap_or_else(|| variable("USER"))),
         ("user.home", variable("HOME")),
         ("user.dir", folder),
         ("os.memory.free", megabytes(&memory, "MemFree:")),
@@ -29,6 +29,15 @@ pub(crate) fn environment() -> Vec<(&'static str, String)> {
         ("os.memory.total", megabytes(&memory, "MemTotal:")),
         ("tenure.version", env!("CARGO_PKG_VERSION").to_owned()),
     ]
+}
+
+/// The name that the system's list of users has for this process, which services often run without
+/// in their environment.
+fn user_name() -> Option<String> {
+    let id = rustix::process::geteuid().as_raw().to_string();
+    let users = fs::read_to_string("/etc/passwd").ok()?;
+    let mut lines = users.lines().map(|line| line.split(':').collect::<Vec<_>>());
+    lines.find(|fields| fields.get(2) == Some(&id.as_str())).map(|fields| fields[0].to_owned())
 }
 
 /// The name as Java spells it.
@@ -52,4 +61,22 @@ fn megabytes(meminfo: &str, name: &str) -> String {
     let line = meminfo.lines().find_map(|line| line.strip_prefix(name)).unwrap_or_default();
     let kib: u64 = line.trim().trim_end_matches(" kB").parse().unwrap_or(0);
     format!("{}MB", kib / 1024)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_are_known_on_this_machine() {
+        let all = environment();
+        let value = |name| &all.iter().find(|(n, _)| *n == name).expect(name).1;
+        assert!(value("zookeeper.version").starts_with("3.9.5-tenure-"));
+        assert!(value("os.memory.total").trim_end_matches("MB").parse::<u64>().unwrap() > 0);
+        for name in ["host.name", "os.name", "os.arch", "os.version", "user.name", "user.dir"] {
+            assert!(!value(name).is_empty() && value(name) != "unknown", "{name}");
+        }
+        assert_eq!(megabytes("MemFree:   2048 kB\n", "MemFree:"), "2MB");
+        assert_eq!(megabytes("", "MemFree:"), "0MB");
+    }
 }

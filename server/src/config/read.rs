@@ -1,7 +1,8 @@
 //! From a file, a text or positional arguments to a checked `ServerConfig`.
 
 use std::collections::HashMap;
-use std::fs;
+use std::fs::File;
+use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
 use super::address::Listen;
@@ -311,18 +312,23 @@ fn unknown(name: &str) -> String {
     }
 }
 
-/// The file as UTF-8, or as Latin-1 (the format's first encoding) if it is not.
+/// The file as UTF-8, with or without a byte order mark, or as Latin-1 (the format's first
+/// encoding) if it is not UTF-8.
 fn read_text(path: &Path) -> Result<String, ConfigError> {
     let unreadable =
         |source| ConfigError::Unreadable { origin: path.display().to_string(), source };
-    let size = fs::metadata(path).map_err(unreadable)?.len();
-    if size > MAX_FILE_BYTES {
-        let message = format!("{size} bytes are too many for a configuration");
-        return Err(unreadable(std::io::Error::other(message)));
+    let mut bytes = Vec::new();
+    let file = File::open(path).map_err(unreadable)?;
+    // Not the file's size: a pipe or a device has none.
+    file.take(MAX_FILE_BYTES + 1).read_to_end(&mut bytes).map_err(unreadable)?;
+    if bytes.len() as u64 > MAX_FILE_BYTES {
+        let message = format!("more than {MAX_FILE_BYTES} bytes are too many for a configuration");
+        return Err(unreadable(io::Error::other(message)));
     }
-    let bytes = fs::read(path).map_err(unreadable)?;
-    Ok(String::from_utf8(bytes)
-        .unwrap_or_else(|e| e.into_bytes().into_iter().map(char::from).collect()))
+    match String::from_utf8(bytes) {
+        Ok(text) => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
+        Err(latin) => Ok(latin.into_bytes().into_iter().map(char::from).collect()),
+    }
 }
 
 /// The number in `myid`, if there is such a file.

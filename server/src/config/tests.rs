@@ -1,6 +1,7 @@
 //! Whole files: what they set, what they warn about, what stops the start, and a fuzz.
 
 use std::fs;
+use std::path::Path;
 
 use super::*;
 
@@ -209,7 +210,8 @@ fn files_of_an_ensemble_are_read_together() {
 #[test]
 fn unreadable_files() {
     let dir = tempfile::tempdir().unwrap();
-    for path in [dir.path().join("none.cfg"), dir.path().to_owned()] {
+    let endless = Path::new("/dev/zero").to_owned();
+    for path in [dir.path().join("none.cfg"), dir.path().to_owned(), endless] {
         let error = ServerConfig::from_file(&path).unwrap_err();
         assert!(matches!(error, ConfigError::Unreadable { .. }), "{error}");
         assert!(error.to_string().contains(&path.display().to_string()), "{error}");
@@ -217,10 +219,12 @@ fn unreadable_files() {
 }
 
 #[test]
-fn latin_1_is_read() {
+fn latin_1_and_byte_order_marks_are_read() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("zoo.cfg");
     fs::write(&path, b"# f\xfcr\ndataDir=/d\xe4\nclientPort=1\n").unwrap();
+    assert_eq!(ServerConfig::from_file(&path).unwrap().0.data_dir.to_str(), Some("/d\u{e4}"));
+    fs::write(&path, b"\xef\xbb\xbfdataDir=/d\xc3\xa4\nclientPort=1\n").unwrap();
     assert_eq!(ServerConfig::from_file(&path).unwrap().0.data_dir.to_str(), Some("/d\u{e4}"));
 }
 

@@ -142,6 +142,8 @@ pub(crate) static METRICS: &[Metric] = &[
     row("response_packet_cache_misses", Zero, "There is no such cache."),
     row("stale_replies", Counter(|m| m.stale_replies), "Replies to closed connections."),
     row("response_bytes", Counter(|m| m.response_bytes), "Bytes of replies."),
+    row("prep_processor_request_queued", Counter(|m| m.proposals), "Entries handed to the log."),
+    row("sync_processor_request_queued", Counter(|m| m.proposals), "Entries handed to the log."),
     row("ensemble_auth_fail", Zero, "Wrong ensemble names."),
     row("diff_count", Zero, "Followers caught up from the log."),
     row(
@@ -233,6 +235,16 @@ pub(crate) static METRICS: &[Metric] = &[
         "propagation_latency",
         Summary(Advanced, Time, |m| &m.write_latency_us),
         "From receipt of a write to its effect, ms.",
+    ),
+    row(
+        "sync_processor_queue_and_flush_time_ms",
+        Summary(Advanced, Time, |m| &m.sync_us),
+        "Append and sync of a batch, ms.",
+    ),
+    row(
+        "sync_processor_queue_flush_time_ms",
+        Summary(Advanced, Time, |m| &m.sync_us),
+        "Append and sync of a batch, ms.",
     ),
     row("proposal_latency", ZeroSummary(Advanced), "From proposal to quorum, ms."),
     row("quorum_ack_latency", ZeroSummary(Advanced), "From proposal to quorum, ms."),
