@@ -1,6 +1,7 @@
 //! The `tenure` binary: one command per job, and an exit code that says whose fault a failure is.
 
 mod bench;
+mod inspect;
 mod serve;
 
 use std::process::ExitCode;
@@ -17,6 +18,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 enum Command {
     /// Serve clients, durably, from one machine
     Serve(serve::Args),
+    /// Show what a data folder holds
+    Inspect(inspect::Args),
     /// Load for any ZooKeeper-speaking server, and what came of it
     Bench(bench::Args),
 }
@@ -29,9 +32,13 @@ Exit codes:
   3  the data folder cannot be used: in use, damaged, or of another version
   4  the disk failed while serving; nothing acknowledged was lost";
 
+/// The exit code of commands that cannot use a data folder.
+const BAD_FOLDER: u8 = 3;
+
 fn main() -> ExitCode {
     match Command::parse() {
         Command::Serve(args) => serve::run(&args),
+        Command::Inspect(args) => inspect::run(&args),
         Command::Bench(args) => match bench::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

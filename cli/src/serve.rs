@@ -13,6 +13,8 @@ use tenure_server::config::{ConfigError, Listen, ServerConfig, Warning};
 use tenure_server::{RunError, ServerHandle, StartError};
 use tracing::Level;
 
+use crate::BAD_FOLDER;
+
 /// Where the server listens, where its data lies, and what it says.
 #[derive(clap::Args)]
 #[command(after_help = crate::EXIT_CODES)]
@@ -49,7 +51,6 @@ enum LogFormat {
 
 const FAILED: u8 = 1;
 const BAD_USAGE: u8 = 2;
-const BAD_FOLDER: u8 = 3;
 const DISK_FAILED: u8 = 4;
 
 /// What the server without a file does, as the file that it would be.
@@ -182,23 +183,26 @@ fn configure(args: &Args) -> Result<(ServerConfig, Vec<Warning>), ArgumentError>
     Ok((config, warnings))
 }
 
-/// A file's text with further lines behind it: of a key that comes twice, the last one counts.
+/// A file's text with further lines behind it, which win over those of the same key.
 fn overridden(
     text: &str,
     origin: &str,
     set: &[String],
 ) -> Result<(ServerConfig, Vec<Warning>), ArgumentError> {
-    let mut text = text.to_owned();
+    let mut lines: Vec<&str> = text.lines().collect();
     for line in set {
-        if !line.contains('=') || line.contains('\n') {
-            return Err(ArgumentError::Set(line.clone()));
-        }
+        let key = match line.split_once('=') {
+            Some((key, _)) if !line.contains('\n') => key.trim(),
+            _ => return Err(ArgumentError::Set(line.clone())),
+        };
         // By itself first, so that a mistake in it is not reported as one in the file.
         ServerConfig::from_text(&format!("{line}\nclientPort=1\ndataDir=x"), "--set")?;
-        text.push('\n');
-        text.push_str(line);
+        // Emptied, not removed: the lines behind keep their numbers.
+        let key_of = |line: &str| line.split(['=', ':']).next().map(str::trim) == Some(key);
+        lines.iter_mut().filter(|line| key_of(line)).for_each(|line| *line = "");
     }
-    Ok(ServerConfig::from_text(&text, origin)?)
+    lines.extend(set.iter().map(String::as_str));
+    Ok(ServerConfig::from_text(&lines.join("\n"), origin)?)
 }
 
 fn parse_listen(text: &str) -> Result<Listen, ArgumentError> {

@@ -37,6 +37,7 @@ use listener::Listener;
 pub use listener::raise_open_files_limit;
 use mail::{Mail, Mailbox};
 use persister::{Persister, SyncPolicy};
+pub use recovery::read_snapshot;
 use snapshotter::{SnapshotPolicy, Snapshotter};
 
 /// A running server. Dropping it leaves the server running; [`ServerHandle::stop`] ends it.

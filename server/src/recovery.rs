@@ -1,11 +1,12 @@
 //! From the data folder to a replica that goes on where it stopped.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tenure_replica::{
     AuthConfig, Config, DigestAlgorithm, HardState, LogEntry, Replica, Restored, Restorer,
-    SnapshotMeta,
+    SnapshotMeta, State,
 };
 use tenure_storage::snapshots::SnapshotReader;
 use tenure_storage::{DataFolder, Disk, FoundSnapshot, Log, LogOptions};
@@ -51,7 +52,7 @@ pub(crate) fn recover(
     }
     let replica_config = replica_config(config)?;
     let snapshot = match &found.snapshot {
-        Some(snapshot) => Some(restore(disk, snapshot, replica_config.hash_seed)?),
+        Some(FoundSnapshot { path, .. }) => Some(restore(disk, path, replica_config.hash_seed)?),
         None => None,
     };
     let hard_state = found.hard_state.map_or_else(HardState::default, |state| HardState {
@@ -84,26 +85,31 @@ pub(crate) fn recover(
     Ok(Recovered { log: found.log, replica, clock, last_snapshot, metrics })
 }
 
+/// Reads a snapshot file into the state it holds, to look at.
+pub fn read_snapshot(
+    disk: &Arc<dyn Disk>,
+    path: &Path,
+) -> Result<(SnapshotMeta, State), StartError> {
+    restore(disk, path, 0)
+}
+
 fn restore(
     disk: &Arc<dyn Disk>,
-    found: &FoundSnapshot,
+    path: &Path,
     hash_seed: u64,
-) -> Result<(SnapshotMeta, tenure_replica::State), StartError> {
-    let undecodable = |what: String| StartError::Snapshot { path: found.path.clone(), what };
-    let voters = decode_voters(&found.meta.extra)
+) -> Result<(SnapshotMeta, State), StartError> {
+    let undecodable = |what: String| StartError::Snapshot { path: path.to_path_buf(), what };
+    let mut reader = SnapshotReader::open(disk, path)?;
+    let found = reader.meta().clone();
+    let voters = decode_voters(&found.extra)
         .ok_or_else(|| undecodable("its list of members is malformed".to_owned()))?;
-    let mut reader = SnapshotReader::open(disk, &found.path)?;
     let mut restorer = Restorer::new(hash_seed);
     while let Some(chunk) = reader.next_chunk()? {
         restorer.chunk(&chunk).map_err(|e| undecodable(e.to_string()))?;
     }
     let state = restorer.finish().map_err(|e| undecodable(e.to_string()))?;
-    let meta = SnapshotMeta {
-        index: found.meta.index,
-        term: found.meta.term,
-        zxid: Zxid(found.meta.zxid),
-        voters,
-    };
+    let meta =
+        SnapshotMeta { index: found.index, term: found.term, zxid: Zxid(found.zxid), voters };
     Ok((meta, state))
 }
 

@@ -129,6 +129,11 @@ impl Tree {
         })
     }
 
+    /// Every znode, in slot order.
+    pub fn iter(&self) -> impl Iterator<Item = (NodeId, &Node)> {
+        self.nodes.iter().map(|(slot, node)| (NodeId(slot), node))
+    }
+
     /// The znode in a slot.
     pub fn node(&self, id: NodeId) -> Option<&Node> {
         self.nodes.get(id.0)

@@ -76,6 +76,11 @@ impl Node {
         }
     }
 
+    /// What keeps it alive.
+    pub fn kind(&self) -> NodeKind {
+        self.kind
+    }
+
     /// The session that an ephemeral belongs to.
     pub fn owner(&self) -> Option<SessionId> {
         match self.kind {
