@@ -23,7 +23,9 @@ impl State {
         }
         let parent = self.tree.find(parent_path).ok_or(ErrorCode::NoNode)?;
         asker.may(self, parent, Perms::DELETE)?;
-        let node = self.tree.child(parent, name).ok_or(ErrorCode::NoNode)?;
+        // The parent of "//a" is the root, but it is no other name of "/a".
+        let node = self.tree.child(parent, name).filter(|_| parent_path != "/");
+        let node = node.ok_or(ErrorCode::NoNode)?;
         expect_version(version, self.tree.at(node).version)?;
         if self.tree.at(node).children > 0 {
             return Err(ErrorCode::NotEmpty);
