@@ -112,6 +112,20 @@ fn delete_checks_path_existence_version_and_children_in_this_order() {
 }
 
 #[test]
+fn a_malformed_path_deletes_no_other_znode() {
+    let mut client = SERVER.connect();
+    client.create("/mal", b"").unwrap();
+    client.create("/mal/formed", b"").unwrap();
+    for path in ["//mal", "/mal//formed", "/mal/formed/", "//mal/formed", "/mal/./formed"] {
+        assert_eq!(client.delete(path), Err(code::NO_NODE), "{path}");
+    }
+    assert_eq!(client.delete("mal/formed"), Err(code::NO_NODE));
+    client.delete("/mal/formed").unwrap();
+    client.delete("/mal").unwrap();
+    client.close();
+}
+
+#[test]
 fn anybody_with_permission_may_delete_an_ephemeral() {
     let mut owner = SERVER.connect();
     let mut other = SERVER.connect();
