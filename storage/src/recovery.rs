@@ -132,7 +132,7 @@ pub(crate) struct FoundEnd {
     pub(crate) checksum: u32,
     /// Bytes that a record in the file proves to be durable.
     pub(crate) proven: u64,
-    /// Intact records of a torn write lie up to here and must be wiped.
+    /// Intact records and heads of a torn write lie up to here and must be wiped.
     pub(crate) leftover_end: u64,
 }
 

@@ -126,7 +126,7 @@ pub(crate) struct AfterEnd {
     pub(crate) torn_bytes: u64,
     /// Where a record stands that could not be there unless the end had been written.
     pub(crate) proof_of_damage: Option<u64>,
-    /// End of the last intact record found; the end itself if there is none.
+    /// End of the last intact record or head found; the end itself if there is none.
     pub(crate) leftover_end: u64,
     /// Whether the place of the next record holds anything but zeros.
     pub(crate) has_bytes: bool,
@@ -220,7 +220,13 @@ impl<'a> Scanner<'a> {
                 at += skip;
                 continue;
             }
+            if self.head_at(at)?.is_none() {
+                at += ALIGN;
+                continue;
+            }
             let Some((head, _)) = self.at(at)? else {
+                // A payload written here later could complete it.
+                after.leftover_end = at + HEAD_BYTES as u64;
                 at += ALIGN;
                 continue;
             };
