@@ -56,7 +56,9 @@ impl Tree {
         let root = tree.built_in(NodeId::NONE, "", AclTable::OPEN);
         let zookeeper = tree.built_in(root, "zookeeper", AclTable::OPEN);
         tree.built_in(zookeeper, "quota", AclTable::OPEN);
-        tree.built_in(zookeeper, "config", config_acl);
+        let config = tree.built_in(zookeeper, "config", config_acl);
+        // Upstream's has this version from its birth on (reference 1.7).
+        tree.change(config, |node| node.aversion = -1);
         tree
     }
 
