@@ -24,12 +24,11 @@ impl Replica {
             self.since_snapshot.entries += 1;
             self.since_snapshot.bytes += entry.data.len() as u64;
             self.apply_one(&entry, now, out);
-            if entry.term == self.consensus.term() && self.consensus.is_leader() {
-                self.serving = true;
-            }
         }
         if let Some(index) = applied {
             self.consensus.applied(index);
+            self.serve_when_caught_up();
+            self.finish_syncs(now, out);
         }
     }
 
@@ -45,6 +44,7 @@ impl Replica {
             }
             Applied::Opened { origin, session, timeout_ms, password } => {
                 if self.consensus.is_leader() {
+                    self.owners.set(session, (session.0 as u64) >> 56);
                     self.expiry.add(session, timeout_ms);
                     self.expiry.touch(session, now.mono_us);
                 }
@@ -77,6 +77,7 @@ impl Replica {
     fn session_closed(&mut self, closed: &Closed, now: Now, out: &mut Outputs) {
         let Closed { session, reason, ephemerals, .. } = *closed;
         self.expiry.remove(session);
+        self.owners.remove(session);
         out.items.push(Output::Event(Event::SessionEnded { session, reason, ephemerals }));
         let asked = closed.origin.and_then(|(origin, xid)| self.asked_here(origin, xid));
         if let Some((conn, xid)) = asked {

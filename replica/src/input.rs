@@ -65,6 +65,18 @@ pub enum Input<'a> {
     },
     /// The snapshot last begun could not be written; it will be tried again later.
     SnapshotFailed,
+    /// Another member sent a message.
+    Peer {
+        /// The member, as its link has shown.
+        from: u64,
+        /// The message.
+        message: &'a [u8],
+    },
+    /// The link to a member broke: what was sent to it last may be lost.
+    PeerDown {
+        /// The member.
+        member: u64,
+    },
     /// An operator ends a session.
     CloseSession {
         /// The session to end.

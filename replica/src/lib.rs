@@ -8,6 +8,7 @@ mod arena;
 mod committed;
 mod config;
 mod consensus;
+mod ensemble;
 mod entry;
 #[cfg(test)]
 mod fuzz;

@@ -24,3 +24,9 @@ pub(crate) const MESSAGES_IN_FLIGHT: usize = 256;
 
 /// Applied entries kept in memory for peers that lag a little.
 pub(crate) const LOG_TAIL: u64 = 10_000;
+
+/// Length of one tick of consensus: elections take a few hundred milliseconds.
+pub(crate) const TICK_US: u64 = 20_000;
+
+/// The same without other members: below the longest step of the expiry clock.
+pub(crate) const TICK_ALONE_US: u64 = 100_000;

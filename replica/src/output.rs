@@ -88,6 +88,13 @@ pub enum Output {
     SnapshotChunk(Vec<u8>),
     /// The snapshot is complete: make it durable, then answer with `Input::SnapshotSaved`.
     SnapshotEnd,
+    /// Send a message to another member, in order, if it can be reached.
+    Peer {
+        /// The member.
+        to: u64,
+        /// The message, without a length prefix.
+        message: Vec<u8>,
+    },
     /// Something an operator may want to read.
     Event(Event),
 }
@@ -103,6 +110,8 @@ pub enum CloseWhy {
     SessionEnded,
     /// The same session attached on another connection.
     Superseded,
+    /// The session moved to another server of the ensemble.
+    Moved,
     /// The client has seen a newer zxid than this server has applied.
     ZxidAhead,
     /// This server does not serve yet, or no longer.

@@ -44,9 +44,7 @@ impl Read<'_> {
                 self.set_watches(watches, out);
                 _ = reply(out, asked, zxid, |_| Ok(()));
             }
-            Request::Ping => {
-                _ = reply(out, Asked { xid: PING_XID, ..asked }, zxid, |_| Ok(()));
-            }
+            Request::Ping => pong(asked, zxid, out),
             // Without SASL configured, upstream answers with no error and no token.
             Request::Sasl { .. } => {
                 _ = reply(out, asked, Zxid(0), |bytes| {
@@ -250,6 +248,11 @@ fn watcher_type(kind: i32) -> Result<WatcherType, ErrorCode> {
 
 fn found(found: bool) -> Result<(), ErrorCode> {
     if found { Ok(()) } else { Err(ErrorCode::NoWatcher) }
+}
+
+/// Answers a ping: whatever xid it had, the reply's is that of pings (reference 1.3).
+pub(crate) fn pong(asked: Asked, zxid: Zxid, out: &mut Outputs) {
+    _ = reply(out, Asked { xid: PING_XID, ..asked }, zxid, |_| Ok(()));
 }
 
 /// Answers an operation that nobody knows: its zxid is -1 (reference 1.3).

@@ -6,9 +6,11 @@ use bytes::Bytes;
 
 use crate::apply::{Changes, Closing};
 use crate::config::Config;
-use crate::consensus::{Committed, Consensus, Durable, TICK_US};
+use crate::consensus::{Committed, Consensus, Durable, Outgoing};
+use crate::ensemble::{Following, Owners, PeerMessage};
 use crate::entry::{LoggedEntry, Operation, Origin, Policy};
 use crate::input::{ConnId, Input, Now};
+use crate::limits;
 use crate::output::{Event, HardState, LogEntry, Output, Outputs, SnapshotMeta};
 use crate::session::attach::{Attachment, Attachments};
 use crate::session::ended::EndReason;
@@ -39,7 +41,9 @@ pub struct Replica {
     // Leader only.
     pub(crate) expiry: Expiry,
     pub(crate) next_reap_us: u64,
+    pub(crate) owners: Owners,
     // Local to this server.
+    pub(crate) following: Following,
     pub(crate) attachments: Attachments,
     pub(crate) watches: WatchTable,
     /// Encoded entries to be proposed as one batch by `flush`.
@@ -81,6 +85,8 @@ impl Replica {
             consensus,
             state,
             expiry: Expiry::new(),
+            owners: Owners::new(),
+            following: Following::default(),
             next_reap_us: now.mono_us + config.reap_interval_ms * 1000,
             attachments: Attachments::new(),
             watches: WatchTable::new(config.hash_seed),
@@ -90,7 +96,7 @@ impl Replica {
             changes: Changes::default(),
             capture: None,
             since_snapshot: SinceSnapshot::default(),
-            next_tick_us: now.mono_us + TICK_US,
+            next_tick_us: now.mono_us,
             serving: false,
             config,
         }
@@ -110,6 +116,8 @@ impl Replica {
             Input::TakeSnapshot => self.since_snapshot.wanted = true,
             Input::SnapshotSaved { .. } => {}
             Input::SnapshotFailed => self.snapshot_failed(),
+            Input::Peer { from, message } => self.peer(from, message, now, out),
+            Input::PeerDown { member } => self.peer_down(member),
             Input::CloseSession { session } => {
                 self.propose_close(session, EndReason::ClosedByOperator, now);
             }
@@ -120,16 +128,20 @@ impl Replica {
     /// been committed. Call it after each batch of inputs.
     pub fn flush(&mut self, now: Now, out: &mut Outputs) {
         if !self.proposals.is_empty() {
-            let batch = std::mem::take(&mut self.proposals);
-            // Without leadership the batch is dropped: its clients are disconnected with it.
-            _ = self.consensus.propose(batch);
+            self.propose_collected(out);
         }
+        self.report_touches(out);
         let ready = self.consensus.ready();
+        self.follow_leadership(out);
         if let Some(epoch) = ready.elected {
             self.lead(now);
             out.items.push(Output::Event(Event::Leading { epoch }));
         }
         out.items.extend(ready.persist.into_iter().map(Output::Persist));
+        for Outgoing { to, bytes } in ready.messages {
+            let message = PeerMessage::Consensus(&bytes).encode();
+            out.items.push(Output::Peer { to, message });
+        }
         self.to_apply.extend(ready.committed);
         self.apply_committed(now, out);
         self.begin_snapshot_if_due(out);
@@ -148,7 +160,7 @@ impl Replica {
         if now.mono_us >= self.next_tick_us {
             self.consensus.tick();
             // After a pause one tick is enough: missed ones are not made up for.
-            self.next_tick_us = (self.next_tick_us + TICK_US).max(now.mono_us);
+            self.next_tick_us = (self.next_tick_us + self.tick_us()).max(now.mono_us);
         }
         if !self.consensus.is_leader() {
             return;
@@ -162,6 +174,11 @@ impl Replica {
         if now.mono_us >= self.next_reap_us {
             self.reap(now);
         }
+    }
+
+    /// Alone there is nobody to hear from; then ticks only keep the expiry clock going.
+    fn tick_us(&self) -> u64 {
+        if self.is_alone() { limits::TICK_ALONE_US } else { limits::TICK_US }
     }
 
     fn reap(&mut self, now: Now) {
@@ -181,12 +198,16 @@ impl Replica {
         self.propose(Operation::CloseSession { session, reason, origin: None }, now);
     }
 
-    pub(crate) fn propose(&mut self, operation: Operation<'_>, now: Now) {
-        let policy = Policy {
+    pub(crate) fn policy(&self) -> Policy {
+        Policy {
             skip_acl: self.config.skip_acl,
             enforce_quota: self.config.enforce_quota,
             extended_types: self.config.extended_types,
-        };
+        }
+    }
+
+    pub(crate) fn propose(&mut self, operation: Operation<'_>, now: Now) {
+        let policy = self.policy();
         let size = match &operation {
             Operation::Request { identities, body, .. } => 64 + identities.len() + body.len(),
             _ => 64,
@@ -215,6 +236,16 @@ impl Replica {
     /// committed.
     pub fn is_serving(&self) -> bool {
         self.serving
+    }
+
+    /// Whether this replica leads the ensemble.
+    pub fn is_leader(&self) -> bool {
+        self.consensus.is_leader()
+    }
+
+    /// The leader as far as this replica knows, if there is one.
+    pub fn leader(&self) -> Option<u64> {
+        Some(self.consensus.leader()).filter(|leader| *leader != 0)
     }
 
     /// Requests of a connection that wait for an answer.

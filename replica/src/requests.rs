@@ -7,10 +7,11 @@ use tenure_wire::{
     Xid, Zxid,
 };
 
+use crate::ensemble::Heard;
 use crate::entry::Operation;
 use crate::input::{ConnId, Now};
 use crate::output::{CloseWhy, Event, Output, Outputs};
-use crate::read::{Read, unknown};
+use crate::read::{Read, pong, unknown};
 use crate::replica::Replica;
 use crate::reply::{Asked, reply};
 use crate::session::attach::{Attachment, Pending};
@@ -85,25 +86,37 @@ impl Replica {
             self.propose(Operation::OpenSession { origin, server, timeout_ms, password }, now);
             return;
         }
+        if !self.consensus.is_leader() {
+            self.attachments.insert(conn, attachment);
+            return self.ask_to_resume(conn, request, timeout_ms, out);
+        }
         let session = self.state.sessions.get(request.session);
         let password = session.filter(|session| session.has_password(request.password));
         let password = password.map(|session| session.password);
         // A session whose end is under way is still in the table, but no longer on the clock.
         let live = password.filter(|_| self.expiry.set_timeout(request.session, timeout_ms));
-        let Some(password) = live else {
-            out.send(conn, |bytes| {
-                ConnectResponse::refused(request.read_only.map(|_| false)).encode(bytes)
-            });
-            return close(conn, CloseWhy::SessionRefused, out);
-        };
-        if let Some(old) = self.attachments.conn_of(request.session) {
+        let Some(password) = live else { return refuse(conn, request.read_only, out) };
+        self.expiry.touch(request.session, now.mono_us);
+        self.attachments.insert(conn, attachment);
+        self.take_over(request.session, self.config.id, out);
+        self.resume(conn, request.session, password, now, out);
+    }
+
+    /// Attaches a session to the connection that has shown its password, and to no other.
+    pub(crate) fn resume(
+        &mut self,
+        conn: ConnId,
+        session: SessionId,
+        password: [u8; 16],
+        now: Now,
+        out: &mut Outputs,
+    ) {
+        if let Some(old) = self.attachments.conn_of(session) {
             self.detach(old);
             close(old, CloseWhy::Superseded, out);
         }
-        self.expiry.touch(request.session, now.mono_us);
-        self.attachments.insert(conn, attachment);
-        self.establish(conn, request.session, password, now, out);
-        let session = request.session;
+        let timeout_ms = self.attachments.get(conn).map_or(0, |attachment| attachment.timeout_ms);
+        self.establish(conn, session, password, now, out);
         out.items.push(Output::Event(Event::SessionResumed { session, timeout_ms }));
     }
 
@@ -162,12 +175,26 @@ impl Replica {
         if matches!(way, Way::Auth) {
             return self.auth(conn, header.xid, reader.rest(), out);
         }
-        if !self.expiry.touch(session, now.mono_us) {
-            // Its end is under way: requests are dropped without an answer (reference 2.6).
-            return;
+        match self.heard(session, now) {
+            Heard::Yes => {}
+            Heard::Ended => return,
+            Heard::Moved => {
+                self.detach(conn);
+                return close(conn, CloseWhy::Moved, out);
+            }
         }
         match way {
             Way::Write => self.write(conn, header, reader.rest(), now),
+            _ if !self.consensus.is_leader() && op == Some(OpCode::Ping) => {
+                let batch = self.await_touch(conn);
+                let (xid, received_us) = (header.xid, now.mono_us);
+                self.attachments.push(conn, Pending::Ping { xid, batch, received_us });
+            }
+            _ if !self.consensus.is_leader() && op == Some(OpCode::Sync) => {
+                let request = self.await_sync(conn, out);
+                let (payload, received_us) = (payload.into(), now.mono_us);
+                self.attachments.push(conn, Pending::Sync { payload, request, received_us });
+            }
             _ if !idle => self.defer(conn, payload, now),
             _ => self.in_turn(conn, payload, 0, out),
         }
@@ -221,11 +248,20 @@ impl Replica {
 
     /// Answers what waited behind a write that has just been answered, up to the next write.
     pub(crate) fn drain(&mut self, conn: ConnId, now: Now, out: &mut Outputs) {
-        let deferred = |pending: &Pending| matches!(pending, Pending::Deferred { .. });
-        while let Some(Pending::Deferred { payload, received_us }) =
-            self.attachments.pop_if(conn, deferred)
-        {
-            self.in_turn(conn, &payload, now.mono_us.saturating_sub(received_us), out);
+        while self.attachments.front(conn).is_some_and(|pending| self.may_answer(pending)) {
+            match self.attachments.pop_if(conn, |_| true) {
+                Some(
+                    Pending::Deferred { payload, received_us }
+                    | Pending::Sync { payload, received_us, .. },
+                ) => self.in_turn(conn, &payload, now.mono_us.saturating_sub(received_us), out),
+                Some(Pending::Ping { xid, received_us, .. }) => {
+                    let latency_us = now.mono_us.saturating_sub(received_us);
+                    let op = OpCode::Ping.code();
+                    let asked = Asked { conn, xid, op, write: false, latency_us };
+                    pong(asked, self.state.zxid, out);
+                }
+                Some(Pending::Write { .. }) | None => return,
+            }
         }
     }
 
@@ -251,6 +287,13 @@ impl Replica {
         }
         _ = reply(out, asked, Zxid(0), |_| Ok(()));
     }
+}
+
+/// Zeros, then the end: the session is unknown, ended, or not this client's (reference 2.4).
+pub(crate) fn refuse(conn: ConnId, read_only: Option<bool>, out: &mut Outputs) {
+    let refused = ConnectResponse::refused(read_only.map(|_| false));
+    out.send(conn, |bytes| refused.encode(bytes));
+    close(conn, CloseWhy::SessionRefused, out);
 }
 
 pub(crate) fn close(conn: ConnId, why: CloseWhy, out: &mut Outputs) {

@@ -5,7 +5,10 @@
 
 mod store;
 
+use std::collections::VecDeque;
+
 use bytes::Bytes;
+use protobuf::Message as _;
 use raft::eraftpb::{
     ConfState, Entry, EntryType, HardState as RaftHardState, Message, MessageType,
 };
@@ -15,11 +18,11 @@ use crate::limits;
 use crate::output::{HardState, LogEntry, Persist};
 use store::Store;
 
-/// Ticks without a leader before an election; `TICK_US` apart.
-const ELECTION_TICKS: usize = 10;
+/// Ticks without a leader before an election.
+const ELECTION_TICKS: usize = 25;
 
-/// Length of one tick in microseconds.
-pub(crate) const TICK_US: u64 = 100_000;
+/// Ticks between the leader's signs of life.
+const HEARTBEAT_TICKS: usize = 3;
 
 /// What the log held at start-up.
 #[derive(Debug, Default)]
@@ -44,8 +47,17 @@ pub(crate) struct Committed {
 pub(crate) struct Ready {
     pub(crate) persist: Vec<Persist>,
     pub(crate) committed: Vec<Committed>,
+    /// Messages for the other members; those that promise something only after it is durable.
+    pub(crate) messages: Vec<Outgoing>,
     /// Set if this replica has just become leader, to its term.
     pub(crate) elected: Option<u64>,
+}
+
+/// A message for another member.
+#[derive(Debug)]
+pub(crate) struct Outgoing {
+    pub(crate) to: u64,
+    pub(crate) bytes: Vec<u8>,
 }
 
 /// Consensus could not take a proposal, because this replica does not lead.
@@ -60,6 +72,8 @@ pub(crate) struct Consensus {
     handed_out: u64,
     /// Ticket of the last batch known to be durable.
     durable: u64,
+    /// Messages that promise what a batch holds, by its ticket.
+    held: VecDeque<(u64, Outgoing)>,
 }
 
 impl std::fmt::Debug for Consensus {
@@ -86,7 +100,7 @@ impl Consensus {
         let config = raft::Config {
             id,
             election_tick: ELECTION_TICKS,
-            heartbeat_tick: 1,
+            heartbeat_tick: HEARTBEAT_TICKS,
             applied: index,
             max_size_per_msg: limits::MESSAGE_BYTES,
             max_inflight_msgs: limits::MESSAGES_IN_FLIGHT,
@@ -98,7 +112,8 @@ impl Consensus {
         let logger = slog::Logger::root(slog::Discard, slog::o!());
         let raw = RawNode::new(&config, store, &logger)
             .expect("the configuration is constant and the stored state was clamped to the log");
-        let mut consensus = Consensus { raw, seed, handed_out: 0, durable: 0 };
+        let mut consensus =
+            Consensus { raw, seed, handed_out: 0, durable: 0, held: VecDeque::new() };
         consensus.settle_timeout();
         consensus
     }
@@ -106,6 +121,16 @@ impl Consensus {
     /// Whether this replica may propose.
     pub(crate) fn is_leader(&self) -> bool {
         self.raw.raft.state == StateRole::Leader
+    }
+
+    /// The leader, as far as this replica knows; 0 without one.
+    pub(crate) fn leader(&self) -> u64 {
+        self.raw.raft.leader_id
+    }
+
+    /// Index of the last entry proposed or received.
+    pub(crate) fn last_index(&self) -> u64 {
+        self.raw.raft.raft_log.last_index()
     }
 
     /// The current term.
@@ -138,10 +163,35 @@ impl Consensus {
         proposed
     }
 
-    /// One tick of `TICK_US` has passed.
+    /// One tick has passed.
     pub(crate) fn tick(&mut self) {
         self.raw.tick();
         self.settle_timeout();
+    }
+
+    /// Takes a message of another member. One that does not decode, or comes from nobody in the
+    /// ensemble, is dropped: consensus bears the loss of any message.
+    pub(crate) fn receive(&mut self, bytes: &[u8]) {
+        let mut message = Message::default();
+        if message.merge_from_bytes(bytes).is_ok() {
+            _ = self.raw.step(message);
+            self.settle_timeout();
+        }
+    }
+
+    /// A member cannot be reached: what was sent to it last is probably lost.
+    pub(crate) fn unreachable(&mut self, member: u64) {
+        self.raw.report_unreachable(member);
+    }
+
+    /// The leader is probably gone: forget it at once and stand for election after a short,
+    /// differing time instead of a full one.
+    pub(crate) fn suspect_leader(&mut self) {
+        if !self.is_leader() {
+            let raft = &mut self.raw.raft;
+            raft.leader_id = raft::INVALID_ID;
+            raft.election_elapsed = raft.election_elapsed.max(ELECTION_TICKS);
+        }
     }
 
     /// Everything up to this ticket is durable.
@@ -172,6 +222,8 @@ impl Consensus {
                 self.raw.mut_store().set_hard_state(hard_state.clone());
             }
             self.raw.mut_store().append(&entries);
+            done.messages.extend(ready.take_messages().iter().map(outgoing));
+            let promises = ready.take_persisted_messages();
             let must_sync = ready.must_sync();
             done.committed.extend(ready.take_committed_entries().into_iter().map(committed));
             self.raw.advance_append_async(ready);
@@ -184,6 +236,12 @@ impl Consensus {
                 // Nothing to store and nothing under way: this batch is as durable as it gets.
                 self.raw.on_persist_ready(ticket);
             }
+            let waits_for = self.handed_out;
+            self.held.extend(promises.iter().map(|message| (waits_for, outgoing(message))));
+        }
+        while let Some((_, message)) = self.held.pop_front_if(|(ticket, _)| *ticket <= self.durable)
+        {
+            done.messages.push(message);
         }
         done
     }
@@ -200,6 +258,11 @@ impl Consensus {
             ELECTION_TICKS + (mixed >> 33) as usize % ELECTION_TICKS,
         );
     }
+}
+
+fn outgoing(message: &Message) -> Outgoing {
+    let bytes = message.write_to_bytes().expect("encoding into memory does not fail");
+    Outgoing { to: message.to, bytes }
 }
 
 fn committed(entry: Entry) -> Committed {

@@ -17,6 +17,10 @@ pub(crate) enum Pending {
     Write { xid: Xid, received_us: u64 },
     /// A frame that must wait for the writes before it (FIFO order of a session).
     Deferred { payload: Box<[u8]>, received_us: u64 },
+    /// A ping to a follower, until the leader has counted the touch.
+    Ping { xid: Xid, batch: i64, received_us: u64 },
+    /// A sync at a follower, until it has caught up.
+    Sync { payload: Box<[u8]>, request: i64, received_us: u64 },
 }
 
 /// A connection and the session on it.
@@ -111,6 +115,18 @@ impl Attachments {
     /// The connection that serves a session here.
     pub(crate) fn conn_of(&self, session: SessionId) -> Option<ConnId> {
         self.by_session.get(&session).copied()
+    }
+
+    /// All connections, in order.
+    pub(crate) fn conns(&self) -> Vec<ConnId> {
+        let mut conns: Vec<_> = self.by_conn.keys().copied().collect();
+        conns.sort_unstable();
+        conns
+    }
+
+    /// The request at the head of a connection's queue.
+    pub(crate) fn front(&self, conn: ConnId) -> Option<&Pending> {
+        self.by_conn.get(&conn)?.pending.front()
     }
 
     pub(crate) fn remove(&mut self, conn: ConnId) -> Option<Attachment> {

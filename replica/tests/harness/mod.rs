@@ -131,6 +131,7 @@ impl World {
                     self.snapshots.push(snapshot);
                     self.step(Input::SnapshotSaved { index });
                 }
+                Output::Peer { to, .. } => panic!("a sole voter has nobody like {to} to talk to"),
                 Output::Event(event) => self.events.push(event),
             }
         }

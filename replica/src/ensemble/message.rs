@@ -1,0 +1,156 @@
+//! What members of an ensemble tell each other, beside consensus itself.
+
+use tenure_wire::{DecodeError, Put, Reader, SessionId};
+
+use crate::input::ConnId;
+
+/// One message between two members.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum PeerMessage<'a> {
+    /// A message of the consensus library.
+    Consensus(&'a [u8]),
+    /// To the leader: entries that this member's clients want proposed, in their order.
+    Forward(Vec<&'a [u8]>),
+    /// To the leader: clients of these sessions were heard.
+    Touches { batch: i64, sessions: Vec<SessionId> },
+    /// From the leader: those touches count.
+    Touched { batch: i64 },
+    /// To the leader: a client wants to resume this session here.
+    Revalidate { conn: ConnId, session: SessionId, timeout_ms: u32, password: &'a [u8] },
+    /// From the leader: it may, or may not.
+    Revalidated { conn: ConnId, valid: bool },
+    /// From the leader: this session is served elsewhere now.
+    Moved { session: SessionId },
+    /// To the leader: what is the last entry now?
+    Sync { request: i64 },
+    /// From the leader: this one.
+    Synced { request: i64, index: u64 },
+}
+
+const CONSENSUS: i32 = 1;
+const FORWARD: i32 = 2;
+const TOUCHES: i32 = 3;
+const TOUCHED: i32 = 4;
+const REVALIDATE: i32 = 5;
+const REVALIDATED: i32 = 6;
+const MOVED: i32 = 7;
+const SYNC: i32 = 8;
+const SYNCED: i32 = 9;
+
+impl<'a> PeerMessage<'a> {
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        match self {
+            PeerMessage::Consensus(bytes) => {
+                out.reserve_exact(4 + bytes.len());
+                out.put_i32(CONSENSUS);
+                out.extend_from_slice(bytes);
+            }
+            PeerMessage::Forward(entries) => {
+                out.put_i32(FORWARD);
+                out.put_vector_len(entries.len());
+                for entry in entries {
+                    out.put_buffer(Some(entry));
+                }
+            }
+            PeerMessage::Touches { batch, sessions } => {
+                out.put_i32(TOUCHES);
+                out.put_i64(*batch);
+                out.put_vector_len(sessions.len());
+                for session in sessions {
+                    out.put_i64(session.0);
+                }
+            }
+            PeerMessage::Touched { batch } => {
+                out.put_i32(TOUCHED);
+                out.put_i64(*batch);
+            }
+            PeerMessage::Revalidate { conn, session, timeout_ms, password } => {
+                out.put_i32(REVALIDATE);
+                out.put_i64(conn.0 as i64);
+                out.put_i64(session.0);
+                out.put_i32(*timeout_ms as i32);
+                out.put_buffer(Some(password));
+            }
+            PeerMessage::Revalidated { conn, valid } => {
+                out.put_i32(REVALIDATED);
+                out.put_i64(conn.0 as i64);
+                out.put_bool(*valid);
+            }
+            PeerMessage::Moved { session } => {
+                out.put_i32(MOVED);
+                out.put_i64(session.0);
+            }
+            PeerMessage::Sync { request } => {
+                out.put_i32(SYNC);
+                out.put_i64(*request);
+            }
+            PeerMessage::Synced { request, index } => {
+                out.put_i32(SYNCED);
+                out.put_i64(*request);
+                out.put_i64(*index as i64);
+            }
+        }
+        out
+    }
+
+    pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+        let mut from = Reader::new(bytes);
+        Ok(match from.i32()? {
+            CONSENSUS => PeerMessage::Consensus(from.rest()),
+            FORWARD => {
+                let count = from.vector_len()?;
+                let entries = (0..count).map(|_| Ok(from.buffer()?.unwrap_or_default()));
+                PeerMessage::Forward(entries.collect::<Result<_, DecodeError>>()?)
+            }
+            TOUCHES => {
+                let batch = from.i64()?;
+                let count = from.vector_len_of(8)?;
+                let sessions = (0..count).map(|_| from.i64().map(SessionId));
+                PeerMessage::Touches { batch, sessions: sessions.collect::<Result<_, _>>()? }
+            }
+            TOUCHED => PeerMessage::Touched { batch: from.i64()? },
+            REVALIDATE => PeerMessage::Revalidate {
+                conn: ConnId(from.i64()? as u64),
+                session: SessionId(from.i64()?),
+                timeout_ms: from.i32()? as u32,
+                password: from.buffer()?.unwrap_or_default(),
+            },
+            REVALIDATED => {
+                PeerMessage::Revalidated { conn: ConnId(from.i64()? as u64), valid: from.bool()? }
+            }
+            MOVED => PeerMessage::Moved { session: SessionId(from.i64()?) },
+            SYNC => PeerMessage::Sync { request: from.i64()? },
+            SYNCED => PeerMessage::Synced { request: from.i64()?, index: from.i64()? as u64 },
+            value => return Err(DecodeError::Value { what: "peer message", offset: 0, value }),
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_come_out_as_they_went_in() {
+        let (conn, session) = (ConnId(7), SessionId(-3));
+        for message in [
+            PeerMessage::Consensus(b"raft"),
+            PeerMessage::Forward(vec![b"one", b"", b"three"]),
+            PeerMessage::Touches { batch: 1, sessions: vec![session, SessionId(4)] },
+            PeerMessage::Touched { batch: i64::MAX },
+            PeerMessage::Revalidate { conn, session, timeout_ms: 4000, password: &[1; 16] },
+            PeerMessage::Revalidated { conn, valid: true },
+            PeerMessage::Moved { session },
+            PeerMessage::Sync { request: 5 },
+            PeerMessage::Synced { request: 5, index: 9 },
+        ] {
+            let bytes = message.encode();
+            assert_eq!(PeerMessage::decode(&bytes), Ok(message));
+            for end in 0..4 {
+                assert!(PeerMessage::decode(&bytes[..end]).is_err());
+            }
+        }
+        assert!(PeerMessage::decode(&[0, 0, 0, 99]).is_err());
+    }
+}

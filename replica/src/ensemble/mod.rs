@@ -1,0 +1,368 @@
+//! A replica among others: what followers ask of the leader, and what the leader answers.
+//!
+//! Whoever holds a client's connection answers it, when it applies the entry. A follower forwards
+//! writes, reports who was heard, and asks before it resumes a session or answers a sync. When it
+//! loses the leader it closes its clients' connections, so that they move in time; the sessions
+//! live on.
+
+mod message;
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bytes::Bytes;
+use foldhash::fast::FixedState;
+use hashbrown::HashMap;
+use tenure_wire::{ConnectRequest, SessionId};
+
+pub(crate) use message::PeerMessage;
+
+use crate::entry::{LoggedEntry, Operation};
+use crate::input::{ConnId, Now};
+use crate::output::{CloseWhy, Output, Outputs};
+use crate::replica::Replica;
+use crate::requests::{close, refuse};
+use crate::session::attach::Pending;
+
+/// What a follower waits for from its leader.
+#[derive(Debug, Default)]
+pub(crate) struct Following {
+    /// Term and leader that the rest refers to.
+    led_by: (u64, u64),
+    /// Sessions heard since the last batch of touches was sent.
+    touched: Vec<SessionId>,
+    /// The last batch sent, and the last one the leader has confirmed.
+    batch: i64,
+    confirmed: i64,
+    /// Connections with a ping that waits for a batch to be confirmed.
+    pinging: VecDeque<(i64, ConnId)>,
+    /// Connections that want to resume a session, with its password.
+    resuming: BTreeMap<ConnId, (SessionId, [u8; 16])>,
+    /// Syncs under way; the leader's answer is the log index to wait for.
+    syncs: VecDeque<(i64, ConnId, Option<u64>)>,
+    last_sync: i64,
+}
+
+/// Which member each session was last used through: leader only, not replicated (reference 2.5).
+#[derive(Debug)]
+pub(crate) struct Owners(HashMap<SessionId, u64, FixedState>);
+
+impl Owners {
+    pub(crate) fn new() -> Self {
+        Owners(HashMap::with_hasher(FixedState::with_seed(0)))
+    }
+
+    pub(crate) fn remove(&mut self, session: SessionId) {
+        self.0.remove(&session);
+    }
+
+    /// Whether this member may use the session: the first one after an election may.
+    fn may_use(&mut self, session: SessionId, member: u64) -> bool {
+        *self.0.entry(session).or_insert(member) == member
+    }
+
+    /// Makes this member the owner; says who was it before.
+    pub(crate) fn set(&mut self, session: SessionId, member: u64) -> Option<u64> {
+        self.0.insert(session, member)
+    }
+}
+
+impl Replica {
+    pub(crate) fn is_alone(&self) -> bool {
+        self.consensus.voters().len() == 1
+    }
+
+    fn tell(&self, to: u64, message: &PeerMessage<'_>, out: &mut Outputs) {
+        out.items.push(Output::Peer { to, message: message.encode() });
+    }
+
+    fn tell_leader(&self, message: &PeerMessage<'_>, out: &mut Outputs) {
+        self.tell(self.consensus.leader(), message, out);
+    }
+
+    /// Notices a change of leadership. Clients of the old one are sent away (reference 2.9).
+    pub(crate) fn follow_leadership(&mut self, out: &mut Outputs) {
+        let led_by = (self.consensus.term(), self.consensus.leader());
+        if led_by == self.following.led_by {
+            return;
+        }
+        self.following = Following { led_by, ..Following::default() };
+        self.serving = false;
+        self.owners = Owners::new();
+        for conn in self.attachments.conns() {
+            self.detach(conn);
+            close(conn, CloseWhy::NotServing, out);
+        }
+    }
+
+    /// Serves as soon as everything up to the present leader's first entry is applied.
+    pub(crate) fn serve_when_caught_up(&mut self) {
+        let (_, term) = self.state.applied;
+        let caught_up = term == self.consensus.term() && self.to_apply.is_empty();
+        self.serving = self.serving || caught_up && self.consensus.leader() != 0;
+    }
+
+    /// Hands collected proposals to consensus, or to the leader.
+    pub(crate) fn propose_collected(&mut self, out: &mut Outputs) {
+        let batch = std::mem::take(&mut self.proposals);
+        if self.consensus.is_leader() {
+            // It cannot fail: only leaders get here. If it did, clients would be sent away soon.
+            _ = self.consensus.propose(batch);
+        } else if self.consensus.leader() != 0 {
+            let entries = batch.iter().map(|entry| &entry[..]).collect();
+            self.tell_leader(&PeerMessage::Forward(entries), out);
+        }
+    }
+
+    /// A client of this session was heard on this connection. False if the session is not to be
+    /// served here any more.
+    pub(crate) fn heard(&mut self, session: SessionId, now: Now) -> Heard {
+        if !self.consensus.is_leader() {
+            self.following.touched.push(session);
+            return Heard::Yes;
+        }
+        if !self.is_alone() && !self.owners.may_use(session, self.config.id) {
+            return Heard::Moved;
+        }
+        if self.expiry.touch(session, now.mono_us) { Heard::Yes } else { Heard::Ended }
+    }
+
+    /// Asks the leader whether a session may be resumed here.
+    pub(crate) fn ask_to_resume(
+        &mut self,
+        conn: ConnId,
+        request: &ConnectRequest<'_>,
+        timeout_ms: u32,
+        out: &mut Outputs,
+    ) {
+        let password = request.password.and_then(|password| password.try_into().ok());
+        let Some(password) = password else {
+            self.detach(conn);
+            return refuse(conn, request.read_only, out);
+        };
+        let session = request.session;
+        self.following.resuming.insert(conn, (session, password));
+        let password = &password;
+        self.tell_leader(&PeerMessage::Revalidate { conn, session, timeout_ms, password }, out);
+    }
+
+    /// Sends what was collected for the leader in this turn: one batch of touches at a time.
+    pub(crate) fn report_touches(&mut self, out: &mut Outputs) {
+        let following = &mut self.following;
+        if following.touched.is_empty() || following.batch != following.confirmed {
+            return;
+        }
+        following.batch += 1;
+        let mut sessions = std::mem::take(&mut following.touched);
+        sessions.sort_unstable();
+        sessions.dedup();
+        let batch = following.batch;
+        self.tell_leader(&PeerMessage::Touches { batch, sessions }, out);
+    }
+
+    /// A ping to a follower is answered once the leader has counted it: so its reply vouches that
+    /// the session lives.
+    pub(crate) fn await_touch(&mut self, conn: ConnId) -> i64 {
+        let batch = self.following.batch + 1;
+        self.following.pinging.push_back((batch, conn));
+        batch
+    }
+
+    pub(crate) fn is_confirmed(&self, batch: i64) -> bool {
+        batch <= self.following.confirmed
+    }
+
+    /// Asks the leader how far the log goes, for a sync.
+    pub(crate) fn await_sync(&mut self, conn: ConnId, out: &mut Outputs) -> i64 {
+        self.following.last_sync += 1;
+        let request = self.following.last_sync;
+        self.following.syncs.push_back((request, conn, None));
+        self.tell_leader(&PeerMessage::Sync { request }, out);
+        request
+    }
+
+    pub(crate) fn is_synced(&self, request: i64) -> bool {
+        let waits = |sync: &&(i64, ConnId, Option<u64>)| sync.0 == request;
+        let (applied, _) = self.state.applied;
+        let sync = self.following.syncs.iter().find(waits);
+        sync.is_none_or(|(_, _, index)| index.is_some_and(|index| index <= applied))
+    }
+
+    /// Answers the syncs whose entries have been applied.
+    pub(crate) fn finish_syncs(&mut self, now: Now, out: &mut Outputs) {
+        let (applied, _) = self.state.applied;
+        while let Some((_, conn, Some(index))) = self.following.syncs.front().copied() {
+            if index > applied {
+                return;
+            }
+            self.following.syncs.pop_front();
+            self.drain(conn, now, out);
+        }
+    }
+
+    /// Takes a message of another member.
+    pub(crate) fn peer(&mut self, from: u64, bytes: &[u8], now: Now, out: &mut Outputs) {
+        let Ok(message) = PeerMessage::decode(bytes) else { return };
+        match message {
+            PeerMessage::Consensus(bytes) => self.consensus.receive(bytes),
+            PeerMessage::Forward(entries) => self.forwarded(from, &entries, now, out),
+            PeerMessage::Touches { batch, sessions } => {
+                if self.consensus.is_leader() {
+                    for session in sessions {
+                        self.expiry.touch(session, now.mono_us);
+                    }
+                    self.tell(from, &PeerMessage::Touched { batch }, out);
+                }
+            }
+            PeerMessage::Touched { batch } => self.touches_confirmed(from, batch, now, out),
+            PeerMessage::Revalidate { conn, session, timeout_ms, password } => {
+                if self.consensus.is_leader() {
+                    let valid = self.revalidate(from, session, timeout_ms, password, now, out);
+                    self.tell(from, &PeerMessage::Revalidated { conn, valid }, out);
+                }
+            }
+            PeerMessage::Revalidated { conn, valid } => self.revalidated(conn, valid, now, out),
+            PeerMessage::Moved { session } => self.moved(session, out),
+            PeerMessage::Sync { request } => {
+                if self.consensus.is_leader() {
+                    let index = self.consensus.last_index();
+                    self.tell(from, &PeerMessage::Synced { request, index }, out);
+                }
+            }
+            PeerMessage::Synced { request, index } => {
+                let mut syncs = self.following.syncs.iter_mut();
+                if let Some(sync) = syncs.find(|sync| sync.0 == request) {
+                    sync.2 = Some(index);
+                }
+                self.finish_syncs(now, out);
+            }
+        }
+    }
+
+    /// Proposes what a follower's clients want, stamped with the leader's clock and rules.
+    fn forwarded(&mut self, from: u64, entries: &[&[u8]], now: Now, out: &mut Outputs) {
+        if !self.consensus.is_leader() {
+            return;
+        }
+        for bytes in entries {
+            let Ok(entry) = LoggedEntry::decode(bytes) else { continue };
+            match &entry.operation {
+                Operation::Request { session, .. } => {
+                    if !self.owners.may_use(*session, from) {
+                        self.tell(from, &PeerMessage::Moved { session: *session }, out);
+                        continue;
+                    }
+                    if !self.expiry.touch(*session, now.mono_us) {
+                        // Its end is under way: dropped without an answer, like upstream.
+                        continue;
+                    }
+                }
+                Operation::CloseSession { session, .. } => self.expiry.remove(*session),
+                Operation::OpenSession { .. } | Operation::Reap { .. } => {}
+            }
+            let stamped = LoggedEntry { time_ms: now.wall_ms, policy: self.policy(), ..entry };
+            let mut bytes = Vec::with_capacity(bytes.len());
+            stamped.encode(&mut bytes);
+            self.proposals.push(Bytes::from(bytes));
+        }
+    }
+
+    fn touches_confirmed(&mut self, from: u64, batch: i64, now: Now, out: &mut Outputs) {
+        if from != self.consensus.leader() || batch > self.following.batch {
+            return;
+        }
+        self.following.confirmed = self.following.confirmed.max(batch);
+        while let Some((batch, conn)) = self.following.pinging.front().copied() {
+            if batch > self.following.confirmed {
+                return;
+            }
+            self.following.pinging.pop_front();
+            self.drain(conn, now, out);
+        }
+    }
+
+    /// Leader: whether the session lives and the password is right; if so, it is served by that
+    /// member from now on, and by nobody else.
+    fn revalidate(
+        &mut self,
+        member: u64,
+        session: SessionId,
+        timeout_ms: u32,
+        password: &[u8],
+        now: Now,
+        out: &mut Outputs,
+    ) -> bool {
+        let known = self.state.sessions.get(session);
+        let right = known.is_some_and(|known| known.has_password(Some(password)));
+        if !right || !self.expiry.set_timeout(session, timeout_ms) {
+            return false;
+        }
+        self.expiry.touch(session, now.mono_us);
+        self.take_over(session, member, out);
+        true
+    }
+
+    /// Leader: a session is used through this member from now on; the one before is told.
+    pub(crate) fn take_over(&mut self, session: SessionId, member: u64, out: &mut Outputs) {
+        if self.is_alone() {
+            return;
+        }
+        let before = self.owners.set(session, member).filter(|before| *before != member);
+        match before {
+            Some(before) if before == self.config.id => self.moved(session, out),
+            Some(before) => self.tell(before, &PeerMessage::Moved { session }, out),
+            None => {}
+        }
+    }
+
+    fn revalidated(&mut self, conn: ConnId, valid: bool, now: Now, out: &mut Outputs) {
+        let Some((session, password)) = self.following.resuming.remove(&conn) else { return };
+        let Some(attachment) = self.attachments.get(conn) else { return };
+        if valid {
+            self.resume(conn, session, password, now, out);
+        } else {
+            let read_only = attachment.read_only;
+            self.detach(conn);
+            refuse(conn, read_only, out);
+        }
+    }
+
+    /// The session is served elsewhere: its connection here is closed, with no error (trap 8).
+    fn moved(&mut self, session: SessionId, out: &mut Outputs) {
+        if let Some(conn) = self.attachments.conn_of(session) {
+            self.detach(conn);
+            close(conn, CloseWhy::Moved, out);
+        }
+    }
+
+    /// The link to a member broke. If it was the leader, what was asked of it is lost, so this
+    /// server's clients are sent away, and an election need not wait for silence.
+    pub(crate) fn peer_down(&mut self, member: u64) {
+        self.consensus.unreachable(member);
+        if member == self.consensus.leader() {
+            self.consensus.suspect_leader();
+        }
+    }
+}
+
+/// What became of a touch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It counts, or is on its way to the leader.
+    Yes,
+    /// The session's end is under way: requests are dropped without an answer (reference 2.6).
+    Ended,
+    /// The session is used through another member.
+    Moved,
+}
+
+/// A follower's requests that wait for the leader, at the head of a connection's queue.
+impl Replica {
+    pub(crate) fn may_answer(&self, pending: &Pending) -> bool {
+        match pending {
+            Pending::Write { .. } => false,
+            Pending::Deferred { .. } => true,
+            Pending::Ping { batch, .. } => self.is_confirmed(*batch),
+            Pending::Sync { request, .. } => self.is_synced(*request),
+        }
+    }
+}

@@ -1,0 +1,246 @@
+//! Three replicas on virtual time: sessions and writes through any of them.
+#![allow(clippy::unwrap_used, reason = "a failed expectation here is a failed test")]
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
+
+use tenure_replica::{
+    CloseWhy, Config, ConnId, Input, Now, Output, Outputs, Persist, Replica, Restored,
+};
+use tenure_wire::{
+    Acl, ConnectRequest, ConnectResponse, Create, OpCode, Reader, ReplyHeader, Request,
+    RequestHeader, Xid, frame,
+};
+
+/// Three members, links that keep order, disks that are durable at once.
+struct Ensemble {
+    members: Vec<Replica>,
+    down: [bool; 3],
+    now: Now,
+    links: VecDeque<(u64, u64, Vec<u8>)>,
+    persisted: VecDeque<(usize, u64)>,
+    got: BTreeMap<(usize, ConnId), Vec<Vec<u8>>>,
+    closed: Vec<(usize, ConnId, CloseWhy)>,
+    next_conn: u64,
+}
+
+impl Ensemble {
+    fn new() -> Self {
+        let now = Now { mono_us: 1_000_000, wall_ms: 1_700_000_000_000 };
+        let members = (1..=3).map(|id| {
+            let config = Config {
+                id,
+                voters: vec![1, 2, 3],
+                incarnation: id,
+                hash_seed: 40 + id,
+                ..Config::default()
+            };
+            Replica::new(config, Restored::default(), now)
+        });
+        let mut ensemble = Ensemble {
+            members: members.collect(),
+            down: [false; 3],
+            now,
+            links: VecDeque::new(),
+            persisted: VecDeque::new(),
+            got: BTreeMap::new(),
+            closed: Vec::new(),
+            next_conn: 1,
+        };
+        ensemble.run(3_000);
+        ensemble
+    }
+
+    fn step(&mut self, member: usize, input: Input<'_>) {
+        let mut out = Outputs::default();
+        self.members[member].step(input, self.now, &mut out);
+        self.members[member].flush(self.now, &mut out);
+        self.perform(member, out);
+    }
+
+    fn perform(&mut self, member: usize, out: Outputs) {
+        for item in out.items {
+            match item {
+                Output::Send { conn, range } => {
+                    let mut bytes = &out.bytes[range];
+                    while let Some(payload) = frame::split(bytes, 1 << 20).unwrap() {
+                        let frames = self.got.entry((member, conn)).or_default();
+                        frames.push(bytes[payload.clone()].to_vec());
+                        bytes = &bytes[payload.end..];
+                    }
+                }
+                Output::Close { conn, why } => self.closed.push((member, conn, why)),
+                Output::Persist(Persist { ticket, .. }) => {
+                    self.persisted.push_back((member, ticket))
+                }
+                Output::Peer { to, message } => {
+                    self.links.push_back((member as u64 + 1, to, message));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Delivers everything under way, then lets time pass, 5 ms at a time.
+    fn run(&mut self, ms: u64) {
+        for _ in 0..=ms / 5 {
+            loop {
+                if let Some((member, ticket)) = self.persisted.pop_front() {
+                    if !self.down[member] {
+                        self.step(member, Input::Persisted { ticket });
+                    }
+                } else if let Some((from, to, message)) = self.links.pop_front() {
+                    if !self.down[to as usize - 1] && !self.down[from as usize - 1] {
+                        self.step(to as usize - 1, Input::Peer { from, message: &message });
+                    }
+                } else {
+                    break;
+                }
+            }
+            self.now.mono_us += 5_000;
+            self.now.wall_ms += 5;
+            for member in 0..3 {
+                if !self.down[member] {
+                    self.step(member, Input::Tick);
+                }
+            }
+        }
+    }
+
+    fn leader(&self) -> usize {
+        let leads = |member: &usize| !self.down[*member] && self.members[*member].is_leader();
+        (0..3).find(leads).expect("a quorum is up, so somebody leads")
+    }
+
+    fn kill(&mut self, member: usize) {
+        self.down[member] = true;
+        for other in (0..3).filter(|other| !self.down[*other]).collect::<Vec<_>>() {
+            self.step(other, Input::PeerDown { member: member as u64 + 1 });
+        }
+    }
+
+    fn connect(&mut self, member: usize, request: ConnectRequest<'_>) -> (ConnId, ConnectResponse) {
+        let conn = ConnId(self.next_conn);
+        self.next_conn += 1;
+        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        self.step(member, Input::Connect { conn, peer, request, entropy: [conn.0 as u8; 16] });
+        self.run(20);
+        let frames = self.got.remove(&(member, conn)).unwrap_or_default();
+        (conn, ConnectResponse::decode(&frames[0]).unwrap())
+    }
+
+    fn open(&mut self, member: usize, timeout_ms: i32) -> (ConnId, ConnectResponse) {
+        self.connect(member, ConnectRequest { timeout_ms, ..ConnectRequest::default() })
+    }
+
+    /// Sends a request and returns (xid, error) of the replies.
+    fn ask(&mut self, member: usize, conn: ConnId, request: &Request<'_>) -> Vec<(i32, i32)> {
+        let mut payload = Vec::new();
+        RequestHeader { xid: Xid(9), op: request.op().code() }.encode(&mut payload);
+        request.encode(&mut payload);
+        self.step(member, Input::Frame { conn, payload: &payload });
+        self.run(20);
+        let frames = self.got.remove(&(member, conn)).unwrap_or_default();
+        let header = |frame: &Vec<u8>| ReplyHeader::decode(&mut Reader::new(frame)).unwrap();
+        frames.iter().map(header).map(|header| (header.xid.0, header.err)).collect()
+    }
+}
+
+fn create(path: &str, flags: i32) -> Request<'_> {
+    let (op, acl) = (OpCode::Create, vec![Acl::OPEN]);
+    Request::Create(Create { op, path: path.into(), data: None, acl, flags, ttl_ms: None })
+}
+
+fn get(path: &str) -> Request<'_> {
+    Request::GetData { path: path.into(), watch: false }
+}
+
+#[test]
+fn every_member_serves_and_all_end_up_equal() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    for member in 0..3 {
+        let (conn, _) = ensemble.open(member, 10_000);
+        let path = format!("/by-{member}");
+        assert_eq!(ensemble.ask(member, conn, &create(&path, 0)), [(9, 0)]);
+        assert_eq!(ensemble.ask(member, conn, &get(&path)), [(9, 0)]);
+        assert_eq!(ensemble.ask(member, conn, &Request::Sync { path: "/".into() }), [(9, 0)]);
+        assert_eq!(ensemble.ask(member, conn, &Request::Ping), [(-2, 0)]);
+    }
+    let digest = ensemble.members[leader].state().tree.digest();
+    assert!(ensemble.members.iter().all(|member| member.state().tree.digest() == digest));
+    assert!(ensemble.closed.is_empty());
+}
+
+#[test]
+fn a_session_moves_between_members_and_its_old_connection_is_closed() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let (first, second) = ((leader + 1) % 3, (leader + 2) % 3);
+    let (old, opened) = ensemble.open(first, 10_000);
+    assert_eq!(ensemble.ask(first, old, &create("/e", 1)), [(9, 0)]);
+    for member in [second, leader] {
+        let (session, password) = (opened.session, Some(&opened.password[..]));
+        let request =
+            ConnectRequest { session, password, timeout_ms: 10_000, ..Default::default() };
+        let (conn, resumed) = ensemble.connect(member, request.clone());
+        assert_eq!(resumed.session, opened.session);
+        assert_eq!(ensemble.ask(member, conn, &get("/e")), [(9, 0)]);
+        let wrong = ConnectRequest { password: Some(&[0; 16]), ..request };
+        assert_eq!(ensemble.connect(member, wrong).1.session.0, 0);
+        assert_eq!(ensemble.ask(member, conn, &Request::Ping), [(-2, 0)]);
+    }
+    assert!(ensemble.closed.contains(&(first, old, CloseWhy::Moved)));
+}
+
+#[test]
+fn touches_through_followers_keep_a_session_and_silence_ends_it_everywhere() {
+    let mut ensemble = Ensemble::new();
+    let follower = (ensemble.leader() + 1) % 3;
+    let (conn, opened) = ensemble.open(follower, 4_000);
+    assert_eq!(ensemble.ask(follower, conn, &create("/e", 1)), [(9, 0)]);
+    for _ in 0..6 {
+        ensemble.run(3_000);
+        assert_eq!(ensemble.ask(follower, conn, &Request::Ping), [(-2, 0)]);
+    }
+    ensemble.run(3_900);
+    assert!(ensemble.members.iter().all(|member| member.state().tree.find("/e").is_some()));
+    ensemble.run(200);
+    assert!(ensemble.members.iter().all(|member| member.state().tree.find("/e").is_none()));
+    assert!(ensemble.closed.contains(&(follower, conn, CloseWhy::SessionEnded)));
+    assert!(ensemble.members.iter().all(|m| m.state().ended.get(opened.session).is_some()));
+}
+
+#[test]
+fn a_new_leader_gives_every_session_its_full_timeout() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let follower = (leader + 1) % 3;
+    let (conn, opened) = ensemble.open(leader, 4_000);
+    assert_eq!(ensemble.ask(leader, conn, &create("/e", 1)), [(9, 0)]);
+    ensemble.run(3_000);
+    ensemble.kill(leader);
+    ensemble.run(1_000);
+    let new = ensemble.leader();
+    assert_ne!(new, leader);
+    ensemble.run(2_500);
+    let (session, password) = (opened.session, Some(&opened.password[..]));
+    let request = ConnectRequest { session, password, timeout_ms: 4_000, ..Default::default() };
+    let (conn, resumed) = ensemble.connect(follower, request);
+    assert_eq!(resumed.session, opened.session);
+    assert_eq!(ensemble.ask(follower, conn, &create("/after", 0)), [(9, 0)]);
+}
+
+#[test]
+fn without_a_quorum_clients_are_sent_away() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let (conn, _) = ensemble.open(leader, 4_000);
+    ensemble.kill((leader + 1) % 3);
+    ensemble.run(2_000);
+    assert_eq!(ensemble.ask(leader, conn, &Request::Ping), [(-2, 0)]);
+    ensemble.kill((leader + 2) % 3);
+    ensemble.run(3_000);
+    assert!(ensemble.closed.contains(&(leader, conn, CloseWhy::NotServing)));
+    assert!(!ensemble.members[leader].is_serving());
+}
