@@ -8,11 +8,18 @@ mod zkcli;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use anyhow::{Context, bail, ensure};
 use clap::{Args, ValueEnum};
+use rustix::process::{Pid, Signal};
 
 use server::PeerServer;
+
+/// How long the checks of one client may take; a server that never answers must not hang the run.
+const LIMIT: Duration = Duration::from_secs(300);
 
 /// What to run the checks with.
 #[derive(Args)]
@@ -94,7 +101,9 @@ fn check(client: Client, name: &str, server: &mut PeerServer) -> anyhow::Result<
     command.arg(server.address().to_string());
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut child = child.with_context(|| format!("cannot run {command:?}"))?;
+    let in_time = kill_after(LIMIT, &child);
     let tally = follow(name, &mut child, server);
+    drop(in_time);
     if tally.is_err() {
         // It may wait for an answer that will not come.
         let _ = child.kill();
@@ -103,6 +112,19 @@ fn check(client: Client, name: &str, server: &mut PeerServer) -> anyhow::Result<
     let tally = tally?;
     ensure!(status.success(), "{command:?}: {status}");
     Ok(tally)
+}
+
+/// Kills the child when the time is over, unless what is returned was dropped before.
+fn kill_after(limit: Duration, child: &Child) -> mpsc::Sender<()> {
+    let pid = Pid::from_child(child);
+    let (sender, dropped) = mpsc::channel();
+    thread::spawn(move || {
+        if dropped.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+            // The process is not yet waited for, so its id is still its own.
+            let _ = rustix::process::kill_process(pid, Signal::KILL);
+        }
+    });
+    sender
 }
 
 /// Reads what a client's checks print, and restarts the server when they ask for it.
