@@ -1,6 +1,7 @@
 //! `tenure inspect`: what a data folder holds, readably, without changing it.
 //!
-//! A server may be using the folder meanwhile. Damage is shown where it is, and told by exit code 3.
+//! A server may be using the folder meanwhile. Damage is shown where it is, and told by exit
+//! code 3.
 
 use std::fmt::Display;
 use std::io::{self, BufWriter, ErrorKind, Write};
