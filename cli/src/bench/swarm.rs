@@ -84,22 +84,32 @@ impl Swarm {
         Ok(())
     }
 
-    /// Closes all sessions that are still open, so that they are no burden to what comes next.
+    /// Closes all sessions that are still open, so that they are no burden to what comes next, and
+    /// waits a moment for the server to close their connections, which count against its limits.
     pub(crate) fn close(mut self) -> Result<()> {
-        let mut open = 0;
-        let now_ns = self.now_ns();
+        let begun_ns = self.now_ns();
+        let (mut unanswered, mut connected) = (0, 0);
         for link in self.links.iter_mut().filter(|link| !link.is_closed() && !link.silent) {
             link.out.extend_from_slice(&request::close_session());
-            link.flush(now_ns);
-            open += 1;
+            link.flush(begun_ns);
+            link.silent = true;
+            unanswered += 1;
+            connected += 1;
         }
-        while open > 0 && self.now_ns() - now_ns < CLOSE_PATIENCE_NS {
-            self.turn(PING_SCAN_EVERY, |_, link, _, happening| match happening {
+        let mut answered_ns = begun_ns;
+        let patient = |since_ns: u64, patience: Duration, swarm: &Swarm| {
+            Duration::from_nanos(swarm.now_ns() - since_ns) < patience
+        };
+        while connected > 0
+            && (patient(answered_ns, CLOSE_PATIENCE, &self)
+                || (unanswered > 0 && patient(begun_ns, REPLY_PATIENCE, &self)))
+        {
+            self.turn(PING_SCAN_EVERY, |_, _, now_ns, happening| match happening {
                 Happening::Reply(reply) if reply.xid() == request::CLOSE_XID.0 => {
-                    open -= 1;
-                    link.abandon();
+                    unanswered = usize::saturating_sub(unanswered, 1);
+                    answered_ns = now_ns;
                 }
-                Happening::Closed => open -= 1,
+                Happening::Closed => connected = usize::saturating_sub(connected, 1),
                 _ => {}
             })?;
         }
@@ -199,5 +209,6 @@ fn elapsed_ns(start: Instant) -> u64 {
 const SCRATCH_BYTES: usize = 256 * 1024;
 /// Few enough that the listen queue of a default server (50) does not overflow.
 const OPENING_AT_ONCE: usize = 32;
-const CLOSE_PATIENCE_NS: u64 = 60_000_000_000;
+const REPLY_PATIENCE: Duration = Duration::from_secs(60);
+const CLOSE_PATIENCE: Duration = Duration::from_millis(300);
 const PING_SCAN_EVERY: Duration = Duration::from_millis(50);
