@@ -62,8 +62,13 @@ pub(crate) type NumberedResult = (OnBad, Result<(), String>);
 /// The known key that a misspelt one most likely means.
 pub(crate) fn nearest(name: &str) -> Option<&'static str> {
     let known = KEYS.iter().map(|key| key.name).chain(IGNORED.iter().copied());
+    if name.is_empty() {
+        return None;
+    }
     known
         .filter(|known| known.len().abs_diff(name.len()) <= MAX_EDITS)
+        // Few misspell the first letter, and most keys need no closer look.
+        .filter(|known| known.as_bytes()[..1].eq_ignore_ascii_case(&name.as_bytes()[..1]))
         .map(|known| (edits(name, known), known))
         .filter(|&(edits, known)| edits <= MAX_EDITS.min(known.len() / 4))
         .min()
