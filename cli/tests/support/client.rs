@@ -169,6 +169,11 @@ impl Socket {
     /// Sends a handshake and reads the answer.
     pub fn try_handshake(&mut self, handshake: &Handshake) -> io::Result<Established> {
         self.write_frame(&handshake.encode())?;
+        self.read_established()
+    }
+
+    /// Reads the answer to a handshake.
+    pub fn read_established(&mut self) -> io::Result<Established> {
         let payload = self.read_frame()?;
         let mut fields = Fields(&payload);
         let mut answer = Established {
