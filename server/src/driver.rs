@@ -75,6 +75,8 @@ pub(crate) struct Driver {
     dirty: Vec<ConnId>,
     /// Connections left unread because of a bound.
     paused: VecDeque<ConnId>,
+    /// Connections that the replica had closed and must be told are gone.
+    let_go: Vec<ConnId>,
     /// When paused connections were last given one request each.
     paused_visited: Instant,
     /// Connections without a handshake, by deadline.
@@ -136,6 +138,7 @@ impl Driver {
             to_read: VecDeque::new(),
             dirty: Vec::new(),
             paused: VecDeque::new(),
+            let_go: Vec::new(),
             paused_visited: Instant::now(),
             opening: VecDeque::new(),
             closing: VecDeque::new(),

@@ -37,6 +37,10 @@ impl Driver {
         }
         out.clear();
         self.out = out;
+        // Only now: what a step puts out must come behind what was just delivered.
+        while let Some(id) = self.let_go.pop() {
+            self.forget(id);
+        }
     }
 
     fn count(&mut self, answered: &Answered) {
@@ -147,6 +151,7 @@ impl Driver {
         if why == CloseWhy::AuthFailed {
             self.metrics.auth_failed += 1;
         }
+        self.let_go.push(id);
         self.close(id);
     }
 
