@@ -76,6 +76,9 @@ pub const LOG_FILL_EVERY_BYTES: usize = 256 * 1024;
 /// How often a write to a full disk is tried again.
 pub const DISK_FULL_RETRY: Duration = Duration::from_secs(1);
 
+/// Tries per log line while the disk is full.
+pub const DISK_FULL_TRIES_PER_LINE: u32 = 10;
+
 /// How long a graceful stop waits for requests under way.
 pub const STOP_GRACE: Duration = Duration::from_secs(2);
 

@@ -2,6 +2,8 @@
 //!
 //! Batches that queue up while a sync runs share the next one.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -25,6 +27,8 @@ pub(crate) struct SyncPolicy {
 /// The driver's end of the disk thread.
 pub(crate) struct Persister {
     jobs: Sender<Job>,
+    /// Set when there is no more time to wait for room on the disk.
+    is_stopping: Arc<AtomicBool>,
     thread: Option<JoinHandle<Result<(), RunError>>>,
 }
 
@@ -42,9 +46,18 @@ impl Persister {
     ) -> std::io::Result<Persister> {
         let (jobs, queue) = mpsc::channel();
         let gathered = Gathered::default();
-        let worker = Worker { log, policy, mailbox, queue, gathered, bytes_since_fill: 0 };
+        let is_stopping = Arc::new(AtomicBool::new(false));
+        let worker = Worker {
+            log,
+            policy,
+            mailbox,
+            queue,
+            is_stopping: Arc::clone(&is_stopping),
+            gathered,
+            bytes_since_fill: 0,
+        };
         let thread = thread::Builder::new().name("tenure-disk".into()).spawn(|| worker.run())?;
-        Ok(Persister { jobs, thread: Some(thread) })
+        Ok(Persister { jobs, is_stopping, thread: Some(thread) })
     }
 
     /// Has a batch made durable; the answer is `Mail::Persisted`.
@@ -63,8 +76,10 @@ impl Persister {
         let _ = self.jobs.send(job);
     }
 
-    /// Waits until everything handed over is written and synced.
+    /// Waits until everything handed over is written and synced. On a full disk that is not to
+    /// be had: it was not acknowledged either, and is given up.
     pub(crate) fn finish(&mut self) -> Result<(), RunError> {
+        self.is_stopping.store(true, Ordering::Release);
         // Dropping the sender is what ends the thread.
         self.jobs = mpsc::channel().0;
         match self.thread.take().map(JoinHandle::join) {
@@ -93,6 +108,7 @@ struct Worker {
     policy: SyncPolicy,
     mailbox: Mailbox,
     queue: Receiver<Job>,
+    is_stopping: Arc<AtomicBool>,
     gathered: Gathered,
     /// Log bytes written since the file was last filled ahead.
     bytes_since_fill: usize,
@@ -185,22 +201,22 @@ impl Worker {
         if hard_state.is_none() && self.gathered.entries.is_empty() {
             return Ok(());
         }
-        let mut is_full = false;
-        loop {
-            match self.log.append(hard_state, &self.gathered.entries) {
-                Ok(()) => break,
-                Err(error @ WriteError::Full { .. }) => {
-                    tracing::error!(%error, "writes wait until there is room; reads go on");
-                    if !is_full {
-                        is_full = true;
-                        self.mailbox.post(Mail::DiskFull(true));
-                    }
-                    thread::sleep(limits::DISK_FULL_RETRY);
-                }
-                Err(error) => return Err(RunError::Disk(error)),
+        let mut tries = 0;
+        while let Err(error) = self.log.append(hard_state, &self.gathered.entries) {
+            let is_full = matches!(error, WriteError::Full { .. });
+            if !is_full || self.is_stopping.load(Ordering::Acquire) {
+                return Err(RunError::Disk(error));
             }
+            if tries % limits::DISK_FULL_TRIES_PER_LINE == 0 {
+                tracing::error!("{error}; writes wait until there is room, reads go on");
+            }
+            if tries == 0 {
+                self.mailbox.post(Mail::DiskFull(true));
+            }
+            tries += 1;
+            thread::sleep(limits::DISK_FULL_RETRY);
         }
-        if is_full {
+        if tries > 0 {
             tracing::info!("the disk has room again; writes go on");
             self.mailbox.post(Mail::DiskFull(false));
         }
@@ -233,3 +249,6 @@ impl Worker {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
