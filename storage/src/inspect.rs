@@ -8,7 +8,6 @@ use crate::disk::Disk;
 use crate::record::Record;
 use crate::recovery::{self, OpenError, OpenSegment};
 use crate::segment::{self, Scanner};
-use crate::snapshots::SnapshotReader;
 
 /// One thing found in a log file.
 #[derive(Debug)]
@@ -103,9 +102,4 @@ impl LogRecords {
             Err(error) => self.push(&segment.path, scanner.offset(), Found::Damage(error)),
         }
     }
-}
-
-/// Opens a snapshot: its meta, then its chunks one by one.
-pub fn snapshot(disk: &Arc<dyn Disk>, path: &Path) -> Result<SnapshotReader, OpenError> {
-    SnapshotReader::open(disk, path)
 }

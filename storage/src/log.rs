@@ -274,21 +274,6 @@ impl Log {
         self.checked("filling", filled)
     }
 
-    /// Whether `prepare_next` should be called even under load: the zeros ahead run out, or the
-    /// file does and there is no next one.
-    pub fn is_behind(&self) -> bool {
-        let ahead = self.live.filled.saturating_sub(self.live.end);
-        match self.live.filled < self.segment_bytes {
-            true => ahead < 2 * FILL_STEP_BYTES,
-            false => ahead < self.segment_bytes / 4 && !self.spares.is_ready(),
-        }
-    }
-
-    /// Bytes in all files of the log, spares not counted.
-    pub fn bytes(&self) -> u64 {
-        self.closed.iter().map(|closed| closed.file_bytes).sum::<u64>() + self.live.end
-    }
-
     /// Index of the last entry appended, or of the snapshot it continues.
     pub fn last_index(&self) -> u64 {
         self.next_index - 1
