@@ -496,12 +496,12 @@ fn s20_ten_thousand_sessions_expire_at_once_without_stalling_pings() {
     let mut server = Server::with(SETTINGS);
     let mut setup = server.connect();
     setup.create("/s20", b"").unwrap();
-    let handshake = Handshake::new(10_000).encode();
+    let handshake = Handshake::new(15_000).encode();
     let create = Op::create("/s20/e", b"", ops::EPHEMERAL_SEQUENTIAL);
     let create = support::client::request(1, &create);
     let opening = [support::client::framed(&handshake), support::client::framed(&create)].concat();
-    for _ in 0..sessions / 250 {
-        let mut sockets: Vec<_> = (0..250).map(|_| server.socket()).collect();
+    for _ in 0..sessions / 500 {
+        let mut sockets: Vec<_> = (0..500).map(|_| server.socket()).collect();
         for socket in &mut sockets {
             socket.write(&opening).unwrap();
         }
