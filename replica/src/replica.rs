@@ -167,7 +167,7 @@ impl Replica {
         }
         self.expiry.advance(now.mono_us);
         let mut expired = Vec::new();
-        self.expiry.pop_expired(&mut expired);
+        self.expiry.pop_expired(now.mono_us, &mut expired);
         for (session, silent_ms) in expired {
             self.propose_close(session, EndReason::Expired { silent_ms }, now);
         }

@@ -106,9 +106,14 @@ impl Expiry {
         self.drop_void_entries();
     }
 
-    /// Takes every session off the clock whose deadline has come, and says how long it was
-    /// silent, in milliseconds. The longest overdue comes first.
-    pub(crate) fn pop_expired(&mut self, out: &mut Vec<(SessionId, u64)>) {
+    /// Takes every session off the clock whose deadline had come at a monotonic time, and says how
+    /// long it was silent, in milliseconds. The longest overdue comes first.
+    ///
+    /// The time may lie before the last advance: up to it the caller has heard everything that
+    /// arrived, while what came since may still wait unread.
+    pub(crate) fn pop_expired(&mut self, mono_us: u64, out: &mut Vec<(SessionId, u64)>) {
+        let ahead_us = self.mono_us.map_or(0, |last_us| last_us.saturating_sub(mono_us));
+        let until_us = self.now_us.saturating_sub(ahead_us);
         let horizon_us = self.now_us + HORIZON_US;
         while let Some(Reverse((filed_us, session))) = self.queue.peek().copied() {
             let Some(silence) = self.sessions.get_mut(&session) else {
@@ -122,8 +127,8 @@ impl Expiry {
                 silence.filed_us = file_at(session, self.now_us, deadline_us);
                 self.queue.pop();
                 self.queue.push(Reverse((silence.filed_us, session)));
-            } else if deadline_us <= self.now_us {
-                out.push((session, (self.now_us - silence.touched_us) / 1000));
+            } else if deadline_us <= until_us {
+                out.push((session, (until_us - silence.touched_us) / 1000));
                 self.queue.pop();
                 self.sessions.remove(&session);
             } else {

@@ -7,7 +7,8 @@ use crate::fuzz::Random;
 
 fn expired(expiry: &mut Expiry) -> Vec<(i64, u64)> {
     let mut out = Vec::new();
-    expiry.pop_expired(&mut out);
+    let mono_us = expiry.mono_us.unwrap();
+    expiry.pop_expired(mono_us, &mut out);
     out.into_iter().map(|(session, silent_ms)| (session.0, silent_ms)).collect()
 }
 
@@ -187,4 +188,22 @@ fn seeded_sessions_are_never_early_and_at_most_one_step_late() {
             assert_eq!(expiry.sessions.len(), model.len());
         }
     }
+}
+
+#[test]
+fn nobody_expires_at_a_time_up_to_which_not_everything_was_heard() {
+    let mut expiry = one(0, 4_000);
+    for mono_ms in (200..=3_800).step_by(200) {
+        expiry.advance(mono_ms * 1000);
+    }
+    // Somebody else is heard at 4,001 ms, in the turn of a server that knows everything up to
+    // 3,999 ms: the packet of the first may have come in between.
+    expiry.add(SessionId(2), 4_000);
+    expiry.touch(SessionId(2), 4_001_000);
+    let mut out = Vec::new();
+    expiry.pop_expired(3_999_000, &mut out);
+    assert_eq!(out, []);
+    assert_eq!(expiry.next_deadline_us(), Some(4_001_000));
+    expiry.pop_expired(4_000_000, &mut out);
+    assert_eq!(out, [(SessionId(1), 4_000)]);
 }
