@@ -1,4 +1,5 @@
-//! Garbage and half-garbage: a million and more records and files that must not bring recovery down.
+//! Garbage and half-garbage: a million and more records and files that must not bring recovery
+//! down.
 
 use super::*;
 use crate::inspect;
