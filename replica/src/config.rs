@@ -10,6 +10,8 @@ pub struct Config {
     pub id: u64,
     /// Voting members if nothing was stored yet: for a standalone server itself alone.
     pub voters: Vec<u64>,
+    /// Members that apply what the voters decide.
+    pub observers: Vec<u64>,
     /// Random, new at every start: tells this process's proposals from those of its earlier lives.
     pub incarnation: u64,
     /// Random: seeds the znode index.
@@ -45,6 +47,7 @@ impl Default for Config {
         Config {
             id: 1,
             voters: vec![1],
+            observers: Vec::new(),
             incarnation: 1,
             hash_seed: 0,
             min_session_timeout_ms: 4_000,

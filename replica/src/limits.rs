@@ -22,8 +22,8 @@ pub(crate) const MESSAGE_BYTES: u64 = 1024 * 1024;
 /// Consensus messages under way to one peer.
 pub(crate) const MESSAGES_IN_FLIGHT: usize = 256;
 
-/// Applied entries kept in memory for peers that lag a little.
-pub(crate) const LOG_TAIL: u64 = 10_000;
+/// Applied entries kept in memory for members that lag or were away.
+pub(crate) const LOG_TAIL: u64 = 200_000;
 
 /// Length of one tick of consensus: elections take a few hundred milliseconds.
 pub(crate) const TICK_US: u64 = 20_000;

@@ -74,9 +74,10 @@ impl Replica {
             Some((meta, state)) => ((meta.index, meta.term), meta.voters, state),
             None => ((0, 0), config.voters.clone(), State::new(config.hash_seed)),
         };
-        let alone = voters == [config.id];
+        let observers = config.observers.clone();
+        let alone = voters == [config.id] && observers.is_empty();
         let (hard_state, entries) = (restored.hard_state, restored.entries);
-        let durable = Durable { hard_state, snapshot, voters, entries };
+        let durable = Durable { hard_state, snapshot, voters, observers, entries };
         let mut consensus = Consensus::new(config.id, config.hash_seed, durable);
         if alone {
             consensus.campaign();
@@ -241,6 +242,11 @@ impl Replica {
     /// Whether this replica leads the ensemble.
     pub fn is_leader(&self) -> bool {
         self.consensus.is_leader()
+    }
+
+    /// Whether this replica applies without a vote.
+    pub fn is_observer(&self) -> bool {
+        self.consensus.observers().contains(&self.config.id)
     }
 
     /// The leader as far as this replica knows, if there is one.

@@ -31,6 +31,7 @@ use crate::listener::{Accepted, Listener};
 use crate::log_limit::LogLimit;
 use crate::mail::Mail;
 use crate::metrics::Metrics;
+use crate::peers::Peers;
 use crate::persister::Persister;
 use crate::snapshotter::Snapshotter;
 
@@ -58,6 +59,8 @@ pub(crate) struct Driver {
     connections: Connections,
     replica: Replica,
     persister: Persister,
+    /// Links to the other members, if there are any.
+    peers: Option<Peers>,
     snapshotter: Snapshotter,
     mail: Receiver<Mail>,
     clock: Clock,
@@ -105,6 +108,7 @@ pub(crate) struct Parts {
     pub(crate) listener: Listener,
     pub(crate) replica: Replica,
     pub(crate) persister: Persister,
+    pub(crate) peers: Option<Peers>,
     pub(crate) snapshotter: Snapshotter,
     pub(crate) mail: Receiver<Mail>,
     pub(crate) clock: Clock,
@@ -127,6 +131,7 @@ impl Driver {
             connections: Connections::default(),
             replica: parts.replica,
             persister: parts.persister,
+            peers: parts.peers,
             snapshotter: parts.snapshotter,
             mail: parts.mail,
             clock: parts.clock,
@@ -318,6 +323,15 @@ impl Driver {
                     self.replica.step(Input::SnapshotFailed, now, &mut self.out);
                     self.deliver();
                 }
+                Mail::Peer { from, message } => {
+                    let message = &message;
+                    self.replica.step(Input::Peer { from, message }, now, &mut self.out);
+                    self.deliver();
+                }
+                Mail::PeerDown { member } => {
+                    self.replica.step(Input::PeerDown { member }, now, &mut self.out);
+                    self.deliver();
+                }
                 Mail::Query(query) => query.answer(self),
                 Mail::Stop => self.begin_stop(),
             }
@@ -351,7 +365,8 @@ impl Driver {
     }
 
     fn announce_serving(&mut self) {
-        if self.replica.is_serving()
+        // A member of an ensemble answers operators long before there is a quorum.
+        if (self.replica.is_serving() || self.peers.is_some())
             && let Some(on_serving) = self.on_serving.take()
         {
             // Whoever started the server may have lost interest.

@@ -15,6 +15,7 @@ mod error;
 mod listener;
 mod log_limit;
 mod mail;
+mod peers;
 mod persister;
 mod recovery;
 mod snapshotter;
@@ -36,6 +37,7 @@ pub use error::{RunError, StartError};
 use listener::Listener;
 pub use listener::raise_open_files_limit;
 use mail::{Mail, Mailbox};
+use peers::Peers;
 use persister::{Persister, SyncPolicy};
 pub use recovery::read_snapshot;
 use snapshotter::{SnapshotPolicy, Snapshotter};
@@ -112,6 +114,13 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
     };
     let persister = Persister::start(recovered.log, policy, mailbox.clone())
         .map_err(system("starting the disk thread"))?;
+    let peers = match config.ensemble.is_distributed() {
+        false => None,
+        true => {
+            let started = Peers::start(&config.ensemble, &mailbox);
+            Some(started.map_err(system("listening for the other members"))?)
+        }
+    };
     let policy = SnapshotPolicy {
         disk,
         dir: folder.snapshot_dir().to_path_buf(),
@@ -131,6 +140,7 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
         listener,
         replica: recovered.replica,
         persister,
+        peers,
         snapshotter,
         mail,
         clock: recovered.clock,
@@ -166,11 +176,11 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
 /// The client listener, if the configuration asks for nothing that is not there.
 fn supported_listener(config: &ServerConfig) -> Result<&config::Listen, StartError> {
     if config.ensemble.is_distributed() {
-        // Serving alone what several members own would split their data.
-        return Err(StartError::Unsupported(
-            "the configuration names several members (server.N lines); this version runs \
-             standalone servers only. Remove the lines to run this one alone",
-        ));
+        tracing::warn!(
+            "ensembles are a preview: membership is fixed by the server.N lines, links between \
+             members are neither encrypted nor authenticated, and a member that was away for more \
+             than the log the others keep in memory cannot catch up"
+        );
     }
     if config.secure_client.is_some() {
         tracing::warn!("secureClientPort is not served: this version has no TLS");

@@ -87,3 +87,25 @@ pub const SPARE_BUFFERS: usize = 64;
 
 /// Largest output buffer worth keeping.
 pub const SPARE_BUFFER_BYTES: usize = 64 * 1024;
+
+/// Messages that may wait for a link to another member. Consensus bears their loss, so a member
+/// that is away or does not keep up costs no more memory than this.
+pub const PEER_QUEUE: usize = 4096;
+
+/// Longest message between members: a batch of entries of the largest frames, with room to spare.
+pub const PEER_MESSAGE_BYTES: usize = 256 * 1024 * 1024;
+
+/// Bytes gathered for one read or write of a link.
+pub const PEER_BUFFER_BYTES: usize = 64 * 1024;
+
+/// How long whoever dials the peer port may take to say who it is.
+pub const PEER_HELLO: Duration = Duration::from_secs(5);
+
+/// How long dialling another member may take.
+pub const PEER_CONNECT: Duration = Duration::from_secs(2);
+
+/// How long a link may take no bytes before it counts as broken.
+pub const PEER_STALL: Duration = Duration::from_secs(10);
+
+/// Time between attempts to reach another member.
+pub const PEER_RETRY: Duration = Duration::from_millis(100);

@@ -37,6 +37,18 @@ pub(crate) enum Mail {
     },
     /// The snapshot could not be written.
     SnapshotFailed,
+    /// Another member of the ensemble said something.
+    Peer {
+        /// Which one.
+        from: u64,
+        /// What it said.
+        message: Vec<u8>,
+    },
+    /// A link to another member broke.
+    PeerDown {
+        /// Which one.
+        member: u64,
+    },
     /// An operator's question.
     Query(AdminQuery),
     /// Finish what is under way, then end.

@@ -14,7 +14,7 @@ use tenure_wire::Zxid;
 
 use crate::admin::report::SnapshotReport;
 use crate::clock::Clock;
-use crate::config::{self, ServerConfig};
+use crate::config::{self, MemberRole, ServerConfig};
 use crate::error::StartError;
 use crate::metrics::Metrics;
 use crate::snapshotter::{decode_voters, modified_wall_ms};
@@ -117,7 +117,8 @@ fn replica_config(config: &ServerConfig) -> Result<Config, StartError> {
     let id = config.ensemble.my_id.unwrap_or(STANDALONE_ID);
     Ok(Config {
         id,
-        voters: vec![id],
+        voters: members(config, MemberRole::Participant, id),
+        observers: members(config, MemberRole::Observer, id),
         incarnation: random_u64()?,
         hash_seed: random_u64()?,
         min_session_timeout_ms: config.sessions.min_timeout_ms,
@@ -141,6 +142,15 @@ fn replica_config(config: &ServerConfig) -> Result<Config, StartError> {
             },
         },
     })
+}
+
+/// The members of a role; a server without others votes alone.
+fn members(config: &ServerConfig, role: MemberRole, id: u64) -> Vec<u64> {
+    if !config.ensemble.is_distributed() {
+        return if role == MemberRole::Participant { vec![id] } else { Vec::new() };
+    }
+    let members = config.ensemble.members.iter();
+    members.filter(|member| member.role == role).map(|member| member.id).collect()
 }
 
 fn random_u64() -> Result<u64, StartError> {

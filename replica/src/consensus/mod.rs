@@ -31,6 +31,7 @@ pub(crate) struct Durable {
     /// Index and term of the snapshot's last entry, (0, 0) without one.
     pub(crate) snapshot: (u64, u64),
     pub(crate) voters: Vec<u64>,
+    pub(crate) observers: Vec<u64>,
     pub(crate) entries: Vec<LogEntry>,
 }
 
@@ -94,7 +95,7 @@ impl Consensus {
             // off with the end of the log; such entries were acknowledged to nobody.
             commit: durable.hard_state.commit.clamp(index, last),
         };
-        let conf_state = ConfState::from((durable.voters, Vec::new()));
+        let conf_state = ConfState::from((durable.voters, durable.observers));
         let entries = durable.entries.into_iter().map(from_log).collect();
         let store = Store::new(hard_state, conf_state, durable.snapshot, entries);
         let config = raft::Config {
@@ -141,6 +142,11 @@ impl Consensus {
     /// The voting members.
     pub(crate) fn voters(&self) -> &[u64] {
         self.raw.store().conf_state().get_voters()
+    }
+
+    /// Members that do not vote.
+    pub(crate) fn observers(&self) -> &[u64] {
+        self.raw.store().conf_state().get_learners()
     }
 
     /// Stands for election now instead of waiting for silence: for an ensemble of one.
@@ -203,7 +209,8 @@ impl Consensus {
     /// Everything up to this index is applied: memory for it may go.
     pub(crate) fn applied(&mut self, index: u64) {
         self.raw.advance_apply_to(index);
-        let keep = if self.voters().len() > 1 { limits::LOG_TAIL } else { 0 };
+        let alone = self.voters().len() + self.observers().len() == 1;
+        let keep = if alone { 0 } else { limits::LOG_TAIL };
         self.raw.mut_store().compact(index.saturating_sub(keep));
     }
 

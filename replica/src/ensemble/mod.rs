@@ -68,7 +68,7 @@ impl Owners {
 
 impl Replica {
     pub(crate) fn is_alone(&self) -> bool {
-        self.consensus.voters().len() == 1
+        self.consensus.voters().len() + self.consensus.observers().len() == 1
     }
 
     fn tell(&self, to: u64, message: &PeerMessage<'_>, out: &mut Outputs) {

@@ -27,8 +27,11 @@ impl Driver {
                 Output::SnapshotBegin(meta) => self.snapshotter.begin(meta),
                 Output::SnapshotChunk(bytes) => self.snapshotter.chunk(bytes),
                 Output::SnapshotEnd => self.snapshotter.end(),
-                // A server runs alone until links to other members exist: it has no peers to tell.
-                Output::Peer { .. } => {}
+                Output::Peer { to, message } => {
+                    if let Some(peers) = &self.peers {
+                        peers.send(to, message);
+                    }
+                }
                 Output::Event(event) => self.log_event(&event),
             }
         }

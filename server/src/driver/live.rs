@@ -112,7 +112,12 @@ impl Driver {
         let alive = self.connections.len() as u64;
         let local = self.connections.iter().filter(|c| c.peer.ip().is_loopback()).count() as u64;
         Readings {
-            state: ServerState::Standalone,
+            state: match &self.peers {
+                None => ServerState::Standalone,
+                Some(_) if self.replica.is_leader() => ServerState::Leader,
+                Some(_) if self.replica.is_observer() => ServerState::Observer,
+                Some(_) => ServerState::Follower,
+            },
             serving: self.replica.is_serving(),
             uptime_ms: self.clock.now().mono_us / 1000,
             zxid: self.replica.last_zxid(),
