@@ -176,6 +176,50 @@ fn a_flip_beside_an_intact_record_in_the_same_sector_is_damage() {
     assert_eq!(open(&disk, 0).unwrap().1.entries, records[..2]);
 }
 
+/// A log whose only record ends at `end`, all of it synced.
+fn log_ending_at(end: usize) -> (Arc<FaultyDisk>, Log) {
+    let disk = Arc::new(FaultyDisk::new(22));
+    let (mut log, _) = open(&disk, 0).unwrap();
+    let bytes = end - HEADER_BYTES as usize - HEAD_BYTES;
+    log.append(None, &[entry(1, 1, bytes)]).unwrap();
+    log.sync().unwrap();
+    (disk, log)
+}
+
+#[test]
+fn the_head_of_a_torn_record_is_wiped_before_a_payload_can_complete_it() {
+    // The hard state's head fills the first sector, its payload begins the second.
+    let (disk, mut log) = log_ending_at(512 - HEAD_BYTES);
+    let path = segments(&disk).pop().unwrap();
+    let torn_out = |log: &mut Log, term| {
+        log.append(Some(state(term, 1)), &[entry(2, term, 40), entry(3, term, 40)]).unwrap();
+        disk.contents(&path).unwrap()
+    };
+    let mut bytes = torn_out(&mut log, 1);
+    bytes[512..1024].fill(0);
+    disk.set_contents(&path, &bytes);
+    let (mut log, found) = open(&disk, 0).unwrap();
+    assert_eq!((found.entries.len(), found.hard_state), (1, None));
+    // The next power loss keeps the second sector of what replaces it, and not the first.
+    let first_sector = disk.contents(&path).unwrap()[..512].to_vec();
+    let mut bytes = torn_out(&mut log, 2);
+    bytes[..512].copy_from_slice(&first_sector);
+    disk.set_contents(&path, &bytes);
+    let (_, found) = open(&disk, 0).unwrap();
+    assert_eq!((found.entries.len(), found.hard_state), (1, None));
+}
+
+#[test]
+fn an_old_record_in_a_sector_that_the_log_never_reached_proves_nothing() {
+    let (disk, mut log) = log_ending_at(512);
+    let path = segments(&disk).pop().unwrap();
+    log.append(None, &[entry(2, 1, 40), entry(3, 1, 40)]).unwrap();
+    let mut bytes = disk.contents(&path).unwrap();
+    bytes[512..592].fill(0);
+    disk.set_contents(&path, &bytes);
+    assert_eq!(open(&disk, 0).unwrap().1.entries.len(), 1);
+}
+
 #[test]
 fn a_missing_or_newer_file_is_named() {
     let (disk, _) = sample(true);
