@@ -1,4 +1,4 @@
-//! One read through a session of its own: proof that a server has its data.
+//! Reads through sessions of their own: proof that a server has its data.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -10,10 +10,24 @@ use tenure_wire::{
     frame,
 };
 
+/// Tries until the znode can be read, for as long as `worthwhile` says so; whether it could.
+///
+/// A server that is starting may close a connection, or accept it and forget it, so no try may
+/// take long.
+pub(crate) fn wait(server: SocketAddr, path: &str, worthwhile: impl Fn() -> bool) -> bool {
+    while worthwhile() {
+        if read(server, path).is_ok() {
+            return true;
+        }
+        std::thread::sleep(Duration::from_millis(5));
+    }
+    false
+}
+
 /// Opens a session, reads the znode, and leaves.
-pub(crate) fn read(server: SocketAddr, path: &str) -> anyhow::Result<()> {
+fn read(server: SocketAddr, path: &str) -> anyhow::Result<()> {
     let mut stream = TcpStream::connect(server).context("cannot connect")?;
-    stream.set_read_timeout(Some(Duration::from_secs(30)))?;
+    stream.set_read_timeout(Some(Duration::from_millis(200)))?;
     let password = Some(&[0; 16][..]);
     let hello = ConnectRequest { timeout_ms: 10_000, password, ..ConnectRequest::default() };
     let granted = exchange(&mut stream, |out| hello.encode(out))?;

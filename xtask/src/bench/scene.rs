@@ -60,7 +60,7 @@ impl Scene {
             flatten("disk", &report, &mut measured)?;
         }
         let server = bench.start_fresh(subject)?;
-        for (name, arguments) in self.loads(bench.quick) {
+        for (name, arguments) in self.loads(bench) {
             if subject == Subject::Echo && !name.starts_with("read") {
                 continue;
             }
@@ -72,7 +72,8 @@ impl Scene {
     }
 
     /// The loads of a scene, by name, as arguments of `tenure bench`.
-    fn loads(self, quick: bool) -> Vec<(&'static str, String)> {
+    fn loads(self, bench: &Bench) -> Vec<(&'static str, String)> {
+        let quick = bench.quick;
         let pick = |full: &'static str, short: &'static str| if quick { short } else { full };
         let time = pick("--warmup 3s --duration 6s", "--warmup 500ms --duration 1s");
         let single = "--connections 1 --pipeline 1";
@@ -82,6 +83,8 @@ impl Scene {
                 ("read-32x16", format!("read {time}")),
                 ("read-1x1", format!("read {single} {time}")),
                 ("write-32x16", format!("write {time}")),
+                // The disk alone, right before what is compared with it.
+                ("disk", format!("disk --size 4096 --dir {}", bench.folder.display())),
                 ("write-1x1", format!("write {single} {time}")),
                 ("create-32x16", format!("create --keep {time}")),
                 ("mixed-32x16", format!("mixed {time}")),
@@ -159,8 +162,9 @@ mod tests {
 
     #[test]
     fn every_scene_but_the_tree_has_loads() {
+        let bench = Bench { tenure: "tenure".into(), folder: "target".into(), quick: false };
         for scene in Scene::ALL.iter().filter(|scene| **scene != Scene::Tree) {
-            assert!(!scene.loads(false).is_empty(), "{scene:?}");
+            assert!(!scene.loads(&bench).is_empty(), "{scene:?}");
         }
     }
 }

@@ -45,6 +45,11 @@ impl Subject {
         }
     }
 
+    /// Where it listens.
+    pub(crate) fn address(self) -> SocketAddr {
+        SocketAddr::from(([127, 0, 0, 1], self.port()))
+    }
+
     fn port(self) -> u16 {
         match self {
             Self::Tenure => 22_181,
@@ -70,7 +75,7 @@ impl Bench {
     pub(crate) fn start(&self, subject: Subject) -> anyhow::Result<ServerProcess> {
         let zoo_cfg = self.folder.join(format!("{}.cfg", subject.name()));
         fs::write(&zoo_cfg, configuration(&self.data_folder(subject), subject.port()))?;
-        let address = SocketAddr::from(([127, 0, 0, 1], subject.port()));
+        let address = subject.address();
         let log = self.folder.join(format!("{}.log", subject.name()));
         match subject {
             Subject::ZooKeeper => {
