@@ -29,6 +29,7 @@ impl Replica {
             self.consensus.applied(index);
             self.serve_when_caught_up();
             self.finish_syncs(now, out);
+            self.resume_waiting(now, out);
         }
     }
 

@@ -12,6 +12,7 @@ use crate::entry::{LoggedEntry, Operation, Origin, Policy};
 use crate::input::{ConnId, Input, Now};
 use crate::limits;
 use crate::output::{Event, HardState, LogEntry, Output, Outputs, SnapshotMeta};
+use crate::requests::Resuming;
 use crate::session::attach::{Attachment, Attachments};
 use crate::session::ended::EndReason;
 use crate::session::expiry::Expiry;
@@ -45,6 +46,7 @@ pub struct Replica {
     // Local to this server.
     pub(crate) following: Following,
     pub(crate) attachments: Attachments,
+    pub(crate) resuming: VecDeque<Resuming>,
     pub(crate) watches: WatchTable,
     /// Encoded entries to be proposed as one batch by `flush`.
     pub(crate) proposals: Vec<Bytes>,
@@ -90,6 +92,7 @@ impl Replica {
             following: Following::default(),
             next_reap_us: now.mono_us + config.reap_interval_ms * 1000,
             attachments: Attachments::new(),
+            resuming: VecDeque::new(),
             watches: WatchTable::new(config.hash_seed),
             proposals: Vec::new(),
             to_apply: VecDeque::new(),

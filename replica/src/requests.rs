@@ -58,6 +58,16 @@ fn way(op: Option<OpCode>) -> Way {
     }
 }
 
+/// A connection that has shown a session's password and waits for the writes of the one before.
+#[derive(Debug)]
+pub(crate) struct Resuming {
+    /// Log index of the last of those writes.
+    behind: u64,
+    conn: ConnId,
+    session: SessionId,
+    password: [u8; 16],
+}
+
 impl Replica {
     /// The order of checks is that of reference 2.4, but a password is verified before the
     /// session's present connection is closed (trap 31).
@@ -99,11 +109,56 @@ impl Replica {
         self.expiry.touch(request.session, now.mono_us);
         self.attachments.insert(conn, attachment);
         self.take_over(request.session, self.config.id, out);
-        self.resume(conn, request.session, password, now, out);
+        let behind = self.last_proposed();
+        self.resume(conn, (request.session, password), behind, now, out);
     }
 
-    /// Attaches a session to the connection that has shown its password, and to no other.
+    /// Attaches a session to the connection that has shown its password, and to no other, once
+    /// everything up to the log index `behind` is applied.
     pub(crate) fn resume(
+        &mut self,
+        conn: ConnId,
+        (session, password): (SessionId, [u8; 16]),
+        behind: u64,
+        now: Now,
+        out: &mut Outputs,
+    ) {
+        let waiting = self.resuming.iter().position(|resuming| resuming.session == session);
+        let waiting = waiting.and_then(|position| self.resuming.remove(position));
+        let old = self.attachments.conn_of(session);
+        for old in old.into_iter().chain(waiting.map(|resuming| resuming.conn)) {
+            self.detach(old);
+            close(old, CloseWhy::Superseded, out);
+        }
+        // What an earlier connection asked for may be in the log already. It takes effect before
+        // the new one hears that the session is its own, never after.
+        self.resuming.push_back(Resuming { behind, conn, session, password });
+        self.resume_waiting(now, out);
+    }
+
+    /// Log index of the last entry proposed, or about to be.
+    pub(crate) fn last_proposed(&self) -> u64 {
+        self.consensus.last_index() + self.proposals.len() as u64
+    }
+
+    /// Attaches the sessions whose earlier connections' writes have all been applied.
+    pub(crate) fn resume_waiting(&mut self, now: Now, out: &mut Outputs) {
+        let (applied, _) = self.state.applied;
+        while let Some(resuming) = self.resuming.pop_front_if(|next| next.behind <= applied) {
+            let Resuming { conn, session, password, .. } = resuming;
+            let lives = self.state.sessions.get(session).is_some();
+            if lives && (!self.consensus.is_leader() || self.expiry.left_ms(session).is_some()) {
+                self.finish_resuming(conn, session, password, now, out);
+            } else if let Some(attachment) = self.attachments.get(conn) {
+                // A close was among those writes.
+                let read_only = attachment.read_only;
+                self.detach(conn);
+                refuse(conn, read_only, out);
+            }
+        }
+    }
+
+    fn finish_resuming(
         &mut self,
         conn: ConnId,
         session: SessionId,
@@ -111,10 +166,6 @@ impl Replica {
         now: Now,
         out: &mut Outputs,
     ) {
-        if let Some(old) = self.attachments.conn_of(session) {
-            self.detach(old);
-            close(old, CloseWhy::Superseded, out);
-        }
         let timeout_ms = self.attachments.get(conn).map_or(0, |attachment| attachment.timeout_ms);
         self.establish(conn, session, password, now, out);
         out.items.push(Output::Event(Event::SessionResumed { session, timeout_ms }));

@@ -101,6 +101,25 @@ fn a_wrong_password_is_refused_and_leaves_the_rightful_client_alone() {
 }
 
 #[test]
+fn what_the_old_connection_asked_for_happens_before_the_new_one_is_answered() {
+    let mut world = World::new(Config::default());
+    let (old, opened) = world.open(10_000);
+    world.send(old, 1, &create("/late", 0));
+    let (new, got) = world.resume(opened.session, &opened.password);
+    assert!(matches!(&got[..], [Got::Frame(_)]), "{got:?}");
+    assert_eq!(world.ask(new, 1, &get("/late")), ["1 data Some(\"data\")"]);
+    // The same after a connection that was lost instead of superseded.
+    world.send(new, 2, &create("/later", 0));
+    world.step(Input::Disconnected { conn: new });
+    let (new, got) = world.resume(opened.session, &opened.password);
+    assert!(matches!(&got[..], [Got::Frame(_)]), "{got:?}");
+    assert_eq!(world.ask(new, 1, &get("/later")), ["1 data Some(\"data\")"]);
+    world.send(new, 2, &Request::CloseSession);
+    let (_, got) = world.resume(opened.session, &opened.password);
+    assert!(matches!(&got[..], [Got::Frame(_), Got::Closed(CloseWhy::SessionRefused)]));
+}
+
+#[test]
 fn a_client_from_the_future_is_turned_away_without_a_word() {
     let mut world = World::new(Config::default());
     let last_zxid_seen = Zxid(i64::MAX);

@@ -114,13 +114,7 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
     };
     let persister = Persister::start(recovered.log, policy, mailbox.clone())
         .map_err(system("starting the disk thread"))?;
-    let peers = match config.ensemble.is_distributed() {
-        false => None,
-        true => {
-            let started = Peers::start(&config.ensemble, &mailbox);
-            Some(started.map_err(system("listening for the other members"))?)
-        }
-    };
+    let peers = peers(config, &mailbox)?;
     let policy = SnapshotPolicy {
         disk,
         dir: folder.snapshot_dir().to_path_buf(),
@@ -171,6 +165,15 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
         return Err(ended.err().unwrap_or(RunError::Thread("I/O")).into());
     }
     Ok(ServerHandle { client_addr, admin_addr, mailbox, thread })
+}
+
+/// Links to the other members, if the configuration names any.
+fn peers(config: &ServerConfig, mailbox: &Mailbox) -> Result<Option<Peers>, StartError> {
+    if !config.ensemble.is_distributed() {
+        return Ok(None);
+    }
+    let started = Peers::start(&config.ensemble, mailbox);
+    started.map(Some).map_err(system("listening for the other members"))
 }
 
 /// The client listener, if the configuration asks for nothing that is not there.

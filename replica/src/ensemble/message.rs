@@ -17,8 +17,8 @@ pub(crate) enum PeerMessage<'a> {
     Touched { batch: i64 },
     /// To the leader: a client wants to resume this session here.
     Revalidate { conn: ConnId, session: SessionId, timeout_ms: u32, password: &'a [u8] },
-    /// From the leader: it may, or may not.
-    Revalidated { conn: ConnId, valid: bool },
+    /// From the leader: it may, once this log index is applied; or it may not.
+    Revalidated { conn: ConnId, valid: bool, behind: u64 },
     /// From the leader: this session is served elsewhere now.
     Moved { session: SessionId },
     /// To the leader: what is the last entry now?
@@ -72,10 +72,11 @@ impl<'a> PeerMessage<'a> {
                 out.put_i32(*timeout_ms as i32);
                 out.put_buffer(Some(password));
             }
-            PeerMessage::Revalidated { conn, valid } => {
+            PeerMessage::Revalidated { conn, valid, behind } => {
                 out.put_i32(REVALIDATED);
                 out.put_i64(conn.0 as i64);
                 out.put_bool(*valid);
+                out.put_i64(*behind as i64);
             }
             PeerMessage::Moved { session } => {
                 out.put_i32(MOVED);
@@ -117,7 +118,8 @@ impl<'a> PeerMessage<'a> {
                 password: from.buffer()?.unwrap_or_default(),
             },
             REVALIDATED => {
-                PeerMessage::Revalidated { conn: ConnId(from.i64()? as u64), valid: from.bool()? }
+                let (conn, valid) = (ConnId(from.i64()? as u64), from.bool()?);
+                PeerMessage::Revalidated { conn, valid, behind: from.i64()? as u64 }
             }
             MOVED => PeerMessage::Moved { session: SessionId(from.i64()?) },
             SYNC => PeerMessage::Sync { request: from.i64()? },
@@ -140,7 +142,7 @@ mod tests {
             PeerMessage::Touches { batch: 1, sessions: vec![session, SessionId(4)] },
             PeerMessage::Touched { batch: i64::MAX },
             PeerMessage::Revalidate { conn, session, timeout_ms: 4000, password: &[1; 16] },
-            PeerMessage::Revalidated { conn, valid: true },
+            PeerMessage::Revalidated { conn, valid: true, behind: 8 },
             PeerMessage::Moved { session },
             PeerMessage::Sync { request: 5 },
             PeerMessage::Synced { request: 5, index: 9 },

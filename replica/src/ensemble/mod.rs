@@ -87,6 +87,7 @@ impl Replica {
         }
         self.following = Following { led_by, ..Following::default() };
         self.serving = false;
+        self.resuming.clear();
         self.owners = Owners::new();
         for conn in self.attachments.conns() {
             self.detach(conn);
@@ -217,14 +218,17 @@ impl Replica {
             PeerMessage::Revalidate { conn, session, timeout_ms, password } => {
                 if self.consensus.is_leader() {
                     let valid = self.revalidate(from, session, timeout_ms, password, now, out);
-                    self.tell(from, &PeerMessage::Revalidated { conn, valid }, out);
+                    let behind = self.last_proposed();
+                    self.tell(from, &PeerMessage::Revalidated { conn, valid, behind }, out);
                 }
             }
-            PeerMessage::Revalidated { conn, valid } => self.revalidated(conn, valid, now, out),
+            PeerMessage::Revalidated { conn, valid, behind } => {
+                self.revalidated(conn, valid.then_some(behind), now, out);
+            }
             PeerMessage::Moved { session } => self.moved(session, out),
             PeerMessage::Sync { request } => {
                 if self.consensus.is_leader() {
-                    let index = self.consensus.last_index();
+                    let index = self.last_proposed();
                     self.tell(from, &PeerMessage::Synced { request, index }, out);
                 }
             }
@@ -314,11 +318,12 @@ impl Replica {
         }
     }
 
-    fn revalidated(&mut self, conn: ConnId, valid: bool, now: Now, out: &mut Outputs) {
+    /// `behind` is the log index to wait for, if the session may be resumed.
+    fn revalidated(&mut self, conn: ConnId, behind: Option<u64>, now: Now, out: &mut Outputs) {
         let Some((session, password)) = self.following.resuming.remove(&conn) else { return };
         let Some(attachment) = self.attachments.get(conn) else { return };
-        if valid {
-            self.resume(conn, session, password, now, out);
+        if let Some(behind) = behind {
+            self.resume(conn, (session, password), behind, now, out);
         } else {
             let read_only = attachment.read_only;
             self.detach(conn);
