@@ -14,6 +14,8 @@ pub(crate) struct Policy {
     pub(crate) skip_acl: bool,
     pub(crate) enforce_quota: bool,
     pub(crate) extended_types: bool,
+    /// SASL identities can be had, so ACLs may name them.
+    pub(crate) sasl: bool,
 }
 
 /// Where the reply goes: only the process that proposed an entry finds itself here.
@@ -61,7 +63,8 @@ impl<'a> LoggedEntry<'a> {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
         let policy = i32::from(self.policy.skip_acl) << 8
             | i32::from(self.policy.enforce_quota) << 9
-            | i32::from(self.policy.extended_types) << 10;
+            | i32::from(self.policy.extended_types) << 10
+            | i32::from(self.policy.sasl) << 11;
         let kind = match &self.operation {
             Operation::Request { .. } => REQUEST,
             Operation::OpenSession { .. } => OPEN_SESSION,
@@ -105,6 +108,7 @@ impl<'a> LoggedEntry<'a> {
             skip_acl: head & 1 << 8 != 0,
             enforce_quota: head & 1 << 9 != 0,
             extended_types: head & 1 << 10 != 0,
+            sasl: head & 1 << 11 != 0,
         };
         let time_ms = from.i64()?;
         let operation = match head & 0xff {

@@ -45,13 +45,6 @@ impl Read<'_> {
                 _ = reply(out, asked, zxid, |_| Ok(()));
             }
             Request::Ping => pong(asked, zxid, out),
-            // Without SASL configured, upstream answers with no error and no token.
-            Request::Sasl { .. } => {
-                _ = reply(out, asked, Zxid(0), |bytes| {
-                    bytes.put_buffer(None);
-                    Ok(())
-                });
-            }
             request => _ = reply(out, asked, zxid, |bytes| self.body(request, bytes)),
         }
     }

@@ -207,6 +207,7 @@ impl Replica {
             skip_acl: self.config.skip_acl,
             enforce_quota: self.config.enforce_quota,
             extended_types: self.config.extended_types,
+            sasl: !self.config.auth.sasl_users.is_empty(),
         }
     }
 

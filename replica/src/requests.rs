@@ -3,8 +3,8 @@
 use std::net::IpAddr;
 
 use tenure_wire::{
-    ConnectRequest, ConnectResponse, ErrorCode, OpCode, Reader, Request, RequestHeader, SessionId,
-    Xid, Zxid,
+    ConnectRequest, ConnectResponse, ErrorCode, OpCode, Put, Reader, Request, RequestHeader,
+    SessionId, Xid, Zxid,
 };
 
 use crate::ensemble::Heard;
@@ -17,6 +17,8 @@ use crate::reply::{Asked, reply};
 use crate::session::attach::{Attachment, Pending};
 use crate::session::auth::authenticate;
 use crate::session::ended::EndReason;
+use crate::session::sasl::{SaslAnswer, SaslFailed};
+use crate::tree::acl::Identity;
 
 /// How an operation is answered.
 enum Way {
@@ -43,7 +45,7 @@ fn way(op: Option<OpCode>) -> Way {
             | OpCode::Multi
             | OpCode::CloseSession,
         ) => Way::Write,
-        Some(OpCode::Auth) => Way::Auth,
+        Some(OpCode::Auth | OpCode::Sasl) => Way::Auth,
         // Upstream lets any client delete any leaf with deleteContainer, without a look at its
         // ACL (trap 30); nobody's client library sends it.
         None
@@ -88,7 +90,7 @@ impl Replica {
         }
         let (min, max) = (self.config.min_session_timeout_ms, self.config.max_session_timeout_ms);
         let timeout_ms = (request.timeout_ms.max(0) as u32).clamp(min, max);
-        let attachment = Attachment::new(peer, timeout_ms, request.read_only);
+        let attachment = Attachment::new(peer, timeout_ms, request.read_only, entropy);
         if request.session == SessionId(0) {
             self.attachments.insert(conn, attachment);
             let (origin, server) = (self.origin(conn), self.config.id as u8);
@@ -224,7 +226,10 @@ impl Replica {
         let op = OpCode::from_i32(header.op);
         let way = way(op);
         if matches!(way, Way::Auth) {
-            return self.auth(conn, header.xid, reader.rest(), out);
+            return match op {
+                Some(OpCode::Sasl) => self.sasl(conn, header.xid, reader.rest(), out),
+                _ => self.auth(conn, header.xid, reader.rest(), out),
+            };
         }
         match self.heard(session, now) {
             Heard::Yes => {}
@@ -337,6 +342,48 @@ impl Replica {
             attachment.add_identity(identity);
         }
         _ = reply(out, asked, Zxid(0), |_| Ok(()));
+    }
+}
+
+impl Replica {
+    /// One round of a SASL exchange. Without users, it is answered with no error and no token.
+    fn sasl(&mut self, conn: ConnId, xid: Xid, body: &[u8], out: &mut Outputs) {
+        let Some(attachment) = self.attachments.get_mut(conn) else { return };
+        let op = OpCode::Sasl.code();
+        let asked = Asked { conn, xid, op, write: false, latency_us: 0 };
+        let token = match Request::decode(OpCode::Sasl, body) {
+            Ok(Request::Sasl { token }) => token.unwrap_or_default(),
+            _ => {
+                _ = reply(out, asked, Zxid(0), |_| Err(ErrorCode::MarshallingError));
+                return;
+            }
+        };
+        let auth = &self.config.auth;
+        let mut send = |token: Option<&str>| {
+            _ = reply(out, asked, Zxid(0), |bytes| {
+                bytes.put_buffer(token.map(str::as_bytes));
+                Ok(())
+            });
+        };
+        if auth.sasl_users.is_empty() {
+            return send(None);
+        }
+        let entropy = attachment.entropy;
+        match attachment.sasl.answer(&auth.sasl_users, &entropy, token) {
+            Ok(SaslAnswer::Challenge(challenge)) => send(Some(&challenge)),
+            Ok(SaslAnswer::Done { user, proof }) => {
+                attachment.add_identity(Identity::new("sasl", &user));
+                if auth.sasl_super_user.as_ref() == Some(&user) {
+                    attachment.add_identity(Identity::new("super", ""));
+                }
+                send(Some(&proof));
+            }
+            Err(SaslFailed) => {
+                attachment.finished = true;
+                _ = reply(out, asked, Zxid(0), |_| Err(ErrorCode::AuthFailed));
+                close(conn, CloseWhy::AuthFailed, out);
+            }
+        }
     }
 }
 

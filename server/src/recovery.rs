@@ -134,6 +134,8 @@ fn replica_config(config: &ServerConfig) -> Result<Config, StartError> {
         reap_unused_ms: config.tree.container_max_never_used_ms,
         auth: AuthConfig {
             super_digest: config.auth.super_digest.clone(),
+            sasl_users: config.auth.sasl_users.clone(),
+            sasl_super_user: config.auth.sasl_super_user.clone(),
             digest_enabled: !config.auth.digest_disabled,
             digest_algorithm: match config.auth.digest {
                 config::DigestAlgorithm::Sha1 => DigestAlgorithm::Sha1,

@@ -25,7 +25,8 @@ impl State {
         let mode = mode(request)?;
         let kind = kind(request, mode, asker)?;
         let (parent_path, _) = split(&request.path)?;
-        let acl = fix_up(&request.acl, asker.identities).map_err(|_| ErrorCode::InvalidAcl)?;
+        let acl = fix_up(&request.acl, asker.identities, asker.policy.sasl)
+            .map_err(|_| ErrorCode::InvalidAcl)?;
         let parent = self.tree.find(parent_path).ok_or(ErrorCode::NoNode)?;
         asker.may(self, parent, Perms::CREATE)?;
         let full = full_path(&request.path, mode, self.tree.at(parent).created_children);

@@ -8,6 +8,7 @@ use hashbrown::HashMap;
 use tenure_wire::{SessionId, Xid};
 
 use crate::input::ConnId;
+use crate::session::sasl::SaslExchange;
 use crate::tree::acl::{Identity, encode_identities};
 
 /// A request that cannot be answered yet.
@@ -40,13 +41,21 @@ pub struct Attachment {
     pub(crate) encoded: Vec<u8>,
     /// Whether the handshake had its last byte, which the response mirrors.
     pub(crate) read_only: Option<bool>,
+    /// Random bytes of this connection alone.
+    pub(crate) entropy: [u8; 16],
+    pub(crate) sasl: SaslExchange,
     /// No further request of this connection is taken.
     pub(crate) finished: bool,
     pub(crate) pending: VecDeque<Pending>,
 }
 
 impl Attachment {
-    pub(crate) fn new(peer: IpAddr, timeout_ms: u32, read_only: Option<bool>) -> Self {
+    pub(crate) fn new(
+        peer: IpAddr,
+        timeout_ms: u32,
+        read_only: Option<bool>,
+        entropy: [u8; 16],
+    ) -> Self {
         let mut attachment = Attachment {
             session: SessionId(0),
             peer,
@@ -55,6 +64,8 @@ impl Attachment {
             identities: Vec::new(),
             encoded: Vec::new(),
             read_only,
+            entropy,
+            sasl: SaslExchange::default(),
             finished: false,
             pending: VecDeque::new(),
         };

@@ -16,6 +16,10 @@ pub struct AuthConfig {
     pub super_digest: Option<String>,
     /// Whether users and passwords are accepted (`DigestAuthenticationProvider.enabled`).
     pub digest_enabled: bool,
+    /// Names and passwords of SASL users; empty if SASL is off.
+    pub sasl_users: Vec<(String, String)>,
+    /// The SASL user who may do everything, if there is one (`superUser`).
+    pub sasl_super_user: Option<String>,
     /// How passwords are digested (`DigestAuthenticationProvider.digestAlg`).
     pub digest_algorithm: DigestAlgorithm,
 }
@@ -24,6 +28,8 @@ impl Default for AuthConfig {
     fn default() -> Self {
         AuthConfig {
             super_digest: None,
+            sasl_users: Vec::new(),
+            sasl_super_user: None,
             digest_enabled: true,
             digest_algorithm: DigestAlgorithm::Sha1,
         }

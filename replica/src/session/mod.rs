@@ -7,4 +7,5 @@ pub(crate) mod attach;
 pub(crate) mod auth;
 pub(crate) mod ended;
 pub(crate) mod expiry;
+pub(crate) mod sasl;
 pub(crate) mod table;

@@ -106,7 +106,11 @@ pub(crate) fn permits(acl: &[AclEntry], wanted: Perms, identities: &[Identity]) 
 ///
 /// Schemes that this server cannot authenticate are refused, like upstream's without a provider:
 /// nobody could ever satisfy them.
-pub(crate) fn fix_up(acl: &[Acl<'_>], identities: &[Identity]) -> Result<AclList, InvalidAcl> {
+pub(crate) fn fix_up(
+    acl: &[Acl<'_>],
+    identities: &[Identity],
+    sasl: bool,
+) -> Result<AclList, InvalidAcl> {
     if acl.is_empty() {
         return Err(InvalidAcl::Empty);
     }
@@ -125,6 +129,7 @@ pub(crate) fn fix_up(acl: &[Acl<'_>], identities: &[Identity]) -> Result<AclList
             "digest" => Err(InvalidAcl::Digest),
             "ip" if ip_block(&entry.id).is_some() => Ok(()),
             "ip" => Err(InvalidAcl::Ip),
+            "sasl" if sasl && !entry.id.is_empty() => Ok(()),
             "auth" => {
                 let mut authenticated =
                     identities.iter().filter(|identity| identity.is_authenticated()).peekable();

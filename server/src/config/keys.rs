@@ -220,6 +220,11 @@ static KEYS: &[Key] = &[
         d.config.auth.sasl_super_user = Some(v.to_owned());
         Ok(())
     }),
+    fail("java.security.auth.login.config", |d, v| {
+        let text = std::fs::read_to_string(v);
+        let read = text.map_err(|e| format!("a readable JAAS login configuration ({e})"));
+        set(&mut d.config.auth.sasl_users, read.map(|text| super::jaas::users(&text)))
+    }),
     warn("sessionRequireClientSASLAuth", |d, v| set(&mut d.config.auth.require_sasl, boolean(v))),
     warn("allowSaslFailedClients", |d, v| set(&mut d.config.auth.allow_sasl_failed, boolean(v))),
     warn("fips-mode", |d, v| set(&mut d.config.auth.fips, boolean(v))),

@@ -5,6 +5,7 @@
 
 mod address;
 mod error;
+mod jaas;
 mod keys;
 mod member;
 mod properties;

@@ -172,6 +172,8 @@ pub struct AuthSettings {
     pub x509_super_user: Option<String>,
     /// SASL identity that may do everything.
     pub sasl_super_user: Option<String>,
+    /// Users of SASL DIGEST-MD5 and their passwords, from the JAAS login configuration.
+    pub sasl_users: Vec<(String, String)>,
     /// Schemes of which a client must have proved one before it may send requests; empty for none.
     pub enforced_schemes: Vec<String>,
     /// A client must authenticate with SASL before it may send requests.
@@ -192,6 +194,7 @@ impl Default for AuthSettings {
             providers: Vec::new(),
             x509_super_user: None,
             sasl_super_user: None,
+            sasl_users: Vec::new(),
             enforced_schemes: Vec::new(),
             require_sasl: false,
             allow_sasl_failed: false,
