@@ -91,7 +91,7 @@ impl Scene {
                 ("sessions-32", format!("sessions {time}")),
             ],
             Self::Idle => {
-                let hold = pick("--duration 30s", "--duration 3s");
+                let hold = pick("--duration 20s", "--duration 3s");
                 vec![("idle", format!("idle-sessions --count {sessions} {hold}"))]
             }
             Self::Ephemerals => {

@@ -50,7 +50,7 @@ pub(crate) const CRITERIA: &[Criterion] = &[
     ),
     wanted(
         Idle,
-        "20,000 idle sessions with an ephemeral each",
+        "idle sessions with an ephemeral each, 20,000 or as many as files can be open",
         "resident bytes per session",
         AtMost(2048.0),
         (Tenure, "idle/server_resident_bytes_per_session"),
@@ -58,7 +58,7 @@ pub(crate) const CRITERIA: &[Criterion] = &[
     ),
     wanted(
         Idle,
-        "20,000 idle sessions with an ephemeral each",
+        "idle sessions with an ephemeral each, 20,000 or as many as files can be open",
         "percent of a core, with pings",
         AtMost(0.2),
         (Tenure, IDLE_CPU),
