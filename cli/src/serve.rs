@@ -74,6 +74,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         }
         Err(error) => return fail(BAD_USAGE, &error),
     };
+    tenure_server::prefer_small_pages();
     let open_files = tenure_server::raise_open_files_limit();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), open_files, "starting");
     // Signals are caught before the start: one that comes meanwhile must stop the server too.

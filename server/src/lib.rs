@@ -17,6 +17,7 @@ mod log_limit;
 mod mail;
 mod peers;
 mod persister;
+mod process;
 mod recovery;
 mod snapshotter;
 
@@ -35,10 +36,10 @@ use config::ServerConfig;
 use driver::{Driver, Parts, Rules};
 pub use error::{RunError, StartError};
 use listener::Listener;
-pub use listener::raise_open_files_limit;
 use mail::{Mail, Mailbox};
 use peers::Peers;
 use persister::{Persister, SyncPolicy};
+pub use process::{prefer_small_pages, raise_open_files_limit};
 pub use recovery::read_snapshot;
 use snapshotter::{SnapshotPolicy, Snapshotter};
 
