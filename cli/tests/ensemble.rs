@@ -1,0 +1,188 @@
+//! Three servers on one machine, killed and restarted: sessions and acknowledged writes stay.
+
+#![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
+
+mod support;
+
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use support::{Client, Handshake, Socket, code, foreign};
+
+/// Long enough for an election on a very busy machine.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Ensemble {
+    folder: tempfile::TempDir,
+    ports: Vec<u16>,
+    running: Vec<Option<Child>>,
+}
+
+impl Ensemble {
+    fn start() -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        // Held until all are known, so that no port is given twice.
+        let free: Vec<_> =
+            (0..9).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
+        let ports: Vec<u16> = free.iter().map(|port| port.local_addr().unwrap().port()).collect();
+        drop(free);
+        for (n, client) in ports[..3].iter().enumerate() {
+            let data = folder.path().join(format!("data{n}"));
+            fs::create_dir(&data).unwrap();
+            fs::write(data.join("myid"), (n + 1).to_string()).unwrap();
+            let mut text = format!(
+                "tickTime=2000\ninitLimit=10\nsyncLimit=5\ndataDir={}\nclientPort={client}\n\
+                 clientPortAddress=127.0.0.1\nadmin.enableServer=false\n\
+                 4lw.commands.whitelist=*\n",
+                data.display()
+            );
+            for m in 0..3 {
+                let (quorum, election) = (ports[3 + m], ports[6 + m]);
+                text += &format!("server.{}=127.0.0.1:{quorum}:{election}\n", m + 1);
+            }
+            fs::write(folder.path().join(format!("{n}.cfg")), text).unwrap();
+        }
+        let mut ensemble = Ensemble { folder, ports, running: vec![None, None, None] };
+        (0..3).for_each(|n| ensemble.spawn(n));
+        ensemble
+    }
+
+    fn spawn(&mut self, n: usize) {
+        let log: PathBuf = self.folder.path().join(format!("{n}.log"));
+        let log = fs::File::options().create(true).append(true).open(log).unwrap();
+        let child = Command::new(env!("CARGO_BIN_EXE_tenure"))
+            .arg("serve")
+            .arg(self.folder.path().join(format!("{n}.cfg")))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn();
+        self.running[n] = Some(child.unwrap());
+    }
+
+    fn kill(&mut self, n: usize) {
+        let mut child = self.running[n].take().unwrap();
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    fn word(&self, n: usize, word: &str) -> String {
+        use std::io::{Read, Write};
+        let mut answer = String::new();
+        if let Ok(mut stream) = TcpStream::connect(self.address(n)) {
+            stream.set_read_timeout(Some(PATIENCE)).unwrap();
+            _ = stream.write_all(word.as_bytes());
+            _ = stream.read_to_string(&mut answer);
+        }
+        answer
+    }
+
+    fn address(&self, n: usize) -> SocketAddr {
+        SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports[n]))
+    }
+
+    fn leader(&self) -> usize {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let up = (0..3).filter(|n| self.running[*n].is_some());
+            let leads = |n: &usize| self.word(*n, "srvr").contains("Mode: leader");
+            if let Some(leader) = up.into_iter().find(leads) {
+                return leader;
+            }
+            assert!(Instant::now() < deadline, "nobody leads:\n{}", self.logs());
+        }
+    }
+
+    /// Connects as soon as the server lets it: right after an election it turns clients away.
+    fn connect(&self, n: usize, handshake: &Handshake) -> Client {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            if let Ok(stream) = TcpStream::connect(self.address(n)) {
+                let mut socket = Socket::new(stream);
+                if let Ok(session) = socket.try_handshake(handshake) {
+                    return Client::over(socket, session);
+                }
+            }
+            assert!(Instant::now() < deadline, "server {n} lets nobody in:\n{}", self.logs());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    fn logs(&self) -> String {
+        let log = |n: usize| fs::read_to_string(self.folder.path().join(format!("{n}.log")));
+        (0..3).map(|n| log(n).unwrap_or_default()).collect()
+    }
+}
+
+impl Drop for Ensemble {
+    fn drop(&mut self) {
+        for child in self.running.iter_mut().flatten() {
+            _ = child.kill();
+            _ = child.wait();
+        }
+    }
+}
+
+#[test]
+fn sessions_and_writes_outlive_any_one_server() {
+    if foreign() {
+        return;
+    }
+    let mut ensemble = Ensemble::start();
+    let mut acknowledged = Vec::new();
+    let mut client = ensemble.connect(0, &Handshake::new(30_000));
+    client.create_mode("/owned", b"", 1).unwrap();
+    for round in 0..4 {
+        let leader = ensemble.leader();
+        let at = (leader + 1 + round % 2) % 3;
+        client = ensemble.connect(at, &client.ticket());
+        assert_eq!(client.exists("/owned").unwrap().ephemeral_owner, client.id());
+        for i in 0..20 {
+            let path = format!("/r{round}-{i}");
+            client.create(&path, b"").unwrap();
+            acknowledged.push(path);
+        }
+        ensemble.kill(leader);
+        // The survivors go on without it, and it comes back to them.
+        client = ensemble.connect(at, &client.ticket());
+        client.create(&format!("/without-{round}"), b"").unwrap();
+        ensemble.spawn(leader);
+        let mut witness = ensemble.connect(leader, &Handshake::new(30_000));
+        assert_eq!(witness.call(&support::Op::sync("/")).err, 0);
+        for path in &acknowledged {
+            assert!(witness.exists(path).is_ok(), "{path} was acknowledged and is gone");
+        }
+        witness.close();
+    }
+    client.close();
+    let mut last = ensemble.connect(ensemble.leader(), &Handshake::new(30_000));
+    assert_eq!(last.exists("/owned"), Err(code::NO_NODE));
+    last.close();
+}
+
+#[test]
+fn one_server_of_three_serves_nobody() {
+    if foreign() {
+        return;
+    }
+    let mut ensemble = Ensemble::start();
+    let leader = ensemble.leader();
+    let client = ensemble.connect(leader, &Handshake::new(30_000));
+    let ticket = client.ticket();
+    ensemble.kill((leader + 1) % 3);
+    ensemble.kill((leader + 2) % 3);
+    let deadline = Instant::now() + PATIENCE;
+    while !ensemble.word(leader, "srvr").contains("not currently serving") {
+        assert!(Instant::now() < deadline, "it still claims to serve:\n{}", ensemble.logs());
+    }
+    let mut socket = Socket::new(TcpStream::connect(ensemble.address(leader)).unwrap());
+    socket.write_frame(&ticket.encode()).unwrap();
+    socket.expect_end();
+    // With a quorum the session is still there: nobody expires while nobody leads.
+    ensemble.spawn((leader + 1) % 3);
+    let client = ensemble.connect(leader, &ticket);
+    client.close();
+}
