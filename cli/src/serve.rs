@@ -88,6 +88,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     };
     tracing::info!(
         clients = %server.client_addr(),
+        secure_clients = server.secure_client_addr().map(tracing::field::display),
         data = %config.data_dir.display(),
         "serving"
     );
@@ -110,7 +111,7 @@ fn fail(code: u8, error: &dyn Display) -> ExitCode {
 fn start_code(error: &StartError) -> u8 {
     match error {
         StartError::Folder(_) | StartError::Recovery(_) | StartError::Snapshot { .. } => BAD_FOLDER,
-        StartError::Unsupported(_) => BAD_USAGE,
+        StartError::Unsupported(_) | StartError::Tls(_) => BAD_USAGE,
         StartError::Run(error) => run_code(error),
         StartError::Listen { .. } | StartError::System { .. } => FAILED,
     }

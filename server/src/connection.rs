@@ -12,6 +12,7 @@ use tenure_replica::ConnId;
 
 use crate::limits;
 use crate::metrics::ConnectionStats;
+use crate::tls;
 
 /// How far a connection has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,6 +36,16 @@ pub(crate) enum ReadOutcome {
     End,
 }
 
+/// A connection just accepted.
+pub(crate) struct Incoming {
+    /// Its socket.
+    pub(crate) socket: TcpStream,
+    /// The client's address.
+    pub(crate) peer: SocketAddr,
+    /// The TLS to speak on it, if it came through the secure port.
+    pub(crate) tls: Option<Box<tls::Session>>,
+}
+
 /// One client connection.
 pub(crate) struct Connection {
     /// Its name towards the replica.
@@ -54,6 +65,8 @@ pub(crate) struct Connection {
     /// It is on the driver's list of connections left unread.
     pub(crate) is_paused: bool,
     socket: TcpStream,
+    /// Between the socket and the bytes below; `None` for a plain connection.
+    tls: Option<Box<tls::Session>>,
     /// The operating system may hold bytes for us. Readiness is reported once per arrival, so this
     /// stays set until a read came back short.
     readable: bool,
@@ -72,8 +85,7 @@ impl Connection {
     /// Takes over a fresh socket and has `registry` report its readiness as `token`.
     pub(crate) fn new(
         id: ConnId,
-        mut socket: TcpStream,
-        peer: SocketAddr,
+        Incoming { mut socket, peer, tls }: Incoming,
         established_wall_ms: i64,
         (registry, token): (&Registry, Token),
     ) -> io::Result<Connection> {
@@ -91,6 +103,7 @@ impl Connection {
             is_queued: false,
             is_paused: false,
             socket,
+            tls,
             readable: false,
             half_closed: false,
             writable: true,
@@ -105,6 +118,11 @@ impl Connection {
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.half_closed |= event.is_read_closed() || event.is_error();
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+    }
+
+    /// Whether it came through TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// Whether a read may find something.
@@ -127,8 +145,12 @@ impl Connection {
         !self.inbox.is_empty()
     }
 
-    /// Reads once into `buffer`.
+    /// Reads once into `buffer`. An error of kind `InvalidData` says that the client does not speak
+    /// TLS as it must; nothing it sends from then on is given out.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<ReadOutcome> {
+        if self.tls.is_some() {
+            return self.read_tls(buffer);
+        }
         loop {
             match self.socket.read(buffer) {
                 Ok(0) => {
@@ -149,6 +171,42 @@ impl Connection {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) => return Err(e),
             }
+        }
+    }
+
+    fn read_tls(&mut self, buffer: &mut [u8]) -> io::Result<ReadOutcome> {
+        let Some(tls) = &mut self.tls else { return Ok(ReadOutcome::Nothing) };
+        let taken = tls.read(&mut self.socket, buffer);
+        // The client waits for our part of the handshake, or for why it failed.
+        let answered = match self.writable {
+            true => tls.write_records(&mut self.socket),
+            false => Ok(()),
+        };
+        match taken {
+            Ok(taken) => {
+                self.half_closed |= taken.outcome == ReadOutcome::End;
+                self.readable =
+                    taken.outcome != ReadOutcome::End && (!taken.is_drained || self.half_closed);
+                self.note_blocked(answered)?;
+                Ok(taken.outcome)
+            }
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                self.readable = false;
+                self.note_blocked(answered)?;
+                Ok(ReadOutcome::Nothing)
+            }
+            Err(e) => Err(e),
+        }
+    }
+
+    /// Remembers that the operating system takes no more bytes, if that is how a write ended.
+    fn note_blocked(&mut self, written: io::Result<()>) -> io::Result<()> {
+        match written {
+            Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                self.writable = false;
+                Ok(())
+            }
+            written => written,
         }
     }
 
@@ -176,6 +234,11 @@ impl Connection {
         self.outbox.len() - self.outbox_sent
     }
 
+    /// Whether there is anything to write, be it what TLS has to say by itself.
+    pub(crate) fn wants_write(&self) -> bool {
+        self.unsent() > 0 || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+    }
+
     /// Appends bytes to be sent; `spare` is a buffer to use if none is at hand.
     pub(crate) fn queue(&mut self, bytes: &[u8], spare: impl FnOnce() -> Vec<u8>) {
         if self.outbox.capacity() == 0 {
@@ -187,9 +250,14 @@ impl Connection {
     /// Writes what is unsent as far as the operating system takes it. Returns the buffer for reuse
     /// once all is sent.
     pub(crate) fn flush(&mut self) -> io::Result<Option<Vec<u8>>> {
-        while self.outbox_sent < self.outbox.len() {
-            match self.socket.write(&self.outbox[self.outbox_sent..]) {
-                Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+        while self.wants_write() {
+            let rest = &self.outbox[self.outbox_sent..];
+            let written = match &mut self.tls {
+                None => self.socket.write(rest),
+                Some(tls) => tls.write(&mut self.socket, rest),
+            };
+            match written {
+                Ok(0) if !rest.is_empty() => return Err(io::ErrorKind::WriteZero.into()),
                 Ok(n) => self.outbox_sent += n,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     self.writable = false;
@@ -216,7 +284,16 @@ impl Connection {
     }
 
     /// Ends our direction of the stream, after what was sent.
-    pub(crate) fn finish_sending(&self) -> io::Result<()> {
+    pub(crate) fn finish_sending(&mut self) -> io::Result<()> {
+        if let Some(tls) = &mut self.tls {
+            tls.send_end();
+            let written = tls.write_records(&mut self.socket);
+            self.note_blocked(written)?;
+            if self.wants_write() {
+                // The next flush comes back here.
+                return Ok(());
+            }
+        }
         self.socket.shutdown(Shutdown::Write)
     }
 

@@ -1,13 +1,11 @@
 //! All client connections, found by id without hashing.
 
 use std::io;
-use std::net::SocketAddr;
 
-use mio::net::TcpStream;
 use mio::{Registry, Token};
 use tenure_replica::ConnId;
 
-use crate::connection::Connection;
+use crate::connection::{Connection, Incoming};
 
 /// Low bits of a `ConnId` that name the slot; the bits above count, so that no id returns.
 const SLOT_BITS: u32 = 24;
@@ -30,8 +28,7 @@ impl Connections {
     /// Takes over a fresh socket. `first_token` is the token of slot 0.
     pub(crate) fn open(
         &mut self,
-        socket: TcpStream,
-        peer: SocketAddr,
+        incoming: Incoming,
         established_wall_ms: i64,
         (registry, first_token): (&Registry, usize),
     ) -> io::Result<ConnId> {
@@ -45,7 +42,7 @@ impl Connections {
         let id = ConnId(((self.opened + 1) << SLOT_BITS) | slot as u64);
         let token = Token(first_token + slot);
         let connection =
-            Box::new(Connection::new(id, socket, peer, established_wall_ms, (registry, token))?);
+            Box::new(Connection::new(id, incoming, established_wall_ms, (registry, token))?);
         self.opened += 1;
         if slot == self.slots.len() {
             self.slots.push(Some(connection));

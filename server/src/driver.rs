@@ -37,8 +37,9 @@ use crate::snapshotter::Snapshotter;
 
 /// The bell of [`crate::mail::Mailbox`].
 pub(crate) const WAKE: Token = Token(0);
-const LISTENER: Token = Token(1);
-const FIRST_CONNECTION: usize = 2;
+/// The plain listener, the secure one, or both.
+const FIRST_LISTENER: usize = 1;
+const FIRST_CONNECTION: usize = 3;
 
 /// What the loop takes from the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +56,7 @@ pub(crate) struct Rules {
 pub(crate) struct Driver {
     poll: Poll,
     /// Gone once the server is stopping.
-    listener: Option<Listener>,
+    listeners: Vec<Listener>,
     connections: Connections,
     replica: Replica,
     persister: Persister,
@@ -105,7 +106,8 @@ pub(crate) struct Driver {
 /// What a driver is put together from.
 pub(crate) struct Parts {
     pub(crate) poll: Poll,
-    pub(crate) listener: Listener,
+    /// One for plain clients, one for those that speak TLS, or both.
+    pub(crate) listeners: Vec<Listener>,
     pub(crate) replica: Replica,
     pub(crate) persister: Persister,
     pub(crate) peers: Option<Peers>,
@@ -124,10 +126,13 @@ pub(crate) struct Parts {
 impl Driver {
     /// Puts the loop together; [`Driver::run`] starts it.
     pub(crate) fn new(mut parts: Parts) -> io::Result<Driver> {
-        parts.listener.register(parts.poll.registry(), LISTENER)?;
+        assert!(parts.listeners.len() <= FIRST_CONNECTION - FIRST_LISTENER);
+        for (i, listener) in parts.listeners.iter_mut().enumerate() {
+            listener.register(parts.poll.registry(), Token(FIRST_LISTENER + i))?;
+        }
         Ok(Driver {
             poll: parts.poll,
-            listener: Some(parts.listener),
+            listeners: parts.listeners,
             connections: Connections::default(),
             replica: parts.replica,
             persister: parts.persister,
@@ -181,7 +186,9 @@ impl Driver {
                 Ok(()) => {}
             }
             self.note_ready(&events);
-            self.accept(polled);
+            for i in 0..self.listeners.len() {
+                self.accept(i, polled);
+            }
             self.read_all();
             self.open_mail()?;
             self.resume_paused();
@@ -208,13 +215,10 @@ impl Driver {
             return Some(Duration::ZERO);
         }
         let session = (!self.disk_is_full).then(|| self.clock.at(self.replica.next_deadline_us()));
-        let accept = match &self.listener {
-            Some(l) if self.on_serving.is_none() => match l.wants_accept(now) {
-                true => Some(now),
-                false => l.resumes_at(),
-            },
-            _ => None,
-        };
+        let accepts = self.listeners.iter().filter(|_| self.on_serving.is_none());
+        let accept = accepts
+            .filter_map(|l| if l.wants_accept(now) { Some(now) } else { l.resumes_at() })
+            .min();
         [
             session,
             accept,
@@ -232,8 +236,8 @@ impl Driver {
         for event in events {
             match event.token() {
                 WAKE => {}
-                LISTENER => {
-                    if let Some(listener) = &mut self.listener {
+                Token(token) if token < FIRST_CONNECTION => {
+                    if let Some(listener) = self.listeners.get_mut(token - FIRST_LISTENER) {
                         listener.ready();
                     }
                 }
@@ -249,27 +253,29 @@ impl Driver {
             connection.is_queued = true;
             self.to_read.push_back(connection.id);
         }
-        if connection.unsent() > 0 && connection.is_writable() && !connection.is_dirty {
+        if connection.wants_write() && connection.is_writable() && !connection.is_dirty {
             connection.is_dirty = true;
             self.dirty.push(connection.id);
         }
     }
 
-    fn accept(&mut self, now: Instant) {
+    fn accept(&mut self, which: usize, now: Instant) {
         // Clients that come while the server still starts wait in the operating system's queue.
         if self.on_serving.is_some() {
             return;
         }
         for _ in 0..limits::ACCEPTS_PER_TURN {
-            let Some(listener) = self.listener.as_mut().filter(|l| l.wants_accept(now)) else {
+            let Some(listener) = self.listeners.get_mut(which).filter(|l| l.wants_accept(now))
+            else {
                 return;
             };
             match listener.accept(now) {
-                Accepted::Client(socket, peer) => {
+                Accepted::Client(incoming) => {
+                    let peer = incoming.peer;
                     self.metrics.connection_requests += 1;
                     let wall_ms = self.clock.now().wall_ms;
                     let place = (self.poll.registry(), FIRST_CONNECTION);
-                    match self.connections.open(socket, peer, wall_ms, place) {
+                    match self.connections.open(incoming, wall_ms, place) {
                         Ok(id) => {
                             let deadline = now + self.rules.sessionless_timeout;
                             self.opening.push_back((deadline, id));
@@ -377,7 +383,7 @@ impl Driver {
     fn begin_stop(&mut self) {
         if self.stop_by.is_none() {
             tracing::info!(connections = self.connections.len(), "stopping");
-            self.listener = None;
+            self.listeners.clear();
             self.stop_by = Some(self.clock.instant() + limits::STOP_GRACE);
         }
     }

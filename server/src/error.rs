@@ -6,6 +6,8 @@ use std::path::PathBuf;
 use tenure_storage::{LockError, OpenError, WriteError};
 use thiserror::Error;
 
+use crate::tls::TlsError;
+
 /// Why a server could not start.
 #[derive(Debug, Error)]
 pub enum StartError {
@@ -26,6 +28,9 @@ pub enum StartError {
     /// The configuration asks for something this version does not have.
     #[error("{0}")]
     Unsupported(&'static str),
+    /// TLS cannot be served as configured.
+    #[error(transparent)]
+    Tls(#[from] TlsError),
     /// The client port cannot be listened on.
     #[error("cannot listen on {addr}: {source}")]
     Listen {

@@ -20,6 +20,7 @@ mod persister;
 mod process;
 mod recovery;
 mod snapshotter;
+mod tls;
 
 use std::io;
 use std::net::SocketAddr;
@@ -42,10 +43,12 @@ use persister::{Persister, SyncPolicy};
 pub use process::{prefer_small_pages, raise_open_files_limit};
 pub use recovery::read_snapshot;
 use snapshotter::{SnapshotPolicy, Snapshotter};
+pub use tls::{FileError, JksError, TlsError};
 
 /// A running server. Dropping it leaves the server running; [`ServerHandle::stop`] ends it.
 pub struct ServerHandle {
     client_addr: SocketAddr,
+    secure_client_addr: Option<SocketAddr>,
     admin_addr: Option<SocketAddr>,
     mailbox: Mailbox,
     thread: JoinHandle<Result<(), RunError>>,
@@ -63,9 +66,14 @@ impl Stopper {
 }
 
 impl ServerHandle {
-    /// Where clients connect.
+    /// Where clients connect: without TLS, if the server has a port for that.
     pub fn client_addr(&self) -> SocketAddr {
         self.client_addr
+    }
+
+    /// Where clients connect with TLS, if they can.
+    pub fn secure_client_addr(&self) -> Option<SocketAddr> {
+        self.secure_client_addr
     }
 
     /// Where admin HTTP is served, if it is.
@@ -93,18 +101,15 @@ impl ServerHandle {
 
 /// Starts a server: recovers its data folder, then listens. Clients are served when this returns.
 pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
-    let client = supported_listener(config)?;
+    refuse_unsupported(config)?;
+    // Before the folder is touched: mistakes in the configuration show at once.
+    let tls = config.secure_client.as_ref().map(|_| tls::configure(&config.tls)).transpose()?;
     let folder = DataFolder::open(&config.data_dir, &config.data_log_dir)?;
     let disk = RealDisk::shared();
     let recovered = recovery::recover(&disk, &folder, config)?;
 
-    let candidates = client.candidates().map_err(listen_error(client))?;
-    let connections = &config.connections;
-    let backlog = connections.listen_backlog.map_or(limits::LISTEN_BACKLOG, |n| n as i32);
-    let listener =
-        Listener::bind(&candidates, backlog, connections.max_per_address, connections.max_total)
-            .map_err(listen_error(client))?;
-    let client_addr = listener.local_addr().map_err(listen_error(client))?;
+    let (listeners, addrs) = listen(config, tls)?;
+    let client_addr = addrs.plain.or(addrs.secure).expect("refused above");
 
     let poll = Poll::new().map_err(system("creating the readiness queue"))?;
     let waker = Waker::new(poll.registry(), driver::WAKE).map_err(system("creating a waker"))?;
@@ -123,23 +128,19 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
     };
     let snapshotter = Snapshotter::start(policy, mailbox.clone())
         .map_err(system("starting the snapshot thread"))?;
-    let rules = Rules {
-        max_frame_bytes: connections.max_frame_bytes as usize,
-        max_outstanding: connections.max_outstanding as usize,
-        sessionless_timeout: Duration::from_millis(connections.sessionless_timeout_ms.into()),
-    };
-    let report = ConfigReport::new(config, Some(client_addr.port()));
+    let port = |addr: SocketAddr| addr.port();
+    let report = ConfigReport::new(config, addrs.plain.map(port), addrs.secure.map(port));
     let (on_serving, serving) = mpsc::sync_channel(1);
     let parts = Parts {
         poll,
-        listener,
+        listeners,
         replica: recovered.replica,
         persister,
         peers,
         snapshotter,
         mail,
         clock: recovered.clock,
-        rules,
+        rules: rules(config),
         words: config.four_letter_words.clone(),
         config: report.clone(),
         metrics: recovered.metrics,
@@ -165,7 +166,17 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
         let ended = thread.join().unwrap_or(Err(RunError::Thread("I/O")));
         return Err(ended.err().unwrap_or(RunError::Thread("I/O")).into());
     }
-    Ok(ServerHandle { client_addr, admin_addr, mailbox, thread })
+    let secure_client_addr = addrs.secure;
+    Ok(ServerHandle { client_addr, secure_client_addr, admin_addr, mailbox, thread })
+}
+
+fn rules(config: &ServerConfig) -> Rules {
+    let connections = &config.connections;
+    Rules {
+        max_frame_bytes: connections.max_frame_bytes as usize,
+        max_outstanding: connections.max_outstanding as usize,
+        sessionless_timeout: Duration::from_millis(connections.sessionless_timeout_ms.into()),
+    }
 }
 
 /// Links to the other members, if the configuration names any.
@@ -177,8 +188,40 @@ fn peers(config: &ServerConfig, mailbox: &Mailbox) -> Result<Option<Peers>, Star
     started.map(Some).map_err(system("listening for the other members"))
 }
 
-/// The client listener, if the configuration asks for nothing that is not there.
-fn supported_listener(config: &ServerConfig) -> Result<&config::Listen, StartError> {
+/// Where clients connect.
+struct ClientAddrs {
+    plain: Option<SocketAddr>,
+    secure: Option<SocketAddr>,
+}
+
+/// Listens for clients on every port that the configuration names. Each has its own count of
+/// connections, as in the reference server.
+fn listen(
+    config: &ServerConfig,
+    tls: Option<Arc<rustls::ServerConfig>>,
+) -> Result<(Vec<Listener>, ClientAddrs), StartError> {
+    let rules = &config.connections;
+    let backlog = rules.listen_backlog.map_or(limits::LISTEN_BACKLOG, |n| n as i32);
+    let mut listeners = Vec::new();
+    let mut bind = |listen: &config::Listen, tls: Option<Arc<rustls::ServerConfig>>| {
+        let candidates = listen.candidates().map_err(listen_error(listen))?;
+        let listener = Listener::bind(&candidates, backlog, rules.max_per_address, rules.max_total)
+            .map_err(listen_error(listen))?;
+        let addr = listener.local_addr().map_err(listen_error(listen))?;
+        listeners.push(match tls {
+            Some(tls) => listener.secured(tls),
+            None => listener,
+        });
+        Ok::<_, StartError>(addr)
+    };
+    let plain = config.client.as_ref().map(|listen| bind(listen, None)).transpose()?;
+    let secure = config.secure_client.as_ref().zip(tls);
+    let secure = secure.map(|(listen, tls)| bind(listen, Some(tls))).transpose()?;
+    Ok((listeners, ClientAddrs { plain, secure }))
+}
+
+/// Refuses a configuration that makes no server, and tells what is only a preview.
+fn refuse_unsupported(config: &ServerConfig) -> Result<(), StartError> {
     if config.ensemble.is_distributed() {
         tracing::warn!(
             "ensembles are a preview: membership is fixed by the server.N lines, links between \
@@ -186,12 +229,13 @@ fn supported_listener(config: &ServerConfig) -> Result<&config::Listen, StartErr
              than the log the others keep in memory cannot catch up"
         );
     }
-    if config.secure_client.is_some() {
-        tracing::warn!("secureClientPort is not served: this version has no TLS");
+    if config.client.is_none() && config.secure_client.is_none() {
+        return Err(StartError::Unsupported(
+            "the configuration has no clientPort and no secureClientPort, so no client could \
+             connect; add clientPort=2181",
+        ));
     }
-    config.client.as_ref().ok_or(StartError::Unsupported(
-        "the configuration has no clientPort, so no client could connect; add clientPort=2181",
-    ))
+    Ok(())
 }
 
 fn listen_error(listen: &config::Listen) -> impl Fn(io::Error) -> StartError {

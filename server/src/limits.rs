@@ -82,6 +82,18 @@ pub const DISK_FULL_TRIES_PER_LINE: u32 = 10;
 /// How long a graceful stop waits for requests under way.
 pub const STOP_GRACE: Duration = Duration::from_secs(2);
 
+/// Largest file of keys or certificates that is read. The authorities that Java trusts by itself
+/// take a twentieth of it.
+pub const TLS_FILE_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Reads of one TLS connection in search of plaintext before the others get their turn: records
+/// may have no content, and handshakes take several.
+pub const TLS_READS_AT_ONCE: u32 = 16;
+
+/// Plaintext encrypted at once: the most that a TLS record can have. More would only lie in memory
+/// a second time while the client does not read.
+pub const TLS_RECORD_BYTES: usize = 16 * 1024;
+
 /// Output buffers kept for reuse instead of being given back to the allocator.
 pub const SPARE_BUFFERS: usize = 64;
 

@@ -4,17 +4,21 @@ use std::collections::HashMap;
 use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
-use mio::net::{TcpListener, TcpStream};
+use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::limits;
+use crate::connection::Incoming;
+use crate::{limits, tls};
 
 /// The listening socket with its admission rules.
 pub(crate) struct Listener {
     socket: TcpListener,
+    /// What TLS connections start from, if it is the secure one.
+    tls: Option<Arc<rustls::ServerConfig>>,
     /// Set while a readiness edge has not been drained.
     pending: bool,
     /// Accepting rests until then, after a shortage of descriptors.
@@ -28,7 +32,7 @@ pub(crate) struct Listener {
 /// What one call of [`Listener::accept`] came to.
 pub(crate) enum Accepted {
     /// A client to serve.
-    Client(TcpStream, SocketAddr),
+    Client(Incoming),
     /// A client that was turned away, and why.
     Refused(SocketAddr, Refusal),
     /// Nobody is waiting any more.
@@ -66,6 +70,7 @@ impl Listener {
         let socket = bind_first(candidates, backlog)?;
         Ok(Listener {
             socket,
+            tls: None,
             pending: false,
             resting_until: None,
             per_address: HashMap::new(),
@@ -73,6 +78,16 @@ impl Listener {
             max_per_address,
             max_total,
         })
+    }
+
+    /// The same listener for clients that speak TLS.
+    pub(crate) fn secured(self, tls: Arc<rustls::ServerConfig>) -> Listener {
+        Listener { tls: Some(tls), ..self }
+    }
+
+    /// Whether its clients speak TLS.
+    pub(crate) fn is_secure(&self) -> bool {
+        self.tls.is_some()
     }
 
     /// The address bound, with the port the system picked if 0 was asked for.
@@ -108,10 +123,14 @@ impl Listener {
         self.resting_until = None;
         loop {
             match self.socket.accept() {
-                Ok((stream, peer)) => {
+                Ok((socket, peer)) => {
                     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
+                    let tls = match self.tls.as_ref().map(tls::Session::new).transpose() {
+                        Ok(session) => session.map(Box::new),
+                        Err(e) => return self.rest(now, e),
+                    };
                     return match self.admit(peer.ip()) {
-                        Ok(()) => Accepted::Client(stream, peer),
+                        Ok(()) => Accepted::Client(Incoming { socket, peer, tls }),
                         Err(refusal) => Accepted::Refused(peer, refusal),
                     };
                 }
@@ -126,13 +145,15 @@ impl Listener {
                         io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted
                     ) => {}
                 // Out of descriptors or memory: trying again at once would spin.
-                Err(e) => {
-                    self.pending = true;
-                    self.resting_until = Some(now + limits::ACCEPT_PAUSE);
-                    return Accepted::Short(e);
-                }
+                Err(e) => return self.rest(now, e),
             }
         }
+    }
+
+    fn rest(&mut self, now: Instant, why: io::Error) -> Accepted {
+        self.pending = true;
+        self.resting_until = Some(now + limits::ACCEPT_PAUSE);
+        Accepted::Short(why)
     }
 
     fn admit(&mut self, ip: IpAddr) -> Result<(), Refusal> {
@@ -211,11 +232,11 @@ mod tests {
         let mut listener = Listener::bind(&[any], 16, 1, 0).unwrap();
         let addr = listener.local_addr().unwrap();
         let _first = StdStream::connect(addr).unwrap();
-        let Accepted::Client(_, peer) = accept_one(&mut listener) else { panic!("refused") };
+        let Accepted::Client(first) = accept_one(&mut listener) else { panic!("refused") };
         let _second = StdStream::connect(addr).unwrap();
         let refused = accept_one(&mut listener);
         assert!(matches!(refused, Accepted::Refused(_, Refusal::TooManyOfAddress)));
-        listener.released(peer.ip());
+        listener.released(first.peer.ip());
         let _third = StdStream::connect(addr).unwrap();
         assert!(matches!(accept_one(&mut listener), Accepted::Client(..)));
     }
@@ -237,7 +258,7 @@ mod tests {
         let mut listener = Listener::bind(&[any], 16, 0, 0).unwrap();
         let port = listener.local_addr().unwrap().port();
         let _client = StdStream::connect(("127.0.0.1", port)).unwrap();
-        let Accepted::Client(_, peer) = accept_one(&mut listener) else { panic!("refused") };
-        assert_eq!(peer.ip(), IpAddr::from([127, 0, 0, 1]));
+        let Accepted::Client(client) = accept_one(&mut listener) else { panic!("refused") };
+        assert_eq!(client.peer.ip(), IpAddr::from([127, 0, 0, 1]));
     }
 }

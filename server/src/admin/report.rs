@@ -185,11 +185,15 @@ pub struct ConfigReport {
 }
 
 impl ConfigReport {
-    /// What a configuration says, with the port that the client listener really has.
-    pub fn new(config: &ServerConfig, client_port: Option<u16>) -> Self {
+    /// What a configuration says, with the ports that the listeners really have.
+    pub fn new(
+        config: &ServerConfig,
+        client_port: Option<u16>,
+        secure_client_port: Option<u16>,
+    ) -> Self {
         Self {
             client_port,
-            secure_client_port: config.secure_client.as_ref().map(|listen| listen.port),
+            secure_client_port,
             data_dir: config.data_dir.clone(),
             data_log_dir: config.data_log_dir.clone(),
             tick_ms: config.tick_ms,

@@ -265,11 +265,6 @@ impl Reader {
             Some(port) => Some(Listen { host: secure_host.flatten(), port }),
             None => member(|m| m.secure_client),
         };
-        if self.draft.config.secure_client.is_some() {
-            let line = self.seen.get("secureClientPort").map_or(0, |place| place.1);
-            let message = "TLS is not available yet; nothing will listen on this port";
-            self.warn(line, "secureClientPort", message.into());
-        }
         if self.draft.config.client.is_none() {
             let message = "missing: no client can connect without TLS";
             self.warn(0, "clientPort", message.into());

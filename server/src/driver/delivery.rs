@@ -202,7 +202,8 @@ impl Driver {
         let Some(mut connection) = self.connections.remove(id) else { return };
         connection.deregister(self.poll.registry());
         self.unsent_total -= connection.unsent();
-        if let Some(listener) = &mut self.listener {
+        let is_secure = connection.is_secure();
+        if let Some(listener) = self.listeners.iter_mut().find(|l| l.is_secure() == is_secure) {
             listener.released(connection.peer.ip());
         }
         if connection.phase == Phase::Attached {

@@ -1,5 +1,6 @@
 //! From a readable socket to steps of the replica.
 
+use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
 
@@ -84,6 +85,11 @@ impl Driver {
                 self.ended_by_client(id);
                 false
             }
+            // Only TLS has an opinion on what bytes mean.
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
+                self.refuse_tls(id, &e);
+                true
+            }
             Err(e) => {
                 tracing::debug!(conn = id.0, error = %e, "connection lost");
                 self.drop_connection(id);
@@ -93,10 +99,14 @@ impl Driver {
     }
 
     fn ended_by_client(&mut self, id: ConnId) {
-        let Some(connection) = self.connections.get(id) else { return };
+        let Some(connection) = self.connections.get_mut(id) else { return };
         // An answer under way, as to a word, is still delivered.
         if connection.phase == Phase::Closing && connection.unsent() > 0 {
             return;
+        }
+        if connection.is_secure() {
+            // TLS has both sides say goodbye. Who does not wait for it loses nothing.
+            let _ = connection.finish_sending();
         }
         self.drop_connection(id);
     }
@@ -224,6 +234,15 @@ impl Driver {
         self.send(id, text.as_bytes());
         self.close(id);
         Some(bytes.len())
+    }
+
+    /// Closes a connection that does not speak TLS as it must, or shows a bad certificate.
+    fn refuse_tls(&mut self, id: ConnId, why: &io::Error) {
+        let Some(connection) = self.connections.get(id) else { return };
+        if connection.phase == Phase::Opening {
+            self.metrics.unsuccessful_handshakes += 1;
+        }
+        self.refuse(id, why);
     }
 
     /// Closes a connection whose bytes make no sense.

@@ -110,7 +110,8 @@ impl Driver {
         let state = self.replica.state();
         let counts = self.replica.watch_counts();
         let alive = self.connections.len() as u64;
-        let local = self.connections.iter().filter(|c| c.peer.ip().is_loopback()).count() as u64;
+        let plain = self.connections.iter().filter(|c| !c.is_secure());
+        let (local, remote): (Vec<_>, Vec<_>) = plain.partition(|c| c.peer.ip().is_loopback());
         Readings {
             state: match &self.peers {
                 None => ServerState::Standalone,
@@ -128,8 +129,8 @@ impl Driver {
             approximate_data_bytes: state.tree.data_bytes(),
             global_sessions: state.sessions.len() as u64,
             alive_connections: alive,
-            plain_remote_connections: alive - local,
-            plain_local_connections: local,
+            plain_remote_connections: remote.len() as u64,
+            plain_local_connections: local.len() as u64,
             outstanding_requests: self.replica.total_outstanding() as u64,
             ..Readings::default()
         }
@@ -143,7 +144,7 @@ impl Driver {
             .unwrap_or(self.rules.sessionless_timeout.as_millis() as u64);
         ConnectionReport {
             peer: connection.peer,
-            secure: false,
+            secure: connection.is_secure(),
             reading: !connection.is_paused && connection.phase != Phase::Closing,
             writing: connection.unsent() > 0,
             outstanding: self.replica.outstanding(connection.id) as u64,

@@ -81,6 +81,8 @@ pub struct Metrics {
     pub sessions_expired: u64,
     /// Failed authentications.
     pub auth_failed: u64,
+    /// Failed TLS handshakes.
+    pub unsuccessful_handshakes: u64,
     /// Request frames larger than the server takes.
     pub large_requests_rejected: u64,
     /// Times that reading from a client paused, because too much was outstanding.

@@ -152,7 +152,7 @@ pub(crate) static METRICS: &[Metric] = &[
         "Handshakes that asked for an earlier session.",
     ),
     row("unrecoverable_error_count", Counter(|m| m.unrecoverable_errors), "Fatal failures."),
-    row("unsuccessful_handshake", Zero, "Failed TLS handshakes."),
+    row("unsuccessful_handshake", Counter(|m| m.unsuccessful_handshakes), "Failed TLS handshakes."),
     row("commit_count", Counter(|m| m.commits), "Entries committed."),
     row("outstanding_changes_queued", Counter(|m| m.proposals), "Entries handed to the log."),
     row("request_commit_queued", Counter(|m| m.commits), "Entries committed."),

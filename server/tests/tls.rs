@@ -1,0 +1,376 @@
+//! Clients that speak TLS: sessions, certificates, and bytes that are not TLS.
+
+#![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
+
+use std::io::{self, Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use rustls::crypto::ring;
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::sign::{CertifiedKey, SingleCertAndKey};
+use rustls::version::{TLS12, TLS13};
+use rustls::{
+    ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
+};
+use tempfile::TempDir;
+use tenure_server::ServerHandle;
+use tenure_server::config::ServerConfig;
+
+const CERTIFICATES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/certificates");
+const JKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/golden/store.jks");
+const PEM: &str = "ssl.keyStore.location=CERTIFICATES/server.pem\n\
+                   ssl.trustStore.location=CERTIFICATES/ca.pem\n";
+const TIMEOUT: Duration = Duration::from_secs(20);
+
+/// A server with a plain, a secure and an admin port of its own.
+struct Server {
+    handle: Option<ServerHandle>,
+    _folder: TempDir,
+}
+
+impl Server {
+    fn start(lines: &str) -> Server {
+        let folder = tempfile::tempdir().unwrap();
+        let text = format!(
+            "dataDir={}\nclientPort=0\nclientPortAddress=127.0.0.1\nsecureClientPort=0\n\
+             secureClientPortAddress=127.0.0.1\nadmin.serverAddress=127.0.0.1\n\
+             admin.serverPort=0\nmaxClientCnxns=0\n{lines}",
+            folder.path().display()
+        );
+        let text = text.replace("CERTIFICATES", CERTIFICATES);
+        let (config, warnings) = ServerConfig::from_text(&text, "zoo.cfg").unwrap();
+        assert_eq!(warnings, []);
+        Server { handle: Some(tenure_server::start(&config).unwrap()), _folder: folder }
+    }
+
+    fn handle(&self) -> &ServerHandle {
+        self.handle.as_ref().unwrap()
+    }
+
+    fn secure(&self) -> SocketAddr {
+        self.handle().secure_client_addr().unwrap()
+    }
+
+    /// A connection without TLS to either port.
+    fn plain(&self, addr: SocketAddr) -> TcpStream {
+        let socket = TcpStream::connect(addr).unwrap();
+        socket.set_read_timeout(Some(TIMEOUT)).unwrap();
+        socket
+    }
+
+    /// Connects with the key and certificate in a file, if one is named; the handshake is not over.
+    fn tls(
+        &self,
+        certificate: Option<&str>,
+        version: &'static SupportedProtocolVersion,
+    ) -> StreamOwned<ClientConnection, TcpStream> {
+        let config = Arc::new(client_config(certificate, version));
+        let records = ClientConnection::new(config, "localhost".try_into().unwrap()).unwrap();
+        StreamOwned::new(records, self.plain(self.secure()))
+    }
+
+    /// Opens a session over TLS.
+    fn session(
+        &self,
+        certificate: Option<&str>,
+        version: &'static SupportedProtocolVersion,
+    ) -> io::Result<Session<StreamOwned<ClientConnection, TcpStream>>> {
+        Session::open(self.tls(certificate, version))
+    }
+
+    /// Fails unless clients of both ports are served.
+    fn check_serving(&self) {
+        self.session(Some("client"), &TLS13).unwrap().exists("/");
+        Session::open(self.plain(self.handle().client_addr())).unwrap().exists("/");
+    }
+
+    fn admin(&self, command: &str) -> String {
+        let mut http = self.plain(self.handle().admin_addr().unwrap());
+        let request = format!("GET /commands/{command} HTTP/1.0\r\nHost: localhost\r\n\r\n");
+        http.write_all(request.as_bytes()).unwrap();
+        let mut answer = String::new();
+        http.read_to_string(&mut answer).unwrap();
+        answer
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let stopped = self.handle.take().unwrap().stop();
+        if !std::thread::panicking() {
+            stopped.unwrap();
+        }
+    }
+}
+
+fn client_config(
+    certificate: Option<&str>,
+    version: &'static SupportedProtocolVersion,
+) -> ClientConfig {
+    let provider = ring::default_provider();
+    let mut roots = RootCertStore::empty();
+    roots.add(CertificateDer::from_pem_file(format!("{CERTIFICATES}/ca.pem")).unwrap()).unwrap();
+    let builder = ClientConfig::builder_with_provider(Arc::new(provider.clone()))
+        .with_protocol_versions(&[version])
+        .unwrap()
+        .with_root_certificates(roots);
+    let Some(name) = certificate else { return builder.with_no_client_auth() };
+    let file = format!("{CERTIFICATES}/{name}.pem");
+    let key = PrivateKeyDer::from_pem_file(&file).unwrap();
+    let key = provider.key_provider.load_private_key(key).unwrap();
+    let chain = vec![CertificateDer::from_pem_file(&file).unwrap()];
+    let identity = SingleCertAndKey::from(CertifiedKey::new(chain, key));
+    builder.with_client_cert_resolver(Arc::new(identity))
+}
+
+/// A client session on any stream.
+struct Session<S> {
+    stream: S,
+    xid: i32,
+}
+
+const CREATE: i32 = 1;
+const EXISTS: i32 = 3;
+const GET_DATA: i32 = 4;
+const PING: i32 = 11;
+const CLOSE: i32 = -11;
+
+impl<S: Read + Write> Session<S> {
+    fn open(stream: S) -> io::Result<Session<S>> {
+        let mut session = Session { stream, xid: 0 };
+        let zxid_timeout_and_id = [&[0; 8][..], &10_000_i32.to_be_bytes(), &[0; 8]].concat();
+        let password = [&16_i32.to_be_bytes()[..], &[0; 16]].concat();
+        session.send(&[&[0; 4][..], &zxid_timeout_and_id, &password, &[0]].concat())?;
+        let answer = session.receive()?;
+        assert_eq!(answer[4..8], 10_000_i32.to_be_bytes());
+        Ok(session)
+    }
+
+    fn send(&mut self, payload: &[u8]) -> io::Result<()> {
+        let len = i32::try_from(payload.len()).unwrap();
+        self.stream.write_all(&[&len.to_be_bytes(), payload].concat())?;
+        self.stream.flush()
+    }
+
+    fn receive(&mut self) -> io::Result<Vec<u8>> {
+        let mut len = [0; 4];
+        self.stream.read_exact(&mut len)?;
+        let mut payload = vec![0; u32::from_be_bytes(len) as usize];
+        self.stream.read_exact(&mut payload)?;
+        Ok(payload)
+    }
+
+    fn request(&mut self, op: i32, body: &[u8]) {
+        self.xid += 1;
+        self.send(&[&self.xid.to_be_bytes(), &op.to_be_bytes(), body].concat()).unwrap();
+    }
+
+    /// The body of the reply to request `xid`, which must have succeeded.
+    fn reply(&mut self, xid: i32) -> Vec<u8> {
+        let mut frame = self.receive().unwrap();
+        assert_eq!((&frame[..4], &frame[12..16]), (&xid.to_be_bytes()[..], &[0; 4][..]));
+        frame.split_off(16)
+    }
+
+    fn call(&mut self, op: i32, body: &[u8]) -> Vec<u8> {
+        self.request(op, body);
+        self.reply(self.xid)
+    }
+
+    fn create(&mut self, path: &str, data: &[u8]) {
+        let acl = [&[0, 0, 0, 1, 0, 0, 0, 31][..], &text("world"), &text("anyone")].concat();
+        let body = [&text(path), &buffer(data), &acl, &[0; 4][..]].concat();
+        assert_eq!(self.call(CREATE, &body), text(path));
+    }
+
+    fn exists(&mut self, path: &str) {
+        assert_eq!(self.call(EXISTS, &[&text(path)[..], &[0]].concat()).len(), 68);
+    }
+}
+
+fn buffer(bytes: &[u8]) -> Vec<u8> {
+    [&i32::try_from(bytes.len()).unwrap().to_be_bytes(), bytes].concat()
+}
+
+fn text(text: &str) -> Vec<u8> {
+    buffer(text.as_bytes())
+}
+
+#[test]
+fn a_session_lives_over_either_version_and_ends_cleanly() {
+    let server = Server::start(PEM);
+    for (path, version) in [("/1", &TLS12), ("/2", &TLS13)] {
+        let mut session = server.session(Some("client"), version).unwrap();
+        session.create(path, b"data");
+        session.exists(path);
+        session.call(CLOSE, &[]);
+        // Not cut off: a cut is an error here.
+        assert_eq!(session.stream.read(&mut [0; 1]).unwrap(), 0);
+    }
+}
+
+#[test]
+fn a_java_key_store_serves_as_well() {
+    let lines = format!(
+        "ssl.keyStore.location={JKS}\nssl.keyStore.password=p\\u00e4\\u00dfword\n\
+         ssl.trustStore.location={JKS}\nssl.trustStore.password=p\\u00e4\\u00dfword"
+    );
+    Server::start(&lines).check_serving();
+}
+
+#[test]
+fn words_and_reports_know_secure_connections() {
+    let server = Server::start(PEM);
+    let mut session = server.session(Some("client"), &TLS13).unwrap();
+    session.exists("/");
+    let mut word = server.tls(Some("client"), &TLS13);
+    word.write_all(b"srvr").unwrap();
+    let mut answer = String::new();
+    word.read_to_string(&mut answer).unwrap();
+    assert!(answer.contains("Mode: standalone"), "{answer}");
+
+    let report = server.admin("connections");
+    let body = report.split_once("\r\n\r\n").unwrap().1;
+    let report: serde_json::Value = serde_json::from_str(body).unwrap();
+    assert_eq!(report["connections"].as_array().unwrap().len(), 0, "{body}");
+    let secure = report["secure_connections"].as_array().unwrap();
+    assert!(secure.iter().any(|connection| connection["session_id"] != 0), "{body}");
+    let port = server.secure().port();
+    assert!(server.admin("configuration").contains(&format!("{port}")));
+}
+
+#[test]
+fn replies_far_larger_than_a_record_arrive_whole_and_in_order() {
+    let server = Server::start(PEM);
+    let mut session = server.session(Some("client"), &TLS13).unwrap();
+    let data: Vec<u8> = (0..900_000_u32).map(|i| (i / 7) as u8).collect();
+    session.create("/large", &data);
+    // More than socket buffers hold: the server has to wait in the middle of records.
+    let asked = 20;
+    let first = session.xid + 1;
+    for _ in 0..asked {
+        session.request(GET_DATA, &[&text("/large")[..], &[0]].concat());
+    }
+    for xid in first..first + asked {
+        assert_eq!(session.reply(xid)[4..4 + data.len()], data, "request {xid}");
+    }
+}
+
+#[test]
+fn requests_of_many_records_read_at_once_are_all_answered() {
+    let server = Server::start(PEM);
+    let mut session = server.session(Some("client"), &TLS12).unwrap();
+    let ping = [&8_i32.to_be_bytes()[..], &(-2_i32).to_be_bytes(), &PING.to_be_bytes()].concat();
+    let count = 20_000;
+    session.stream.write_all(&ping.repeat(count)).unwrap();
+    for _ in 0..count {
+        assert_eq!(session.receive().unwrap()[..4], (-2_i32).to_be_bytes());
+    }
+}
+
+#[test]
+fn only_clients_of_the_authority_are_let_in() {
+    let server = Server::start(PEM);
+    for version in [&TLS12, &TLS13] {
+        for good in ["client", "version1"] {
+            server.session(Some(good), version).unwrap().exists("/");
+        }
+        let refused = [
+            (None, "CertificateRequired"),
+            (Some("stranger"), "UnknownCA"),
+            (Some("version1-expired"), "CertificateExpired"),
+            (Some("version1-forged"), "DecryptError"),
+            (Some("version1-stranger"), "UnknownCA"),
+        ];
+        for (certificate, alert) in refused {
+            let error = server.session(certificate, version).map(|_| ()).unwrap_err();
+            let told = format!("{error:?}");
+            // TLS 1.2 has no word for a missing certificate.
+            let is_missing = certificate.is_none() && told.contains("HandshakeFailure");
+            assert!(told.contains(alert) || is_missing, "{certificate:?}: {told}");
+        }
+    }
+    server.check_serving();
+    assert!(server.admin("monitor").contains("\"unsuccessful_handshake\" : 10"));
+}
+
+#[test]
+fn a_certificate_may_be_left_out_where_it_is_only_wanted() {
+    let server = Server::start(&format!("{PEM}ssl.clientAuth=want\n"));
+    server.session(None, &TLS13).unwrap().exists("/");
+    assert!(server.session(Some("stranger"), &TLS13).is_err());
+    let server = Server::start(&format!("{PEM}ssl.clientAuth=none\n"));
+    server.session(None, &TLS13).unwrap().exists("/");
+}
+
+#[test]
+fn bytes_for_the_other_port_leave_the_server_serving() {
+    let server = Server::start(PEM);
+    for bytes in [&b"ruok"[..], b"GET / HTTP/1.1\r\n\r\n", &[0, 0, 0, 45, 0, 0], &[0x16, 3, 1]] {
+        let mut misled = server.plain(server.secure());
+        misled.write_all(bytes).unwrap();
+        misled.shutdown(std::net::Shutdown::Write).unwrap();
+        // An alert, or nothing; then the end, or a reset.
+        let mut answer = Vec::new();
+        let _ = misled.read_to_end(&mut answer);
+        assert!(!answer.starts_with(b"imok") && answer.len() < 16, "{answer:02x?}");
+    }
+    let config = Arc::new(client_config(Some("client"), &TLS13));
+    let records = ClientConnection::new(config, "localhost".try_into().unwrap()).unwrap();
+    let plain = server.plain(server.handle().client_addr());
+    assert!(Session::open(StreamOwned::new(records, plain)).is_err());
+    server.check_serving();
+}
+
+#[test]
+fn a_handshake_may_come_byte_by_byte_but_not_for_ever() {
+    let server = Server::start(&format!("{PEM}nio.sessionlessCnxnTimeout=300\n"));
+    let mut silent = server.plain(server.secure());
+    let config = Arc::new(client_config(Some("client"), &TLS13));
+    let records = ClientConnection::new(config, "localhost".try_into().unwrap()).unwrap();
+    let socket = server.plain(server.secure());
+    socket.set_nodelay(true).unwrap();
+    let mut session = Session::open(StreamOwned::new(records, ByteByByte(socket))).unwrap();
+    session.exists("/");
+    let begun = Instant::now();
+    assert_eq!(silent.read(&mut [0; 1]).unwrap_or(0), 0);
+    assert!(begun.elapsed() < TIMEOUT);
+}
+
+/// Writes every byte by itself.
+struct ByteByByte(TcpStream);
+
+impl Write for ByteByByte {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(&bytes[..bytes.len().min(1)])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.0.flush()
+    }
+}
+
+impl Read for ByteByByte {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        self.0.read(buffer)
+    }
+}
+
+#[test]
+fn a_server_for_tls_alone_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "dataDir={}\nsecureClientPort=0\nsecureClientPortAddress=127.0.0.1\n\
+         admin.enableServer=false\n{PEM}",
+        folder.path().display()
+    );
+    let text = text.replace("CERTIFICATES", CERTIFICATES);
+    let (config, _) = ServerConfig::from_text(&text, "zoo.cfg").unwrap();
+    let handle = tenure_server::start(&config).unwrap();
+    assert_eq!(Some(handle.client_addr()), handle.secure_client_addr());
+    let server = Server { handle: Some(handle), _folder: folder };
+    server.session(Some("client"), &TLS13).unwrap().exists("/");
+}
