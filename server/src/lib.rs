@@ -229,6 +229,7 @@ fn refuse_unsupported(config: &ServerConfig) -> Result<(), StartError> {
              than the log the others keep in memory cannot catch up"
         );
     }
+    tls::warn_of_missing(&config.tls);
     if config.client.is_none() && config.secure_client.is_none() {
         return Err(StartError::Unsupported(
             "the configuration has no clientPort and no secureClientPort, so no client could \

@@ -27,6 +27,19 @@ pub(crate) use session::Session;
 use settings::{ClientAuth, Settings, Store};
 use verifier::Verifier;
 
+/// Tells which wishes of a configuration do not come true yet.
+pub(crate) fn warn_of_missing(pairs: &[(String, String)]) {
+    let wishes = [
+        ("client.portUnification", "clientPort takes no TLS; clients use secureClientPort"),
+        ("client.certReload", "a renewed certificate counts after the next start"),
+    ];
+    for (key, message) in wishes {
+        if Settings(pairs).get(key).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
+            tracing::warn!("{key}: {message}");
+        }
+    }
+}
+
 /// Reads keys and certificates, and makes of them what TLS connections start from.
 pub(crate) fn configure(pairs: &[(String, String)]) -> Result<Arc<ServerConfig>, TlsError> {
     let settings = Settings(pairs);

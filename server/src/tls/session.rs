@@ -33,8 +33,8 @@ impl Session {
         Ok(Session { records, staged: 0, is_refused: false })
     }
 
-    /// Reads plaintext into `buffer`; `WouldBlock` if there is none now. Bytes that are not TLS, and
-    /// certificates that are not accepted, are an error of kind `InvalidData`.
+    /// Reads plaintext into `buffer`; `WouldBlock` if there is none now. Bytes that are not TLS,
+    /// and certificates that are not accepted, are an error of kind `InvalidData`.
     pub(crate) fn read(&mut self, socket: &mut TcpStream, buffer: &mut [u8]) -> io::Result<Taken> {
         let mut socket = Watched { socket, is_drained: false };
         if self.is_refused {
