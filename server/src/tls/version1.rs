@@ -152,3 +152,83 @@ fn time(validity: &mut Reader<'_>) -> Option<u64> {
 
 /// Days by the same count on 1 January 1970.
 const DAYS_TO_1970: i64 = 719_469;
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use rustls::RootCertStore;
+    use rustls::crypto::ring;
+    use rustls::pki_types::pem::PemObject;
+
+    use super::*;
+
+    const GOOD: &[u8] = include_bytes!("../../tests/certificates/version1.pem");
+    const LATER: &[u8] = include_bytes!("../../tests/certificates/client.pem");
+    const CA: &[u8] = include_bytes!("../../tests/certificates/ca.pem");
+    /// 1 January 2000 and the last second of 2099, the validity of the test certificates.
+    const VALID: (u64, u64) = (946_684_800, 4_102_444_799);
+
+    fn verify(certificate: &Certificate<'_>, now_s: u64) -> Result<(), Error> {
+        let mut authorities = RootCertStore::empty();
+        authorities.add(CertificateDer::from_pem_slice(CA).unwrap()).unwrap();
+        let algorithms = ring::default_provider().signature_verification_algorithms.all;
+        let now = UnixTime::since_unix_epoch(Duration::from_secs(now_s));
+        certificate.verify(&authorities.roots, algorithms, now)
+    }
+
+    #[test]
+    fn counts_within_its_validity_alone() {
+        let der = CertificateDer::from_pem_slice(GOOD).unwrap();
+        let certificate = Certificate::parse(&der).unwrap();
+        assert_eq!((certificate.not_before, certificate.not_after), VALID);
+        assert_eq!(verify(&certificate, VALID.0), Ok(()));
+        assert_eq!(verify(&certificate, VALID.1), Ok(()));
+        let early = verify(&certificate, VALID.0 - 1).unwrap_err();
+        assert_eq!(early, Error::from(CertificateError::NotValidYet));
+        let late = verify(&certificate, VALID.1 + 1).unwrap_err();
+        assert_eq!(late, Error::from(CertificateError::Expired));
+    }
+
+    #[test]
+    fn later_versions_are_left_to_the_library() {
+        let der = CertificateDer::from_pem_slice(LATER).unwrap();
+        assert!(Certificate::parse(&der).is_none());
+    }
+
+    #[test]
+    fn no_byte_may_change() {
+        let good = CertificateDer::from_pem_slice(GOOD).unwrap();
+        for at in 0..good.len() {
+            for flip in [0x01, 0x10, 0x80] {
+                let mut bytes = good.to_vec();
+                bytes[at] ^= flip;
+                let bad = CertificateDer::from(bytes);
+                let verified = Certificate::parse(&bad).map(|c| verify(&c, VALID.0));
+                assert!(verified.is_none_or(|v| v.is_err()), "byte {at} flipped by {flip}");
+            }
+        }
+    }
+
+    #[test]
+    fn times_have_two_or_four_digits_for_the_year() {
+        let seconds = |tag: u8, text: &str| {
+            let bytes = [&[tag, text.len() as u8], text.as_bytes()].concat();
+            time(&mut Reader::new(&bytes))
+        };
+        for (tag, text, expected) in [
+            (der::UTC_TIME, "700101000000Z", Some(0)),
+            (der::UTC_TIME, "491231235959Z", Some(2_524_607_999)),
+            (der::UTC_TIME, "500101000000Z", Some(0)),
+            (der::GENERALIZED_TIME, "20240229120000Z", Some(1_709_208_000)),
+            (der::GENERALIZED_TIME, "20240301000000Z", Some(1_709_251_200)),
+            (der::GENERALIZED_TIME, "20241301000000Z", None),
+            (der::GENERALIZED_TIME, "700101000000Z", None),
+            (der::UTC_TIME, "7001010000Z", None),
+            (der::UTC_TIME, "70010100000+Z", None),
+            (der::UTC_TIME, "700101000000+0100", None),
+        ] {
+            assert_eq!(seconds(tag, text), expected, "{text}");
+        }
+    }
+}
