@@ -9,9 +9,16 @@ use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use support::client::framed;
-use support::{Client, Handshake, Server, Socket};
+use support::client::{framed, request};
+use support::ops::Outcome;
+use support::{Client, Handshake, Op, Server, Socket};
 use tempfile::TempDir;
+
+/// Pings sent behind a long answer; each answer to one is a header of 16 bytes and its length.
+const PINGS: usize = 100;
+
+/// The error code of an operation beyond a bound.
+const THROTTLED: i32 = -127;
 
 /// Whether the server closes this connection without a byte.
 fn is_refused(mut stream: &TcpStream) -> bool {
@@ -103,6 +110,14 @@ impl Limited {
         Client::establish(socket, &Handshake::new(30_000))
     }
 
+    /// The most memory it has had so far.
+    fn peak_memory_kib(&self) -> u64 {
+        let path = format!("/proc/{}/status", self.process.id());
+        let status = std::fs::read_to_string(path).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmHWM:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+
     /// Processor time spent so far, in clock ticks of 10 ms.
     fn cpu_ticks(&self) -> u64 {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
@@ -116,6 +131,75 @@ impl Drop for Limited {
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
+}
+
+#[test]
+fn clients_that_ask_and_never_read_cost_bounded_memory() {
+    let server = Limited::start(1024);
+    let mut witness = server.client();
+    witness.create("/big", &[1; 1_000_000]).unwrap();
+    let reads = vec![Op::get_data("/big", false); 200];
+    let gathered = Op::multi_read(&vec![Op::get_data("/big", false); 2000]);
+    // Answered in full, these are ten gigabytes, and as many again from a few multiReads.
+    let mut deaf: Vec<Client> = (0..50).map(|_| server.client()).collect();
+    for client in &mut deaf {
+        client.send_all(&reads);
+        client.send(&gathered);
+    }
+    for client in &mut deaf[..5] {
+        let mut gathering = server.client();
+        gathering.send(&gathered);
+        std::mem::swap(client, &mut gathering);
+    }
+    for _ in 0..20 {
+        witness.exists("/big").unwrap();
+    }
+    let peak = server.peak_memory_kib();
+    assert!(peak < 400 * 1024, "{peak} KiB");
+    // Who reads after all gets the answers, as many as fit.
+    let reply = deaf.pop().map(|mut client| client.reply()).unwrap();
+    assert_eq!((reply.err, reply.body.len()), (0, 4 + 1_000_000 + 68));
+    let outcomes = witness.multi_read(&vec![Op::get_data("/big", false); 100]).unwrap();
+    let refused = outcomes.iter().filter(|o| matches!(o, Outcome::Error(THROTTLED))).count();
+    assert!(outcomes.len() == 100 && (50..95).contains(&refused), "{refused}");
+    witness.close();
+}
+
+/// Asks for an answer of 15 MB and pings behind it, with a session timeout of a second.
+fn ask_for_much(server: &Server) -> (TcpStream, Handshake) {
+    let mut stream = TcpStream::connect(server.address()).unwrap();
+    let socket = Socket::new(stream.try_clone().unwrap());
+    let client = Client::establish(socket, &Handshake::new(1000));
+    let much = Op::multi_read(&vec![Op::get_data("/big", false); 15]);
+    stream.write_all(&framed(&request(1, &much))).unwrap();
+    for _ in 0..PINGS {
+        stream.write_all(&framed(&request(-2, &Op::ping()))).unwrap();
+    }
+    (stream, client.ticket())
+}
+
+#[test]
+fn a_slow_reader_keeps_its_session_and_one_that_does_not_read_loses_it() {
+    let server = Server::with("tickTime=500");
+    let mut witness = server.connect();
+    witness.create("/big", &[1; 1_000_000]).unwrap();
+    let (mut slow, _) = ask_for_much(&server);
+    let (deaf, deaf_ticket) = ask_for_much(&server);
+    // The pings wait behind the answer, unread by the server, for several timeouts.
+    let mut length = [0; 4];
+    slow.read_exact(&mut length).unwrap();
+    let mut left = u32::from_be_bytes(length) as usize + PINGS * 20;
+    assert!(left > 15_000_000, "{left}");
+    let mut chunk = vec![0; 60_000];
+    while left > 0 {
+        let n = slow.read(&mut chunk).unwrap();
+        assert!(n > 0, "the session ended although its client read all the time; {left} to go");
+        left -= n;
+        std::thread::sleep(Duration::from_millis(15));
+    }
+    server.socket().expect_refusal(&deaf_ticket);
+    drop(deaf);
+    witness.close();
 }
 
 #[test]

@@ -39,6 +39,11 @@ pub enum Input<'a> {
         /// The frame's payload.
         payload: &'a [u8],
     },
+    /// Packets of this client are here but left unread, to bound what waits: it counts as heard.
+    Unread {
+        /// The connection they came on.
+        conn: ConnId,
+    },
     /// The connection's socket is gone. The session lives on until its timeout.
     Disconnected {
         /// The connection that ended.

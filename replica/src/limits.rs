@@ -22,6 +22,10 @@ pub(crate) const MESSAGE_BYTES: u64 = 1024 * 1024;
 /// Consensus messages under way to one peer.
 pub(crate) const MESSAGES_IN_FLIGHT: usize = 256;
 
+/// Bytes of results after which the further operations of one multiRead are refused: far more than
+/// any client takes in one reply, while a request of a megabyte could ask for many gigabytes.
+pub(crate) const MULTI_READ_BYTES: usize = 16 << 20;
+
 /// Applied entries kept in memory for members that lag or were away.
 pub(crate) const LOG_TAIL: u64 = 200_000;
 

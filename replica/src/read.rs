@@ -7,6 +7,7 @@ use tenure_wire::{
 
 use crate::config::Config;
 use crate::input::ConnId;
+use crate::limits;
 use crate::output::Outputs;
 use crate::reply::{Asked, notify, reply};
 use crate::session::attach::Attachment;
@@ -173,8 +174,10 @@ impl Read<'_> {
 
     /// Each read succeeds or fails by itself, and none sets a watch (reference 1.10).
     fn multi(&mut self, requests: &[Request<'_>], bytes: &mut Vec<u8>) {
+        let full = bytes.len() + limits::MULTI_READ_BYTES;
         for request in requests {
             let result = match request {
+                _ if bytes.len() >= full => Err(ErrorCode::ThrottledOp),
                 Request::GetData { path, .. } => self.readable(path).map(|node| {
                     MultiResult::GetData { data: node.data.as_deref(), stat: node.stat() }
                 }),

@@ -113,6 +113,13 @@ impl Replica {
                 self.connect(conn, peer, &request, entropy, now, out);
             }
             Input::Frame { conn, payload } => self.frame(conn, payload, now, out),
+            Input::Unread { conn } => {
+                let attachment = self.attachments.get(conn).filter(|a| a.established);
+                if let Some(session) = attachment.map(|attachment| attachment.session) {
+                    // Should it be served elsewhere by now, its next request will show that.
+                    self.heard(session, now);
+                }
+            }
             Input::Disconnected { conn } => self.detach(conn),
             Input::Persisted { ticket } => self.consensus.persisted(ticket),
             Input::Tick => self.tick(now),

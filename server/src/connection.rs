@@ -79,6 +79,8 @@ pub(crate) struct Connection {
     /// Bytes to send, from `outbox_sent` on.
     outbox: Vec<u8>,
     outbox_sent: usize,
+    /// Something was sent since this was last asked.
+    has_sent_some: bool,
 }
 
 impl Connection {
@@ -110,6 +112,7 @@ impl Connection {
             inbox: Vec::new(),
             outbox: Vec::new(),
             outbox_sent: 0,
+            has_sent_some: false,
         })
     }
 
@@ -239,6 +242,11 @@ impl Connection {
         self.unsent() > 0 || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
     }
 
+    /// Whether the operating system took bytes from us since this was last asked.
+    pub(crate) fn has_sent_some(&mut self) -> bool {
+        std::mem::take(&mut self.has_sent_some)
+    }
+
     /// Appends bytes to be sent; `spare` is a buffer to use if none is at hand.
     pub(crate) fn queue(&mut self, bytes: &[u8], spare: impl FnOnce() -> Vec<u8>) {
         if self.outbox.capacity() == 0 {
@@ -258,7 +266,10 @@ impl Connection {
             };
             match written {
                 Ok(0) if !rest.is_empty() => return Err(io::ErrorKind::WriteZero.into()),
-                Ok(n) => self.outbox_sent += n,
+                Ok(n) => {
+                    self.outbox_sent += n;
+                    self.has_sent_some |= n > 0;
+                }
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
                     self.writable = false;
                     self.drop_sent_half();

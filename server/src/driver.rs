@@ -81,8 +81,6 @@ pub(crate) struct Driver {
     paused: VecDeque<ConnId>,
     /// Connections that the replica had closed and must be told are gone.
     let_go: Vec<ConnId>,
-    /// When paused connections were last given one request each.
-    paused_visited: Instant,
     /// Connections without a handshake, by deadline.
     opening: VecDeque<(Instant, ConnId)>,
     /// Closed connections, by the time they are dropped at the latest.
@@ -149,7 +147,6 @@ impl Driver {
             dirty: Vec::new(),
             paused: VecDeque::new(),
             let_go: Vec::new(),
-            paused_visited: Instant::now(),
             opening: VecDeque::new(),
             closing: VecDeque::new(),
             unsent_total: 0,
@@ -351,7 +348,7 @@ impl Driver {
         if due > polled || self.disk_is_full {
             return;
         }
-        self.visit_paused();
+        self.report_unread();
         let now = Now { mono_us: self.clock.mono_us(polled), ..self.clock.now() };
         self.replica.step(Input::Tick, now, &mut self.out);
         self.deliver();

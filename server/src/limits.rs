@@ -34,6 +34,10 @@ pub const UNSENT_HARD_CROWDED_BYTES: usize = 4 * 1024 * 1024;
 /// [`UNSENT_SOFT_CROWDED_BYTES`], so that many slow readers cannot add up.
 pub const UNSENT_CROWDED_BYTES: usize = 256 * 1024 * 1024;
 
+/// Unsent bytes of all connections together from which on whoever does not take an answer at once,
+/// and owes more than [`UNSENT_SOFT_CROWDED_BYTES`], is closed: memory ends somewhere.
+pub const UNSENT_FULL_BYTES: usize = 512 * 1024 * 1024;
+
 /// The soft bound of a single connection once [`UNSENT_CROWDED_BYTES`] is reached.
 pub const UNSENT_SOFT_CROWDED_BYTES: usize = 16 * 1024;
 
@@ -49,10 +53,6 @@ pub const EVENTS_PER_POLL: usize = 1024;
 
 /// How long a closed connection is drained so that its last reply is not destroyed by a reset.
 pub const LINGER: Duration = Duration::from_secs(1);
-
-/// How often a connection that we left unread is given one request, so that a session is never
-/// taken for silent while its packets wait on our side.
-pub const PAUSED_REVISIT: Duration = Duration::from_millis(50);
 
 /// Snapshot chunks that may wait for the snapshot thread. Enough to keep it busy; more would only
 /// hold memory.

@@ -256,10 +256,12 @@ impl Driver {
 
 /// Unsent bytes at which a connection is closed.
 fn hard_bound(unsent_total: usize) -> usize {
-    if unsent_total >= limits::UNSENT_CROWDED_BYTES {
-        limits::UNSENT_HARD_CROWDED_BYTES
-    } else {
-        limits::UNSENT_HARD_BYTES
+    match unsent_total {
+        0..limits::UNSENT_CROWDED_BYTES => limits::UNSENT_HARD_BYTES,
+        limits::UNSENT_CROWDED_BYTES..limits::UNSENT_FULL_BYTES => {
+            limits::UNSENT_HARD_CROWDED_BYTES
+        }
+        _ => limits::UNSENT_SOFT_CROWDED_BYTES,
     }
 }
 

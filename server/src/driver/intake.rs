@@ -46,7 +46,7 @@ impl Driver {
                 Allowance::Little => limits::READ_CHUNK_OVER_LIMIT_BYTES,
                 Allowance::None => return self.pause(id),
             };
-            if !self.read_once(id, chunk, usize::MAX) {
+            if !self.read_once(id, chunk) {
                 return;
             }
         }
@@ -62,8 +62,8 @@ impl Driver {
         }
     }
 
-    /// One read and the frames in it, at most `max_frames`. Returns whether there may be more.
-    fn read_once(&mut self, id: ConnId, chunk: usize, max_frames: usize) -> bool {
+    /// One read and the frames in it. Returns whether there may be more.
+    fn read_once(&mut self, id: ConnId, chunk: usize) -> bool {
         let Some(connection) = self.connections.get_mut(id) else { return false };
         if !connection.is_readable() {
             return false;
@@ -73,7 +73,7 @@ impl Driver {
         if let Ok(ReadOutcome::Bytes(n)) = outcome {
             // Not the time of the poll: a session lives on from the moment its packet was here.
             self.now = self.clock.now();
-            self.take_in(id, &scratch[..n], max_frames);
+            self.take_in(id, &scratch[..n]);
         }
         self.scratch = scratch;
         match outcome {
@@ -111,34 +111,31 @@ impl Driver {
         self.drop_connection(id);
     }
 
-    /// Processes fresh bytes behind those held back, and holds back what is left. Returns whether
-    /// there was a whole frame.
-    fn take_in(&mut self, id: ConnId, fresh: &[u8], max_frames: usize) -> bool {
-        let Some(connection) = self.connections.get_mut(id) else { return false };
+    /// Processes fresh bytes behind those held back, and holds back what is left.
+    fn take_in(&mut self, id: ConnId, fresh: &[u8]) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
         if connection.has_held_back() {
             let mut bytes = connection.take_held_back();
             bytes.extend_from_slice(fresh);
-            let taken = self.process(id, &bytes, max_frames);
+            let taken = self.process(id, &bytes);
             if let Some(connection) = self.connections.get_mut(id) {
                 connection.hold_back(bytes, taken);
             }
-            taken > 0
         } else {
-            let taken = self.process(id, fresh, max_frames);
+            let taken = self.process(id, fresh);
             if let Some(connection) = self.connections.get_mut(id)
                 && taken < fresh.len()
             {
                 // In proportion to what came, never to the length that a client claims.
                 connection.hold_back(fresh[taken..].to_vec(), 0);
             }
-            taken > 0
         }
     }
 
     /// Steps the replica with the frames at the front of `bytes`; returns the bytes they took.
-    fn process(&mut self, id: ConnId, bytes: &[u8], max_frames: usize) -> usize {
+    fn process(&mut self, id: ConnId, bytes: &[u8]) -> usize {
         let mut taken = 0;
-        for _ in 0..max_frames {
+        loop {
             let rest = &bytes[taken..];
             let Some(connection) = self.connections.get(id) else { return bytes.len() };
             let step = match connection.phase {
@@ -297,27 +294,24 @@ impl Driver {
             if let Some(connection) = self.connections.get_mut(id) {
                 connection.is_paused = false;
                 self.now = self.clock.now();
-                self.take_in(id, &[], usize::MAX);
+                self.take_in(id, &[]);
                 self.serve(id);
             }
         }
     }
 
-    /// Processes one request of each connection that was left unread, before time passes: its
-    /// session must not seem silent while its packets wait on our side.
-    pub(super) fn visit_paused(&mut self) {
-        let now = self.clock.instant();
-        if self.paused.is_empty()
-            || now.duration_since(self.paused_visited) < limits::PAUSED_REVISIT
-        {
-            return;
-        }
-        self.paused_visited = now;
+    /// Reports the clients whose packets wait on our side, before time passes: their sessions must
+    /// not seem silent. Who does not take its answers is only counted while it takes some.
+    pub(super) fn report_unread(&mut self) {
         for i in 0..self.paused.len() {
-            let id = self.paused[i];
-            self.now = self.clock.now();
-            if !self.take_in(id, &[], 1) {
-                self.read_once(id, limits::READ_CHUNK_OVER_LIMIT_BYTES, 1);
+            let conn = self.paused[i];
+            let bound = self.unsent_bound();
+            let Some(connection) = self.connections.get_mut(conn) else { continue };
+            let is_waiting = connection.has_held_back() || connection.is_readable();
+            let takes_answers = connection.has_sent_some() || connection.unsent() < bound;
+            if is_waiting && takes_answers {
+                let now = self.clock.now();
+                self.replica.step(Input::Unread { conn }, now, &mut self.out);
             }
         }
     }
