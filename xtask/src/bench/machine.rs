@@ -17,7 +17,7 @@ pub(crate) fn describe() -> Value {
         "memory": field("/proc/meminfo", "MemTotal"),
         "kernel": first_line("/proc/sys/kernel/osrelease"),
         "load_average_at_begin": first_line("/proc/loadavg"),
-        "tenure": said_by("git", &["describe", "--always", "--dirty"]),
+        "tenure": said_by("git", &["rev-parse", "--short", "HEAD"]),
         "zookeeper": zookeeper::VERSION,
         "java": said_by("java", &["--version"]),
     })
