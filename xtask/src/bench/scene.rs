@@ -75,23 +75,24 @@ impl Scene {
     fn loads(self, bench: &Bench) -> Vec<(&'static str, String)> {
         let quick = bench.quick;
         let pick = |full: &'static str, short: &'static str| if quick { short } else { full };
-        let time = pick("--warmup 3s --duration 6s", "--warmup 500ms --duration 1s");
+        let time = pick("--warmup 3s --duration 5s", "--warmup 500ms --duration 1s");
         let single = "--connections 1 --pipeline 1";
         let (sessions, watchers) = (pick_count(quick, idle_sessions()), pick_count(quick, 10_000));
         match self {
+            // Those that write much come last: some disks are slow for a while after that.
             Self::Throughput => vec![
                 ("read-32x16", format!("read {time}")),
                 ("read-1x1", format!("read {single} {time}")),
-                ("write-32x16", format!("write {time}")),
                 // The disk alone, right before what is compared with it.
                 ("disk", format!("disk --size 4096 --dir {}", bench.folder.display())),
                 ("write-1x1", format!("write {single} {time}")),
-                ("create-32x16", format!("create --keep {time}")),
-                ("mixed-32x16", format!("mixed {time}")),
                 ("sessions-32", format!("sessions {time}")),
+                ("mixed-32x16", format!("mixed {time}")),
+                ("write-32x16", format!("write {time}")),
+                ("create-32x16", format!("create --keep {time}")),
             ],
             Self::Idle => {
-                let hold = pick("--duration 20s", "--duration 3s");
+                let hold = pick("--duration 15s", "--duration 3s");
                 vec![("idle", format!("idle-sessions --count {sessions} {hold}"))]
             }
             Self::Ephemerals => {
