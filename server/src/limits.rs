@@ -69,9 +69,12 @@ pub const LISTEN_BACKLOG: i32 = 4096;
 /// How long the disk thread waits for more work before it uses the time to fill the log ahead.
 pub const DISK_IDLE: Duration = Duration::from_millis(10);
 
-/// Log bytes after which the disk thread fills the file ahead although it is busy: a fraction of
-/// what one step fills, so that writes never catch up with the filled part.
-pub const LOG_FILL_EVERY_BYTES: usize = 256 * 1024;
+/// Log bytes after which the disk thread fills the file ahead although it is busy: as much as one
+/// step fills. What was filled in idle time stays ahead, and no sync is spent on more than that.
+pub const LOG_FILL_EVERY_BYTES: usize = 512 * 1024;
+
+/// Bytes that an entry takes in the log beside its data, at most.
+pub const LOG_RECORD_BYTES: usize = 48;
 
 /// How often a write to a full disk is tried again.
 pub const DISK_FULL_RETRY: Duration = Duration::from_secs(1);

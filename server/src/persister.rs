@@ -183,7 +183,7 @@ impl Worker {
         self.gathered.unsynced_entries += entries.len();
         self.gathered.unsynced_batches += 1;
         for LogEntry { index, term, kind, data } in entries {
-            self.bytes_since_fill += data.len();
+            self.bytes_since_fill += data.len() + limits::LOG_RECORD_BYTES;
             self.gathered.entries.push(Entry { index, term, kind, data });
         }
         if let Some(OutputHardState { term, vote, commit }) = hard_state {
