@@ -1,5 +1,7 @@
 //! Servers inside a test's own process: nothing about one is global.
 
+#![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
+
 use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
