@@ -2,16 +2,14 @@
 
 use std::time::Duration;
 
-/// Bytes taken from a socket by one read. One scratch buffer of this size serves every connection,
-/// so it costs memory once; larger reads no longer save noticeable time per request.
+/// Bytes taken from a socket by one read, of which each connection has one in a turn of the loop.
+/// One scratch buffer of this size serves every connection, so it costs memory once; larger reads
+/// no longer save noticeable time per request, and would let one connection hold up the others.
 pub const READ_CHUNK_BYTES: usize = 64 * 1024;
 
 /// Bytes taken by one read while the server is over its outstanding limit: a connection without
 /// outstanding requests may still hand in a few, so that nobody starves, but not a bufferful.
 pub const READ_CHUNK_OVER_LIMIT_BYTES: usize = 4 * 1024;
-
-/// Reads of one connection in one turn of the loop, before the others get theirs.
-pub const READS_PER_TURN: u32 = 4;
 
 /// Requests of one connection that may wait for their turn before its socket is left unread. Deep
 /// enough for any pipelining client; a connection that floods holds this many frames at most,

@@ -35,23 +35,20 @@ impl Driver {
         }
     }
 
-    /// Reads a connection and steps the replica with its frames, as far as the bounds allow.
+    /// Reads a connection once, if the bounds allow it, and steps the replica with its frames.
     fn serve(&mut self, id: ConnId) {
-        for _ in 0..limits::READS_PER_TURN {
-            if self.connections.get(id).is_none_or(|c| c.is_paused || !c.is_readable()) {
-                return;
-            }
-            let chunk = match self.allowance(id) {
-                Allowance::Free => limits::READ_CHUNK_BYTES,
-                Allowance::Little => limits::READ_CHUNK_OVER_LIMIT_BYTES,
-                Allowance::None => return self.pause(id),
-            };
-            if !self.read_once(id, chunk) {
-                return;
-            }
+        if self.connections.get(id).is_none_or(|c| c.is_paused || !c.is_readable()) {
+            return;
         }
-        // There may be more, but others wait.
-        self.queue_reading(id);
+        let chunk = match self.allowance(id) {
+            Allowance::Free => limits::READ_CHUNK_BYTES,
+            Allowance::Little => limits::READ_CHUNK_OVER_LIMIT_BYTES,
+            Allowance::None => return self.pause(id),
+        };
+        if self.read_once(id, chunk) {
+            // There may be more, but others wait.
+            self.queue_reading(id);
+        }
     }
 
     fn queue_reading(&mut self, id: ConnId) {
