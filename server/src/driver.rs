@@ -290,9 +290,11 @@ impl Driver {
                     }
                 }
                 Accepted::Drained => return,
-                Accepted::Short(e) => {
-                    let open = self.connections.len();
-                    tracing::error!(error = %e, open, "no room for another connection; waiting");
+                Accepted::Short { error, is_news } => {
+                    if is_news {
+                        let open = self.connections.len();
+                        tracing::error!(%error, open, "no room for another connection; waiting");
+                    }
                     return;
                 }
             }

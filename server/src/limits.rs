@@ -46,6 +46,9 @@ pub const ACCEPTS_PER_TURN: u32 = 256;
 /// How long accepting rests after the process ran out of file descriptors or memory for sockets.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// How often a lasting shortage of descriptors is logged.
+pub const ACCEPT_SHORT_LINE: Duration = Duration::from_secs(10);
+
 /// Readiness events taken by one poll.
 pub const EVENTS_PER_POLL: usize = 1024;
 

@@ -23,6 +23,8 @@ pub(crate) struct Listener {
     pending: bool,
     /// Accepting rests until then, after a shortage of descriptors.
     resting_until: Option<Instant>,
+    /// When such a shortage was last told.
+    told_short: Option<Instant>,
     per_address: HashMap<IpAddr, u32>,
     total: u32,
     max_per_address: u32,
@@ -37,8 +39,14 @@ pub(crate) enum Accepted {
     Refused(SocketAddr, Refusal),
     /// Nobody is waiting any more.
     Drained,
-    /// The process has no descriptors or memory left; accepting rests for a while.
-    Short(io::Error),
+    /// The process has no descriptors or memory left; accepting rests for a while. Said again only
+    /// now and then, as long as it lasts.
+    Short {
+        /// What the operating system said.
+        error: io::Error,
+        /// Whether it is time to say so.
+        is_news: bool,
+    },
 }
 
 /// Why a connection was refused at accept.
@@ -73,6 +81,7 @@ impl Listener {
             tls: None,
             pending: false,
             resting_until: None,
+            told_short: None,
             per_address: HashMap::new(),
             total: 0,
             max_per_address,
@@ -153,7 +162,11 @@ impl Listener {
     fn rest(&mut self, now: Instant, why: io::Error) -> Accepted {
         self.pending = true;
         self.resting_until = Some(now + limits::ACCEPT_PAUSE);
-        Accepted::Short(why)
+        let is_news = self.told_short.is_none_or(|at| now - at >= limits::ACCEPT_SHORT_LINE);
+        if is_news {
+            self.told_short = Some(now);
+        }
+        Accepted::Short { error: why, is_news }
     }
 
     fn admit(&mut self, ip: IpAddr) -> Result<(), Refusal> {
