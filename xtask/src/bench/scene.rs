@@ -79,18 +79,27 @@ impl Scene {
         let single = "--connections 1 --pipeline 1";
         let (sessions, watchers) = (pick_count(quick, idle_sessions()), pick_count(quick, 10_000));
         match self {
-            // Those that write much come last: some disks are slow for a while after that.
-            Self::Throughput => vec![
-                ("read-32x16", format!("read {time}")),
-                ("read-1x1", format!("read {single} {time}")),
-                // The disk alone, right before what is compared with it.
-                ("disk", format!("disk --size 4096 --dir {}", bench.folder.display())),
-                ("write-1x1", format!("write {single} {time}")),
-                ("sessions-32", format!("sessions {time}")),
-                ("mixed-32x16", format!("mixed {time}")),
-                ("write-32x16", format!("write {time}")),
-                ("create-32x16", format!("create --keep {time}")),
-            ],
+            Self::Throughput => {
+                let briefly = pick("--warmup 500ms --duration 2s", "--warmup 100ms --duration 1s");
+                let disk =
+                    format!("disk --size 4096 --count 1000 --dir {}", bench.folder.display());
+                let write = format!("write {single} {briefly}");
+                // The disk alone and what is compared with it take turns: a disk has moods.
+                let in_turn = [("disk", disk), ("write-1x1", write)];
+                let mut loads = vec![
+                    ("read-32x16", format!("read {time}")),
+                    ("read-1x1", format!("read {single} {time}")),
+                ];
+                loads.extend(std::iter::repeat_n(in_turn, 3).flatten());
+                // Those that write much come last: some disks are slow for a while after that.
+                loads.extend([
+                    ("sessions-32", format!("sessions {time}")),
+                    ("mixed-32x16", format!("mixed {time}")),
+                    ("write-32x16", format!("write {time}")),
+                    ("create-32x16", format!("create --keep {time}")),
+                ]);
+                loads
+            }
             Self::Idle => {
                 let hold = pick("--duration 15s", "--duration 3s");
                 vec![("idle", format!("idle-sessions --count {sessions} {hold}"))]
