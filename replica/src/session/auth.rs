@@ -119,9 +119,11 @@ fn user_name(identity: &Identity) -> &str {
     }
 }
 
-/// Takes as long for a near miss as for any other text of the same length.
-fn same_in_constant_time(left: &str, right: &str) -> bool {
-    let differences = left.bytes().zip(right.bytes()).fold(0, |all, (l, r)| all | (l ^ r));
+/// Takes as long for a near miss as for any other value of the same length: secrets must not be
+/// guessable byte by byte.
+pub(crate) fn same_in_constant_time(left: impl AsRef<[u8]>, right: impl AsRef<[u8]>) -> bool {
+    let (left, right) = (left.as_ref(), right.as_ref());
+    let differences = left.iter().zip(right).fold(0, |all, (l, r)| all | (l ^ r));
     left.len() == right.len() && differences == 0
 }
 

@@ -6,6 +6,8 @@ use std::fmt::Write;
 use md5::{Digest, Md5};
 use sha2::Sha256;
 
+use crate::session::auth::same_in_constant_time;
+
 /// The realm of every ZooKeeper server.
 const REALM: &str = "zk-sasl-md5";
 
@@ -73,7 +75,10 @@ impl SaslExchange {
             authzid: get("authzid"),
             uri: get("digest-uri").ok_or(SaslFailed)?,
         };
-        if !same(get("response").ok_or(SaslFailed)?, &proof.response("AUTHENTICATE")) {
+        if !same_in_constant_time(
+            get("response").ok_or(SaslFailed)?,
+            proof.response("AUTHENTICATE"),
+        ) {
             return Err(SaslFailed);
         }
         // Acting for somebody else would need a rule that nobody has configured.
@@ -158,11 +163,6 @@ fn hex(bytes: &[u8]) -> String {
         _ = write!(text, "{byte:02x}");
         text
     })
-}
-
-fn same(left: &str, right: &str) -> bool {
-    let differences = left.bytes().zip(right.bytes()).fold(0, |all, (l, r)| all | (l ^ r));
-    left.len() == right.len() && differences == 0
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ use hashbrown::HashTable;
 use tenure_wire::SessionId;
 
 use crate::arena::Arena;
+use crate::session::auth::same_in_constant_time;
 use crate::tree::node::NodeId;
 
 /// A client's session, as every replica knows it.
@@ -33,11 +34,9 @@ impl Session {
         self.ephemerals.len()
     }
 
-    /// Compares in constant time: a password must not be guessable byte by byte.
+    /// Whether these are the bytes a client must show.
     pub(crate) fn has_password(&self, password: Option<&[u8]>) -> bool {
-        let Some(password) = password else { return false };
-        password.len() == self.password.len()
-            && self.password.iter().zip(password).fold(0, |diff, (a, b)| diff | (a ^ b)) == 0
+        password.is_some_and(|password| same_in_constant_time(password, self.password))
     }
 }
 
