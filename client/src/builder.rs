@@ -1,0 +1,211 @@
+//! How a session is established: its settings and their defaults.
+
+use std::io;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tenure_wire::DEFAULT_MAX_FRAME;
+use thiserror::Error;
+
+use crate::error::Error;
+use crate::io::{Command, Io};
+use crate::machine::{self, Auth, HostsError, Machine, Settings};
+use crate::session::{Connection, Session};
+use crate::shared::Shared;
+use crate::status::LostReason;
+use crate::token::SessionToken;
+
+/// The session timeout asked for unless another is given.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How long establishing may take unless another limit is given.
+pub const DEFAULT_ESTABLISH_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Requests that may be outstanding unless another number is given.
+pub const DEFAULT_MAX_OUTSTANDING: usize = 1024;
+
+/// The longest reply that is read unless another limit is given: servers do not limit theirs.
+pub const DEFAULT_MAX_REPLY_BYTES: usize = 64 * 1024 * 1024;
+
+/// Settings of a session that is to be established or resumed.
+///
+/// ```no_run
+/// # async fn example() -> Result<(), tenure_client::EstablishError> {
+/// use std::time::Duration;
+/// use tenure_client::Session;
+///
+/// let session = Session::builder("a:2181,b:2181,c:2181/app")
+///     .timeout(Duration::from_secs(4))
+///     .auth("digest", b"user:password")
+///     .establish()
+///     .await?;
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone, Debug)]
+pub struct SessionBuilder {
+    hosts: String,
+    timeout: Duration,
+    establish_timeout: Duration,
+    request_timeout: Option<Duration>,
+    read_only: bool,
+    auths: Vec<Auth>,
+    max_outstanding: usize,
+    max_request_bytes: usize,
+    max_reply_bytes: usize,
+}
+
+/// Why there is no session.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum EstablishError {
+    /// The connect string names no servers.
+    #[error(transparent)]
+    Hosts(#[from] HostsError),
+    /// This process cannot serve sessions.
+    #[error("the client's thread cannot be started: {0}")]
+    System(#[from] io::Error),
+    /// No server established it in time, it is gone, or the credentials were refused.
+    #[error("no session: {0}")]
+    Lost(LostReason),
+}
+
+impl SessionBuilder {
+    pub(crate) fn new(hosts: &str) -> Self {
+        Self {
+            hosts: hosts.to_owned(),
+            timeout: DEFAULT_TIMEOUT,
+            establish_timeout: DEFAULT_ESTABLISH_TIMEOUT,
+            request_timeout: None,
+            read_only: false,
+            auths: Vec::new(),
+            max_outstanding: DEFAULT_MAX_OUTSTANDING,
+            max_request_bytes: DEFAULT_MAX_FRAME,
+            max_reply_bytes: DEFAULT_MAX_REPLY_BYTES,
+        }
+    }
+
+    /// The session timeout to ask for; the server may negotiate another. Default: 10 s.
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    /// How long [`establish`](Self::establish) and [`resume`](Self::resume) try. Default: 30 s.
+    pub fn establish_timeout(mut self, limit: Duration) -> Self {
+        self.establish_timeout = limit;
+        self
+    }
+
+    /// How long a request may take. Default: as long as the session lives, which bounds it too.
+    pub fn request_timeout(mut self, limit: Duration) -> Self {
+        self.request_timeout = Some(limit);
+        self
+    }
+
+    /// Whether a server that cannot write would do. Default: no.
+    pub fn read_only(mut self, would_do: bool) -> Self {
+        self.read_only = would_do;
+        self
+    }
+
+    /// Credentials to show on every link, before anything else. May be given several times.
+    pub fn auth(mut self, scheme: &str, credentials: impl AsRef<[u8]>) -> Self {
+        let credentials = credentials.as_ref().to_vec();
+        self.auths.push(Auth { scheme: scheme.to_owned(), credentials });
+        self
+    }
+
+    /// Requests that may be outstanding; further ones wait in their futures. Default: 1024.
+    pub fn max_outstanding(mut self, requests: usize) -> Self {
+        self.max_outstanding = requests.max(1);
+        self
+    }
+
+    /// The longest request that is sent, in bytes; servers hang up on longer ones than their
+    /// `jute.maxbuffer`. Default: 1,048,575.
+    pub fn max_request_bytes(mut self, bytes: usize) -> Self {
+        self.max_request_bytes = bytes;
+        self
+    }
+
+    /// The longest reply that is read, in bytes; the request of a longer one fails. Default: 64 MiB.
+    pub fn max_reply_bytes(mut self, bytes: usize) -> Self {
+        self.max_reply_bytes = bytes;
+        self
+    }
+
+    /// Establishes a session and shows the credentials.
+    ///
+    /// # Errors
+    /// If the connect string names no servers, none of them answers in time, or the credentials
+    /// are refused.
+    pub async fn establish(self) -> Result<Session, EstablishError> {
+        self.begin_and_wait(None).await
+    }
+
+    /// Resumes the session of a token.
+    ///
+    /// # Errors
+    /// As [`establish`](Self::establish), and with [`LostReason::Expired`] if the session is gone.
+    pub async fn resume(self, token: SessionToken) -> Result<Session, EstablishError> {
+        self.begin_and_wait(Some(token)).await
+    }
+
+    /// Begins to establish a session without waiting for it: it is `CONNECTING`, without a limit
+    /// in time, and requests wait until it is established.
+    ///
+    /// # Errors
+    /// If the connect string names no servers.
+    pub fn start(mut self) -> Result<Session, EstablishError> {
+        let auths = std::mem::take(&mut self.auths);
+        self.begin(None, auths, None)
+    }
+
+    async fn begin_and_wait(
+        mut self,
+        token: Option<SessionToken>,
+    ) -> Result<Session, EstablishError> {
+        let auths = std::mem::take(&mut self.auths);
+        let limit = self.establish_timeout;
+        let session = self.begin(token, Vec::new(), Some(limit))?;
+        let shown: Vec<_> =
+            auths.iter().map(|auth| session.add_auth(&auth.scheme, &auth.credentials)).collect();
+        for shown in shown {
+            match shown.await {
+                Ok(()) => {}
+                Err(Error::Lost(reason)) => return Err(EstablishError::Lost(reason)),
+                Err(_) => return Err(EstablishError::Lost(session.lost_reason())),
+            }
+        }
+        session.established().await.map_err(EstablishError::Lost)?;
+        Ok(session)
+    }
+
+    fn begin(
+        self,
+        resume: Option<SessionToken>,
+        auths: Vec<Auth>,
+        establish_limit: Option<Duration>,
+    ) -> Result<Session, EstablishError> {
+        let (hosts, chroot) = machine::parse_hosts(&self.hosts)?;
+        let io = Io::get()?;
+        let mut seed = [0; 8];
+        getrandom::getrandom(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
+        let machine = Machine::new(Settings {
+            hosts,
+            timeout: self.timeout,
+            read_only: self.read_only,
+            auths,
+            resume,
+            establish_limit,
+            max_reply_bytes: self.max_reply_bytes,
+            seed: u64::from_ne_bytes(seed),
+        });
+        let shared = Arc::new(Shared::new(self.max_outstanding));
+        let connection =
+            Connection::new(io, Arc::clone(&shared), self.max_request_bytes, self.request_timeout);
+        connection.send(|key| Command::Begin(key, Box::new(machine), shared));
+        Ok(Session::new(Arc::new(connection), &chroot))
+    }
+}

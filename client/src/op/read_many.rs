@@ -1,0 +1,91 @@
+//! Several reads in one request.
+
+use bytes::Bytes;
+use tenure_wire::{DecodeError, ErrorCode, MultiResult, Reader, Request};
+
+use super::Node;
+use crate::error::Error;
+use crate::path;
+use crate::reply::{Answer, Draft};
+use crate::session::Session;
+
+/// Reads that are answered together, from one state of the tree; made by [`Session::read_many`].
+#[must_use = "nothing is read until the request is committed"]
+pub struct ReadMany<'a> {
+    session: &'a Session,
+    ops: Vec<Request<'a>>,
+}
+
+/// What came of one of several reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ReadOutcome {
+    /// A znode's data and stat.
+    Node(Node),
+    /// The names of a znode's children, in order.
+    Children(Vec<String>),
+}
+
+impl Session {
+    /// Begins a request of several reads.
+    ///
+    /// ```no_run
+    /// # async fn example(session: tenure_client::Session) -> Result<(), tenure_client::Error> {
+    /// for read in session.read_many().get("/a").children("/b").commit().await? {
+    ///     println!("{read:?}");
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn read_many(&self) -> ReadMany<'_> {
+        ReadMany { session: self, ops: Vec::new() }
+    }
+}
+
+impl<'a> ReadMany<'a> {
+    /// Also reads a znode's data and stat.
+    pub fn get(mut self, path: &'a str) -> Self {
+        let path = path::absolute(self.session.chroot(), path);
+        self.ops.push(Request::GetData { path, watch: false });
+        self
+    }
+
+    /// Also lists a znode's children.
+    pub fn children(mut self, path: &'a str) -> Self {
+        let path = path::absolute(self.session.chroot(), path);
+        self.ops.push(Request::GetChildren { path, watch: false });
+        self
+    }
+
+    /// Reads. Each read succeeds or fails by itself; the outcomes are in order.
+    ///
+    /// # Errors
+    /// If the request as a whole fails.
+    pub async fn commit(self) -> Result<Vec<Result<ReadOutcome, ErrorCode>>, Error> {
+        if self.ops.is_empty() {
+            return Ok(Vec::new());
+        }
+        Draft::new(self.session, "").send(&Request::MultiRead(self.ops), read).await
+    }
+}
+
+fn read(answer: Answer<'_>) -> Result<Vec<Result<ReadOutcome, ErrorCode>>, DecodeError> {
+    let body = &answer.reply.body;
+    let results = tenure_wire::decode_multi_results(&mut Reader::new(body))?;
+    let outcomes = results.into_iter().map(|result| match result {
+        MultiResult::GetData { data, stat } => {
+            let is_null = data.is_none();
+            let data = data.map_or(Bytes::new(), |data| body.slice_ref(data));
+            Ok(ReadOutcome::Node(Node { data, is_null, stat }))
+        }
+        MultiResult::GetChildren { children } => {
+            let mut names: Vec<String> = children.into_iter().map(Into::into).collect();
+            names.sort_unstable();
+            Ok(ReadOutcome::Children(names))
+        }
+        MultiResult::Error(code) => {
+            Err(ErrorCode::from_code(code).unwrap_or(ErrorCode::RuntimeInconsistency))
+        }
+        _ => Err(ErrorCode::RuntimeInconsistency),
+    });
+    Ok(outcomes.collect())
+}

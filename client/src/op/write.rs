@@ -1,0 +1,140 @@
+//! Changing and deleting znodes.
+
+use tenure_wire::{Acl, DecodeError, OpCode, Reader, Request, Stat};
+
+use super::{awaitable, limited};
+use crate::path;
+use crate::reply::{Answer, Draft, Reply};
+use crate::session::Session;
+
+/// The version that fits every znode.
+pub(super) const ANY_VERSION: i32 = -1;
+
+impl Session {
+    /// Replaces a znode's data.
+    ///
+    /// ```no_run
+    /// # async fn example(session: tenure_client::Session) -> Result<(), tenure_client::Error> {
+    /// let node = session.get("/counter").await?;
+    /// // Only if nobody else has set it meanwhile.
+    /// session.set("/counter", "42").version(node.stat.version).await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// `NoNode`, `BadVersion`, `NoAuth`, `QuotaExceeded`.
+    pub fn set<'a>(&'a self, path: &'a str, data: &'a (impl AsRef<[u8]> + ?Sized)) -> Set<'a> {
+        let draft = Draft::new(self, path);
+        Set { draft, data: Some(data.as_ref()), version: ANY_VERSION }
+    }
+
+    /// Deletes a znode that has no children.
+    ///
+    /// # Errors
+    /// `NoNode`, `BadVersion`, `NotEmpty`, `NoAuth`.
+    pub fn delete<'a>(&'a self, path: &'a str) -> Delete<'a> {
+        Delete { draft: Draft::new(self, path), version: ANY_VERSION }
+    }
+
+    /// Replaces a znode's access control list.
+    ///
+    /// # Errors
+    /// `NoNode`, `BadVersion`, `NoAuth`, `InvalidAcl`.
+    pub fn set_acl<'a>(&'a self, path: &'a str, acl: &'a [Acl<'static>]) -> SetAcl<'a> {
+        SetAcl { draft: Draft::new(self, path), acl, version: ANY_VERSION }
+    }
+}
+
+/// Data to be set; made by [`Session::set`].
+#[must_use = "nothing is set until this is awaited or sent"]
+pub struct Set<'a> {
+    draft: Draft<'a>,
+    data: Option<&'a [u8]>,
+    version: i32,
+}
+
+impl Set<'_> {
+    /// Only if the data have this version.
+    pub fn version(mut self, version: i32) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// The data become null, which is not the same as empty.
+    pub fn null_data(mut self) -> Self {
+        self.data = None;
+        self
+    }
+
+    /// Hands the request in and returns the future of its outcome.
+    pub fn send(self) -> Reply<Stat> {
+        if let Err(what) = path::check(self.draft.path) {
+            return self.draft.invalid(OpCode::SetData, what, read_stat);
+        }
+        let path = path::absolute(self.draft.session.chroot(), self.draft.path);
+        let request = Request::SetData { path, data: self.data, version: self.version };
+        self.draft.send(&request, read_stat)
+    }
+}
+
+/// A znode to be deleted; made by [`Session::delete`].
+#[must_use = "nothing is deleted until this is awaited or sent"]
+pub struct Delete<'a> {
+    draft: Draft<'a>,
+    version: i32,
+}
+
+impl Delete<'_> {
+    /// Only if its data have this version.
+    pub fn version(mut self, version: i32) -> Self {
+        self.version = version;
+        self
+    }
+
+    /// Hands the request in and returns the future of its outcome.
+    pub fn send(self) -> Reply<()> {
+        if let Err(what) = path::check(self.draft.path) {
+            return self.draft.invalid(OpCode::Delete, what, |_| Ok(()));
+        }
+        let path = path::absolute(self.draft.session.chroot(), self.draft.path);
+        self.draft.send(&Request::Delete { path, version: self.version }, |_| Ok(()))
+    }
+}
+
+/// An access control list to be set; made by [`Session::set_acl`].
+#[must_use = "nothing is set until this is awaited or sent"]
+pub struct SetAcl<'a> {
+    draft: Draft<'a>,
+    acl: &'a [Acl<'static>],
+    version: i32,
+}
+
+impl SetAcl<'_> {
+    /// Only if the list has this version, the stat's `aversion`.
+    pub fn version(mut self, aversion: i32) -> Self {
+        self.version = aversion;
+        self
+    }
+
+    /// Hands the request in and returns the future of its outcome.
+    pub fn send(self) -> Reply<Stat> {
+        if let Err(what) = path::check(self.draft.path) {
+            return self.draft.invalid(OpCode::SetAcl, what, read_stat);
+        }
+        let path = path::absolute(self.draft.session.chroot(), self.draft.path);
+        let request = Request::SetAcl { path, acl: self.acl.to_vec(), version: self.version };
+        self.draft.send(&request, read_stat)
+    }
+}
+
+awaitable!(Set => Stat);
+awaitable!(Delete => ());
+awaitable!(SetAcl => Stat);
+limited!(Set);
+limited!(Delete);
+limited!(SetAcl);
+
+fn read_stat(answer: Answer<'_>) -> Result<Stat, DecodeError> {
+    Stat::decode(&mut Reader::new(&answer.reply.body))
+}
