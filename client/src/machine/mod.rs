@@ -12,6 +12,8 @@ mod deadlines;
 mod hosts;
 mod queue;
 mod replies;
+#[cfg(test)]
+mod tests;
 mod transmit;
 mod watches;
 
