@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 use std::{io, mem};
 
+use foldhash::fast::FixedState;
 use mio::{Events, Poll, Token};
 
 use super::link::{Link, Progress};
@@ -57,7 +58,7 @@ pub(super) struct Thread {
     bell: Arc<Bell>,
     resolver: Resolver,
     wakeup: Option<Wakeup>,
-    slots: HashMap<u64, Slot>,
+    slots: HashMap<u64, Slot, FixedState>,
     timers: Timers,
     /// Sessions to be served in this turn.
     due: Vec<u64>,
@@ -82,7 +83,7 @@ impl Thread {
             bell,
             resolver: Resolver::new(io),
             wakeup,
-            slots: HashMap::new(),
+            slots: HashMap::with_hasher(FixedState::default()),
             timers: Timers::default(),
             due: Vec::new(),
             unread: Vec::new(),
@@ -263,7 +264,9 @@ impl Thread {
     /// Performs what the session's machine wants done.
     fn act(&mut self, session: u64, now: Moment) {
         let Some(slot) = self.slots.get_mut(&session) else { return };
-        slot.shared.publish(slot.session.valid_until(), slot.session.last_zxid());
+        let shared = Arc::clone(&slot.shared);
+        shared.publish(slot.session.valid_until(), slot.session.last_zxid(), now);
+        let mut places = 0;
         while let Some(slot) = self.slots.get_mut(&session)
             && let Some(action) = slot.session.next_action()
         {
@@ -273,7 +276,9 @@ impl Thread {
                     slot.link.take_if(|link| link.id == id);
                     slot.addrs.clear();
                 }
-                Action::Finish(completion, outcome) => completion.finish(outcome, now),
+                Action::Finish(completion, outcome) => {
+                    places += completion.finish(outcome, now);
+                }
                 Action::Notify(queue, event, is_last) => queue.push(event, is_last),
                 Action::EndWatch(queue, reason) => queue.end(reason),
                 Action::Change(state, liveness) => {
@@ -284,6 +289,8 @@ impl Thread {
                 }
             }
         }
+        // All at once: each return takes a lock.
+        shared.permits.add_permits(places);
     }
 
     fn open(&mut self, session: u64, link: LinkId, host: Host, now: Moment) {

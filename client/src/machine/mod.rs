@@ -483,9 +483,25 @@ const AUTH_FAILED: i32 = tenure_wire::ErrorCode::AuthFailed.code();
 
 /// A request as a frame, with xid 0 for the time being.
 pub fn encode(request: &Request<'_>) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(frame_size(request));
     encode_as(Xid(0), request, &mut out);
     out
+}
+
+/// About how many bytes the frame of a request takes, so that it is allocated once.
+fn frame_size(request: &Request<'_>) -> usize {
+    const FIXED: usize = 64;
+    match request {
+        Request::Create(create) => {
+            FIXED * 2 + create.path.len() + create.data.map_or(0, <[u8]>::len)
+        }
+        Request::SetData { path, data, .. } => FIXED + path.len() + data.map_or(0, <[u8]>::len),
+        Request::GetData { path, .. }
+        | Request::Exists { path, .. }
+        | Request::GetChildren2 { path, .. }
+        | Request::Delete { path, .. } => FIXED + path.len(),
+        _ => FIXED,
+    }
 }
 
 fn encode_as(xid: Xid, request: &Request<'_>, out: &mut Vec<u8>) {

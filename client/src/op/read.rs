@@ -1,6 +1,6 @@
 //! Reading znodes, with or without a one-time watch.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use tenure_wire::{Acl, DecodeError, ErrorCode, Reader, Request, Stat, decode_acls};
 
 use super::{OneTimeWatch, awaitable, limited};
@@ -241,14 +241,18 @@ limited!(ExistsAndWatch);
 limited!(ListChildren);
 limited!(ListAndWatch);
 
+const LENGTH_PREFIX: usize = 4;
+
 /// Data and stat. The data stay where they were received.
 pub(super) fn read_node(answer: Answer<'_>) -> Result<Node, DecodeError> {
-    let body = &answer.reply.body;
-    let mut reader = Reader::new(body);
-    let data = reader.buffer()?;
+    let mut data = answer.reply.body;
+    let mut reader = Reader::new(&data);
+    let length = reader.buffer()?.map(<[u8]>::len);
     let stat = Stat::decode(&mut reader)?;
-    let (is_null, data) = (data.is_none(), data.map_or(Bytes::new(), |data| body.slice_ref(data)));
-    Ok(Node { data, is_null, stat })
+    // Cut down to the data, which costs less than another reference to the whole.
+    data.truncate(LENGTH_PREFIX + length.unwrap_or(0));
+    data.advance(LENGTH_PREFIX);
+    Ok(Node { data, is_null: length.is_none(), stat })
 }
 
 fn read_existence(answer: Answer<'_>) -> Result<Option<Stat>, DecodeError> {
