@@ -1,5 +1,7 @@
 //! Establishes a session, makes an ephemeral, reads it back, and closes: `cargo run --example hello`.
 
+#![allow(clippy::print_stdout, reason = "an example shows what happens")]
+
 use std::time::Duration;
 
 use tenure_client::{EventKind, Session, WatchMode};
