@@ -42,7 +42,8 @@ impl Session {
     /// Reads a znode's data and stat.
     ///
     /// ```no_run
-    /// # async fn example(session: tenure_client::Session) -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tenure_client::Session;
+    /// # async fn example(session: Session) -> Result<(), Box<dyn std::error::Error>> {
     /// let (node, changed) = session.get("/config").watch().await?;
     /// println!("version {}: {:?}", node.stat.version, node.data);
     /// let event = changed.await?;

@@ -20,7 +20,8 @@ type Outcome = Result<(), Box<dyn std::error::Error>>;
 async fn main() -> Outcome {
     let args: Vec<String> = std::env::args().skip(1).collect();
     let [hosts, client, scene, depth, seconds] = &args[..] else {
-        return Err("usage: client-bench HOSTS tenure|zookeeper-client read|write DEPTH SECONDS".into());
+        let usage = "client-bench HOSTS tenure|zookeeper-client read|write DEPTH SECONDS";
+        return Err(usage.into());
     };
     let span = (Duration::from_secs_f64(seconds.parse()?), depth.parse()?);
     match (client.as_str(), scene.as_str()) {
