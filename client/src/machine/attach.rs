@@ -2,7 +2,7 @@
 
 use tenure_wire::{ConnectRequest, ConnectResponse, SessionId, frame};
 
-use super::{Action, Failure, Held, Interruption, Link, LinkId, Machine, Upkeep};
+use super::{Action, Failure, Held, Interruption, Link, LinkId, Machine, PlantedBug, Upkeep};
 use crate::moment::Moment;
 use crate::status::{LinkFault, Liveness, LostReason, Risk, State};
 use crate::token::SessionToken;
@@ -115,14 +115,14 @@ impl<C, W: Clone> Machine<C, W> {
             by_tenure: false,
         };
         // The server has counted from when it received the handshake, at the earliest.
-        let vouched = (!read_only).then_some(sent);
+        let vouched = (!read_only).then_some(self.counted_from(sent));
         self.held = Some(Held { token, vouched, is_local: read_only });
         self.establish_by = None;
         self.link = Link::Attached { id };
         self.upkeep = Upkeep {
             asked: sent,
             confirmed: sent,
-            rearm: (!self.watches.is_empty()).then_some(None),
+            rearm: (!self.watches.is_empty() && !self.has(PlantedBug::ForgetsWatches)).then_some(None),
             rearm_zxid: self.last_zxid,
             ..Upkeep::default()
         };

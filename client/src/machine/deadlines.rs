@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use super::{Failure, Interruption, Link, Machine};
+use super::{Failure, Interruption, Link, Machine, PlantedBug};
 use crate::moment::Moment;
 use crate::status::{LinkFault, Liveness, LostReason, Risk};
 
@@ -46,7 +46,9 @@ impl<C, W: Clone> Machine<C, W> {
     fn deadline(&self) -> Option<Moment> {
         let held = self.held.as_ref()?;
         let timeout = held.token.timeout;
-        Some(held.vouched? + (timeout - margin(timeout)))
+        let margin =
+            if self.has(PlantedBug::NoMargin) { Duration::ZERO } else { margin(timeout) };
+        Some(held.vouched? + (timeout - margin))
     }
 
     /// When [`Machine::timeout_at`] must be called, at the latest.
@@ -117,6 +119,7 @@ impl<C, W: Clone> Machine<C, W> {
 
     /// Notes how late this call is: a process that did not run for long must not blame the server.
     pub(super) fn observe(&mut self, now: Moment) {
+        self.see(now);
         self.late = self.next_deadline().map_or(Duration::ZERO, |due| now.since(due));
     }
 
