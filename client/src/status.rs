@@ -246,6 +246,22 @@ pub struct Account {
     pub text: String,
 }
 
+impl From<tenure_wire::Account<'_>> for Account {
+    fn from(told: tenure_wire::Account<'_>) -> Self {
+        Self {
+            cause: match told.cause {
+                1 => EndCause::ClosedByClient,
+                2 => EndCause::Expired,
+                3 => EndCause::ClosedByOperator,
+                other => EndCause::Other(other),
+            },
+            ended_at_ms: told.ended_at_ms,
+            silent: u64::try_from(told.silent_ms).ok().map(Duration::from_millis),
+            text: told.text.into_owned(),
+        }
+    }
+}
+
 /// Who or what ended a session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]

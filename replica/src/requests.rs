@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use tenure_wire::{
-    ConnectRequest, ConnectResponse, ErrorCode, OpCode, Put, Reader, Request, RequestHeader,
-    SessionId, Xid, Zxid,
+    ConnectRequest, ErrorCode, OpCode, Put, Reader, Request, RequestHeader, SessionId, Xid, Zxid,
 };
 
 use crate::ensemble::Heard;
@@ -14,7 +13,7 @@ use crate::output::{CloseWhy, Event, Output, Outputs};
 use crate::read::{Read, pong, unknown};
 use crate::replica::Replica;
 use crate::reply::{Asked, reply};
-use crate::session::attach::{Attachment, Pending};
+use crate::session::attach::{Attachment, HandshakeForm, Pending};
 use crate::session::auth::authenticate;
 use crate::session::ended::EndReason;
 use crate::session::sasl::{SaslAnswer, SaslFailed};
@@ -90,7 +89,7 @@ impl Replica {
         }
         let (min, max) = (self.config.min_session_timeout_ms, self.config.max_session_timeout_ms);
         let timeout_ms = (request.timeout_ms.max(0) as u32).clamp(min, max);
-        let attachment = Attachment::new(peer, timeout_ms, request.read_only, entropy);
+        let attachment = Attachment::new(peer, timeout_ms, HandshakeForm::of(request), entropy);
         if request.session == SessionId(0) {
             self.attachments.insert(conn, attachment);
             let (origin, server) = (self.origin(conn), self.config.id as u8);
@@ -106,9 +105,12 @@ impl Replica {
         let password = session.filter(|session| session.has_password(request.password));
         let password = password.map(|session| session.password);
         // A session whose end is under way is still in the table, but no longer on the clock.
-        let live = password.filter(|_| self.expiry.set_timeout(request.session, timeout_ms));
-        let Some(password) = live else { return refuse(conn, request.read_only, out) };
-        self.expiry.touch(request.session, now.mono_us);
+        let keep = HandshakeForm::of(request).is_ours();
+        let live = password
+            .filter(|_| self.expiry.reattach(request.session, timeout_ms, keep, now.mono_us));
+        let Some(password) = live else {
+            return self.refuse(conn, HandshakeForm::of(request), request.session, out);
+        };
         self.attachments.insert(conn, attachment);
         self.take_over(request.session, self.config.id, out);
         let behind = self.last_proposed();
@@ -138,6 +140,19 @@ impl Replica {
         self.resume_waiting(now, out);
     }
 
+    /// Zeros, then the end: the session is unknown, ended, or not this client's (reference 2.4).
+    pub(crate) fn refuse(
+        &self,
+        conn: ConnId,
+        form: HandshakeForm,
+        session: SessionId,
+        out: &mut Outputs,
+    ) {
+        let ended = self.state.ended.get(session);
+        out.send(conn, |bytes| form.refuse(ended, bytes));
+        close(conn, CloseWhy::SessionRefused, out);
+    }
+
     /// Log index of the last entry proposed, or about to be.
     pub(crate) fn last_proposed(&self) -> u64 {
         self.consensus.last_index() + self.proposals.len() as u64
@@ -153,9 +168,9 @@ impl Replica {
                 self.finish_resuming(conn, session, password, now, out);
             } else if let Some(attachment) = self.attachments.get(conn) {
                 // A close was among those writes.
-                let read_only = attachment.read_only;
+                let form = attachment.form;
                 self.detach(conn);
-                refuse(conn, read_only, out);
+                self.refuse(conn, form, session, out);
             }
         }
     }
@@ -185,12 +200,8 @@ impl Replica {
     ) {
         self.attachments.bind(conn, session);
         let Some(attachment) = self.attachments.get(conn) else { return };
-        let (timeout_ms, read_only) = (attachment.timeout_ms as i32, attachment.read_only);
-        out.send(conn, |bytes| {
-            let read_only = read_only.map(|_| false);
-            ConnectResponse { protocol_version: 0, timeout_ms, session, password, read_only }
-                .encode(bytes);
-        });
+        let confirmed = attachment.form.confirm(session, password, attachment.timeout_ms as i32);
+        out.send(conn, |bytes| confirmed.encode(bytes));
         let mut waiting = Vec::new();
         while let Some(Pending::Deferred { payload, .. }) = self.attachments.pop_if(conn, |_| true)
         {
@@ -385,13 +396,6 @@ impl Replica {
             }
         }
     }
-}
-
-/// Zeros, then the end: the session is unknown, ended, or not this client's (reference 2.4).
-pub(crate) fn refuse(conn: ConnId, read_only: Option<bool>, out: &mut Outputs) {
-    let refused = ConnectResponse::refused(read_only.map(|_| false));
-    out.send(conn, |bytes| refused.encode(bytes));
-    close(conn, CloseWhy::SessionRefused, out);
 }
 
 pub(crate) fn close(conn: ConnId, why: CloseWhy, out: &mut Outputs) {

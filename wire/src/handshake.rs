@@ -1,5 +1,7 @@
 //! The first frame in each direction of a connection. Neither has a header.
 
+use std::borrow::Cow;
+
 use crate::ids::{SessionId, Zxid};
 use crate::jute::{DecodeError, Put, Reader};
 
@@ -101,6 +103,55 @@ impl ConnectResponse {
     }
 }
 
+/// The password with which Tenure's own client asks for a *new* session. Any bytes are legal there
+/// and mean nothing to other servers. A Tenure server answers with [`TENURE_PROTOCOL`], and so the
+/// client knows that this session's servers can be asked for more.
+pub const TENURE_PASSWORD: [u8; PASSWORD_LEN] = *b"tenure-client-01";
+
+/// The protocol version of handshakes between Tenure's own client and a Tenure server. Stock
+/// clients and servers use 0 and never see another: a client sends it only to resume a session
+/// whose server has answered with it.
+pub const TENURE_PROTOCOL: i32 = 1;
+
+/// How a session ended, told behind the refusal to resume it to a client that asked in
+/// [`TENURE_PROTOCOL`]. Every client ignores bytes behind the record it knows, so this takes no
+/// operation code of its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account<'a> {
+    /// 1 closed by its client, 2 expired, 3 closed by an operator.
+    pub cause: i32,
+    /// When, by the leader's clock, in milliseconds since the Unix epoch.
+    pub ended_at_ms: i64,
+    /// How long nothing had been heard of the client, in milliseconds; -1 if that is not why.
+    pub silent_ms: i64,
+    /// The same for people.
+    pub text: Cow<'a, str>,
+}
+
+impl<'a> Account<'a> {
+    /// Appends the encoding, which must stand behind a refusal with its last bool.
+    pub fn encode(&self, out: &mut Vec<u8>) {
+        out.put_i32(self.cause);
+        out.put_i64(self.ended_at_ms);
+        out.put_i64(self.silent_ms);
+        out.put_text(&self.text);
+    }
+
+    /// Finds the account behind the `ConnectResponse` in a frame's payload, if there is one.
+    pub fn behind_response(payload: &'a [u8]) -> Option<Self> {
+        let mut reader = Reader::new(payload.get(REFUSAL_LEN..)?);
+        Some(Self {
+            cause: reader.i32().ok()?,
+            ended_at_ms: reader.i64().ok()?,
+            silent_ms: reader.i64().ok()?,
+            text: reader.text().ok()?,
+        })
+    }
+}
+
+/// Length of a `ConnectResponse` with its last bool.
+const REFUSAL_LEN: usize = 37;
+
 /// Reads the last bool of a handshake, which old clients and the answers to them leave out.
 fn trailing_bool(reader: &mut Reader<'_>) -> Result<Option<bool>, DecodeError> {
     if reader.remaining() == 0 { Ok(None) } else { reader.bool().map(Some) }
@@ -125,6 +176,24 @@ mod tests {
             response.encode(&mut out);
             assert_eq!(out.len(), length - 8);
             assert_eq!(ConnectResponse::decode(&out), Ok(response));
+        }
+    }
+
+    #[test]
+    fn an_account_stands_behind_a_refusal_and_disturbs_nobody() {
+        let account =
+            Account {
+                cause: 2, ended_at_ms: 1_700_000_000_000, silent_ms: 4003, text: "é".into()
+            };
+        let refusal = ConnectResponse::refused(Some(false));
+        let mut out = Vec::new();
+        refusal.encode(&mut out);
+        assert_eq!(Account::behind_response(&out), None);
+        account.encode(&mut out);
+        assert_eq!(ConnectResponse::decode(&out), Ok(refusal));
+        assert_eq!(Account::behind_response(&out), Some(account));
+        for cut in 0..out.len() {
+            assert_eq!(Account::behind_response(&out[..cut]), None, "{cut}");
         }
     }
 

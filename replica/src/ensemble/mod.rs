@@ -20,8 +20,8 @@ use crate::entry::{LoggedEntry, Operation};
 use crate::input::{ConnId, Now};
 use crate::output::{CloseWhy, Output, Outputs};
 use crate::replica::Replica;
-use crate::requests::{close, refuse};
-use crate::session::attach::Pending;
+use crate::requests::close;
+use crate::session::attach::{HandshakeForm, Pending};
 
 /// What a follower waits for from its leader.
 #[derive(Debug, Default)]
@@ -138,12 +138,15 @@ impl Replica {
         let password = request.password.and_then(|password| password.try_into().ok());
         let Some(password) = password else {
             self.detach(conn);
-            return refuse(conn, request.read_only, out);
+            return self.refuse(conn, HandshakeForm::of(request), request.session, out);
         };
         let session = request.session;
         self.following.resuming.insert(conn, (session, password));
         let password = &password;
-        self.tell_leader(&PeerMessage::Revalidate { conn, session, timeout_ms, password }, out);
+        let keep_deadline = HandshakeForm::of(request).is_ours();
+        let question =
+            PeerMessage::Revalidate { conn, session, timeout_ms, keep_deadline, password };
+        self.tell_leader(&question, out);
     }
 
     /// Sends what was collected for the leader in this turn: one batch of touches at a time.
@@ -215,9 +218,10 @@ impl Replica {
                 }
             }
             PeerMessage::Touched { batch } => self.touches_confirmed(from, batch, now, out),
-            PeerMessage::Revalidate { conn, session, timeout_ms, password } => {
+            PeerMessage::Revalidate { conn, session, timeout_ms, keep_deadline, password } => {
                 if self.consensus.is_leader() {
-                    let valid = self.revalidate(from, session, timeout_ms, password, now, out);
+                    let timeout = (timeout_ms, keep_deadline);
+                    let valid = self.revalidate(from, session, timeout, password, now, out);
                     let behind = self.last_proposed();
                     self.tell(from, &PeerMessage::Revalidated { conn, valid, behind }, out);
                 }
@@ -290,17 +294,16 @@ impl Replica {
         &mut self,
         member: u64,
         session: SessionId,
-        timeout_ms: u32,
+        (timeout_ms, keep_deadline): (u32, bool),
         password: &[u8],
         now: Now,
         out: &mut Outputs,
     ) -> bool {
         let known = self.state.sessions.get(session);
         let right = known.is_some_and(|known| known.has_password(Some(password)));
-        if !right || !self.expiry.set_timeout(session, timeout_ms) {
+        if !right || !self.expiry.reattach(session, timeout_ms, keep_deadline, now.mono_us) {
             return false;
         }
-        self.expiry.touch(session, now.mono_us);
         self.take_over(session, member, out);
         true
     }
@@ -325,9 +328,9 @@ impl Replica {
         if let Some(behind) = behind {
             self.resume(conn, (session, password), behind, now, out);
         } else {
-            let read_only = attachment.read_only;
+            let form = attachment.form;
             self.detach(conn);
-            refuse(conn, read_only, out);
+            self.refuse(conn, form, session, out);
         }
     }
 

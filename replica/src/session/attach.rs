@@ -5,9 +5,12 @@ use std::net::IpAddr;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use tenure_wire::{SessionId, Xid};
+use tenure_wire::{
+    ConnectRequest, ConnectResponse, PASSWORD_LEN, SessionId, TENURE_PASSWORD, TENURE_PROTOCOL, Xid,
+};
 
 use crate::input::ConnId;
+use crate::session::ended::Ended;
 use crate::session::sasl::SaslExchange;
 use crate::tree::acl::{Identity, encode_identities};
 
@@ -22,6 +25,52 @@ pub(crate) enum Pending {
     Ping { xid: Xid, batch: i64, received_us: u64 },
     /// A sync at a follower, until it has caught up.
     Sync { payload: Box<[u8]>, request: i64, received_us: u64 },
+}
+
+/// The form of a client's handshake, which the answer mirrors.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct HandshakeForm {
+    /// Whether it had its last byte.
+    read_only: Option<bool>,
+    /// Whether the client is Tenure's own, and may be told more.
+    is_ours: bool,
+}
+
+impl HandshakeForm {
+    pub(crate) fn of(request: &ConnectRequest<'_>) -> Self {
+        let is_new = request.session == SessionId(0);
+        let is_ours = match is_new {
+            true => request.password == Some(&TENURE_PASSWORD),
+            false => request.protocol_version == TENURE_PROTOCOL,
+        };
+        Self { read_only: request.read_only, is_ours }
+    }
+
+    /// Whether the client is Tenure's own, which believes in its session up to a deadline.
+    pub(crate) fn is_ours(self) -> bool {
+        self.is_ours
+    }
+
+    /// The answer that attaches a session.
+    pub(crate) fn confirm(
+        self,
+        session: SessionId,
+        password: [u8; PASSWORD_LEN],
+        timeout_ms: i32,
+    ) -> ConnectResponse {
+        let protocol_version = if self.is_ours { TENURE_PROTOCOL } else { 0 };
+        let read_only = self.read_only.map(|_| false);
+        ConnectResponse { protocol_version, timeout_ms, session, password, read_only }
+    }
+
+    /// Appends the answer that refuses a session, with an account of its end where the client can
+    /// read one.
+    pub(crate) fn refuse(self, ended: Option<&Ended>, out: &mut Vec<u8>) {
+        ConnectResponse::refused(self.read_only.map(|_| false)).encode(out);
+        if let Some(ended) = ended.filter(|_| self.is_ours && self.read_only.is_some()) {
+            ended.account().encode(out);
+        }
+    }
 }
 
 /// A connection and the session on it.
@@ -39,8 +88,8 @@ pub struct Attachment {
     pub(crate) identities: Vec<Identity>,
     /// The same, encoded once for all writes.
     pub(crate) encoded: Vec<u8>,
-    /// Whether the handshake had its last byte, which the response mirrors.
-    pub(crate) read_only: Option<bool>,
+    /// The form of its handshake.
+    pub(crate) form: HandshakeForm,
     /// Random bytes of this connection alone.
     pub(crate) entropy: [u8; 16],
     pub(crate) sasl: SaslExchange,
@@ -53,7 +102,7 @@ impl Attachment {
     pub(crate) fn new(
         peer: IpAddr,
         timeout_ms: u32,
-        read_only: Option<bool>,
+        form: HandshakeForm,
         entropy: [u8; 16],
     ) -> Self {
         let mut attachment = Attachment {
@@ -63,7 +112,7 @@ impl Attachment {
             established: false,
             identities: Vec::new(),
             encoded: Vec::new(),
-            read_only,
+            form,
             entropy,
             sasl: SaslExchange::default(),
             finished: false,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use tenure_wire::{SessionId, Zxid};
+use tenure_wire::{Account, SessionId, Zxid};
 
 use crate::limits;
 
@@ -52,6 +52,19 @@ pub struct Ended {
     pub ephemerals: u32,
     /// The first few of their paths.
     pub paths: Vec<String>,
+}
+
+impl Ended {
+    /// What the session's client is told of it.
+    pub(crate) fn account(&self) -> Account<'static> {
+        let (cause, silent_ms) = match self.reason {
+            EndReason::ClosedByClient => (1, -1),
+            EndReason::Expired { silent_ms } => (2, silent_ms as i64),
+            EndReason::ClosedByOperator => (3, -1),
+        };
+        let text = self.reason.to_string().into();
+        Account { cause, ended_at_ms: self.ended_ms, silent_ms, text }
+    }
 }
 
 /// The sessions that ended last, oldest first.

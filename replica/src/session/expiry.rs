@@ -31,6 +31,9 @@ struct Silence {
     touched_us: u64,
     filed_us: u64,
     timeout_ms: u32,
+    /// Since it was reattached nothing was heard, and the deadline from before still stands: its
+    /// client may not know yet that the timeout is shorter now.
+    not_before_us: u64,
 }
 
 /// When to look at a session next.
@@ -67,7 +70,8 @@ impl Expiry {
 
     /// Starts a session's timeout, from the last advance on.
     pub(crate) fn add(&mut self, session: SessionId, timeout_ms: u32) {
-        let mut silence = Silence { touched_us: self.now_us, filed_us: 0, timeout_ms };
+        let mut silence =
+            Silence { touched_us: self.now_us, filed_us: 0, timeout_ms, not_before_us: 0 };
         silence.filed_us = file_at(session, self.now_us, silence.deadline_us());
         let filed_us = silence.filed_us;
         self.sessions.insert(session, silence);
@@ -79,24 +83,34 @@ impl Expiry {
     pub(crate) fn touch(&mut self, session: SessionId, mono_us: u64) -> bool {
         // A clock that stood behind the touch would let the session expire early.
         self.advance(mono_us);
-        match self.sessions.get_mut(&session) {
-            Some(silence) => {
-                silence.touched_us = self.now_us;
-                true
-            }
-            None => false,
+        let Some(silence) = self.sessions.get_mut(&session) else { return false };
+        silence.touched_us = self.now_us;
+        if silence.not_before_us > 0 {
+            silence.not_before_us = 0;
+            self.file_earlier(session);
         }
+        true
     }
 
-    /// Changes a session's timeout; the silence so far counts on. False if it is not on the clock.
-    pub(crate) fn set_timeout(&mut self, session: SessionId, timeout_ms: u32) -> bool {
+    /// The session's client is back, with a timeout that may differ from that of before. False if
+    /// the session is not on the clock.
+    ///
+    /// Upstream a shorter timeout holds at once, and stock clients may count on that. With
+    /// `keep_deadline` it holds from the next packet on, which shows that the client knows of it:
+    /// our own client believes in its session until the old deadline, if the answer is lost.
+    pub(crate) fn reattach(
+        &mut self,
+        session: SessionId,
+        timeout_ms: u32,
+        keep_deadline: bool,
+        mono_us: u64,
+    ) -> bool {
+        self.advance(mono_us);
         let Some(silence) = self.sessions.get_mut(&session) else { return false };
+        silence.not_before_us = if keep_deadline { silence.deadline_us() } else { 0 };
         silence.timeout_ms = timeout_ms;
-        let deadline_us = silence.deadline_us();
-        if deadline_us < silence.filed_us {
-            silence.filed_us = deadline_us;
-            self.file(session, deadline_us);
-        }
+        silence.touched_us = self.now_us;
+        self.file_earlier(session);
         true
     }
 
@@ -149,6 +163,16 @@ impl Expiry {
         Some(silence.deadline_us().saturating_sub(self.now_us).div_ceil(1000))
     }
 
+    /// Files a session anew whose deadline has come nearer.
+    fn file_earlier(&mut self, session: SessionId) {
+        let Some(silence) = self.sessions.get_mut(&session) else { return };
+        let deadline_us = silence.deadline_us();
+        if deadline_us < silence.filed_us {
+            silence.filed_us = deadline_us;
+            self.file(session, deadline_us);
+        }
+    }
+
     fn file(&mut self, session: SessionId, deadline_us: u64) {
         self.queue.push(Reverse((deadline_us, session)));
         self.drop_void_entries();
@@ -180,7 +204,7 @@ fn file_at(session: SessionId, now_us: u64, deadline_us: u64) -> u64 {
 
 impl Silence {
     fn deadline_us(&self) -> u64 {
-        self.touched_us + u64::from(self.timeout_ms) * 1000
+        (self.touched_us + u64::from(self.timeout_ms) * 1000).max(self.not_before_us)
     }
 }
 

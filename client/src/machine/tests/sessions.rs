@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tenure_wire::{
-    AUTH_XID, ConnectResponse, ErrorCode, OpCode, PING_XID, Response, SessionId, Stat, Zxid,
+    AUTH_XID, Account, ConnectRequest, ConnectResponse, ErrorCode, OpCode, PING_XID, Response,
+    SessionId, Stat, TENURE_PASSWORD, TENURE_PROTOCOL, Zxid,
 };
 
 use super::lab::{Lab, PASSWORD, SESSION, TIMEOUT_MS, at, get, set};
@@ -336,4 +337,34 @@ fn a_server_that_cannot_write_vouches_for_nothing_and_its_session_is_its_own() {
     lab.confirm(SessionId(5), TIMEOUT_MS as i32);
     assert_eq!(lab.changes.last(), Some(&(State::Connected, Liveness::Live)));
     assert!(lab.machine.valid_until().is_some());
+}
+
+#[test]
+fn a_tenure_server_gives_an_account_of_the_end_to_whoever_held_the_session() {
+    let mut lab = Lab::with(|_| {});
+    let mut bytes = Vec::new();
+    lab.machine.connected(lab.link.unwrap(), lab.now());
+    lab.machine.transmit(lab.now(), &mut bytes, 1000);
+    let request = ConnectRequest::decode(&bytes[4..]).unwrap();
+    assert_eq!(request.password, Some(&TENURE_PASSWORD[..]));
+    lab.shake(ConnectResponse {
+        protocol_version: TENURE_PROTOCOL,
+        timeout_ms: TIMEOUT_MS as i32,
+        session: SESSION,
+        password: PASSWORD,
+        read_only: Some(false),
+    });
+    lab.lose_link();
+    lab.reopen();
+    assert_eq!(lab.connect().protocol_version, TENURE_PROTOCOL);
+    let mut refusal = vec![0; 4];
+    ConnectResponse::refused(Some(false)).encode(&mut refusal);
+    let text = "closed by an operator".into();
+    Account { cause: 3, ended_at_ms: 7, silent_ms: -1, text }.encode(&mut refusal);
+    let length = (refusal.len() as u32 - 4).to_be_bytes();
+    refusal[..4].copy_from_slice(&length);
+    lab.receive(&refusal);
+    let LostReason::ClosedElsewhere { account } = lab.lost_reason() else { panic!() };
+    assert_eq!((account.ended_at_ms, account.silent), (7, None));
+    assert_eq!(lab.lost_reason().to_string(), "closed elsewhere: closed by an operator");
 }

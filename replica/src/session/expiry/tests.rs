@@ -42,7 +42,7 @@ fn a_silent_session_expires_on_its_millisecond() {
     assert_eq!(expiry.next_deadline_us(), None);
     assert_eq!(expiry.left_ms(SessionId(1)), None);
     assert!(!expiry.touch(SessionId(1), 9_000_000));
-    assert!(!expiry.set_timeout(SessionId(1), 5));
+    assert!(!expiry.reattach(SessionId(1), 5, true, 9_000_000));
 }
 
 #[test]
@@ -55,15 +55,27 @@ fn a_touch_starts_the_timeout_again() {
 }
 
 #[test]
-fn a_new_timeout_counts_from_the_last_touch() {
+fn a_reattachment_does_not_bring_the_deadline_nearer_before_the_client_knows() {
     let mut expiry = one(0, 10_000);
     assert_eq!(run(&mut expiry, 0, 500), None);
-    assert!(expiry.set_timeout(SessionId(1), 1_000));
-    assert_eq!(expiry.next_deadline_us(), Some(1_000_000));
-    assert_eq!(run(&mut expiry, 501, 3_000), Some((1_000, 1, 1_000)));
+    assert!(expiry.reattach(SessionId(1), 1_000, true, 500_000));
+    assert_eq!(run(&mut expiry, 501, 20_000), Some((10_000, 1, 9_500)));
+    // The next packet shows that it knows.
+    let mut expiry = one(0, 10_000);
+    assert!(expiry.reattach(SessionId(1), 1_000, true, 0));
+    assert!(expiry.touch(SessionId(1), 200_000));
+    assert_eq!(expiry.next_deadline_us(), Some(1_200_000));
+    assert_eq!(run(&mut expiry, 201, 3_000), Some((1_200, 1, 1_000)));
+    // With a stock client a shorter timeout holds at once.
+    let mut expiry = one(0, 10_000);
+    assert_eq!(run(&mut expiry, 0, 500), None);
+    assert!(expiry.reattach(SessionId(1), 1_000, false, 500_000));
+    assert_eq!(run(&mut expiry, 501, 3_000), Some((1_500, 1, 1_000)));
+    // A longer timeout holds at once.
     let mut expiry = one(0, 1_000);
-    assert!(expiry.set_timeout(SessionId(1), 5_000));
-    assert_eq!(run(&mut expiry, 0, 9_000), Some((5_000, 1, 5_000)));
+    assert_eq!(run(&mut expiry, 0, 500), None);
+    assert!(expiry.reattach(SessionId(1), 5_000, true, 500_000));
+    assert_eq!(run(&mut expiry, 501, 9_000), Some((5_500, 1, 5_000)));
 }
 
 #[test]
@@ -127,8 +139,9 @@ fn seeded_sessions_are_never_early_and_at_most_one_step_late() {
     for seed in 0..60 {
         let mut random = Random::new(seed);
         let mut expiry = Expiry::new();
-        // Touched when, timeout, and how much pause came since the touch; all in microseconds.
-        let mut model: BTreeMap<i64, (u64, u64, u64)> = BTreeMap::new();
+        // Touched when, timeout, and how much pause came since the touch, all in microseconds, and
+        // the timeout from the next touch on.
+        let mut model: BTreeMap<i64, (u64, u64, u64, u64)> = BTreeMap::new();
         let mut mono_us = random.next() % 1_000_000;
         expiry.advance(mono_us);
         for step in 0..4_000 {
@@ -139,22 +152,25 @@ fn seeded_sessions_are_never_early_and_at_most_one_step_late() {
             match random.below(8) {
                 0 => {
                     expiry.add(SessionId(session), timeout_ms);
-                    model.insert(session, (mono_us, timeout_us, 0));
+                    model.insert(session, (mono_us, timeout_us, 0, timeout_us));
                 }
                 1 | 2 => {
                     mono_us += random.next() % 10_000;
                     let known = model.get_mut(&session);
                     assert_eq!(expiry.touch(SessionId(session), mono_us), known.is_some());
-                    if let Some((touched_us, _, paused_us)) = known {
-                        (*touched_us, *paused_us) = (mono_us, 0);
+                    if let Some((touched_us, timeout_us, paused_us, next_us)) = known {
+                        (*touched_us, *timeout_us, *paused_us) = (mono_us, *next_us, 0);
                     }
                 }
                 3 => {
                     let known = model.get_mut(&session);
-                    let set = expiry.set_timeout(SessionId(session), timeout_ms);
+                    let keep = random.below(2) == 0;
+                    let set = expiry.reattach(SessionId(session), timeout_ms, keep, mono_us);
                     assert_eq!(set, known.is_some(), "{}", context());
-                    if let Some((_, timeout, _)) = known {
-                        *timeout = timeout_us;
+                    if let Some(known) = known {
+                        let left_us = (known.0 + known.1 + known.2).saturating_sub(mono_us);
+                        let left_us = if keep { left_us } else { 0 };
+                        *known = (mono_us, timeout_us.max(left_us), 0, timeout_us);
                     }
                 }
                 4 => {
@@ -166,20 +182,20 @@ fn seeded_sessions_are_never_early_and_at_most_one_step_late() {
                     let longest_us = if pause { 9_000_000 } else { 60_000 };
                     let step_us = 1 + random.next() % longest_us;
                     mono_us += step_us;
-                    for (_, _, paused_us) in model.values_mut() {
+                    for (_, _, paused_us, _) in model.values_mut() {
                         *paused_us += step_us.saturating_sub(MAX_STEP_US);
                     }
                     let promised_us = expiry.next_deadline_us();
                     expiry.advance(mono_us);
                     let gone = expired(&mut expiry);
                     for (session, silent_ms) in &gone {
-                        let (touched_us, timeout_us, paused_us) = model.remove(session).unwrap();
+                        let (touched_us, timeout_us, paused_us, _) = model.remove(session).unwrap();
                         let silent_us = mono_us - touched_us;
                         assert!(silent_us >= timeout_us, "early: seed {seed} step {step}");
                         assert_eq!(*silent_ms, (silent_us - paused_us) / 1000, "seed {seed}");
                         assert!(promised_us.is_some_and(|promised| promised <= mono_us));
                     }
-                    for (session, (touched_us, timeout_us, paused_us)) in &model {
+                    for (session, (touched_us, timeout_us, paused_us, _)) in &model {
                         let left = touched_us + timeout_us + paused_us;
                         assert!(left > mono_us, "late: {session} seed {seed} step {step}");
                     }
