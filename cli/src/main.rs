@@ -3,6 +3,7 @@
 mod bench;
 mod inspect;
 mod serve;
+mod shell;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 enum Command {
     /// Serve clients, durably, from one machine
     Serve(serve::Args),
+    /// Ask and change a server, as with zkCli
+    Shell(shell::Args),
     /// Show what a data folder holds
     Inspect(inspect::Args),
     /// Load for any ZooKeeper-speaking server, and what came of it
@@ -36,8 +39,9 @@ Exit codes:
 const BAD_FOLDER: u8 = 3;
 
 fn main() -> ExitCode {
-    match Command::parse() {
+    match Command::parse_from(shell::normalized(std::env::args_os())) {
         Command::Serve(args) => serve::run(&args),
+        Command::Shell(args) => shell::run(args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(args) => match bench::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
