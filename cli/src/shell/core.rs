@@ -42,6 +42,8 @@ pub(super) struct Shell {
     pub(super) watches: Watches,
     pub(super) history: History,
     pub(super) waiter: Waiter,
+    /// Whether somebody watches what happens.
+    pub(super) is_terminal: bool,
     /// Whether events are printed.
     pub(super) prints_events: Arc<AtomicBool>,
 }
@@ -115,6 +117,12 @@ impl Shell {
                 }
             }
         };
+        if self.is_terminal {
+            let seconds = self.settings.wait.as_secs_f32();
+            self.out.remark(&format!(
+                "No connection at present; waiting {seconds} s for one. Ctrl-C gives up."
+            ));
+        }
         match self.waiter.wait(connected, Some(self.settings.wait)) {
             Ok(()) => Ok(session.clone()),
             Err(Stopped::Interrupted) => Err(ShellError::Interrupted),
@@ -173,10 +181,25 @@ impl Shell {
             self.settings.hosts = hosts;
         }
         self.close();
-        self.out.remark(&format!("Connecting to {}", self.settings.hosts));
+        if self.is_terminal {
+            self.out.remark(&format!("Connecting to {} ...", self.settings.hosts));
+        }
         self.establish()?;
+        self.tell_connection();
         let session = self.session.as_ref();
         Ok(json!({"session": session.map(|session| session.id().to_string())}))
+    }
+
+    /// Says on a terminal which session was established.
+    pub(super) fn tell_connection(&self) {
+        let Some(session) = self.session.as_ref().filter(|_| self.is_terminal) else { return };
+        let server = session.server().map(|server| server.to_string());
+        self.out.remark(&format!(
+            "Connected to {}: session {}, timeout {} ms",
+            server.as_ref().unwrap_or(&self.settings.hosts),
+            session.id(),
+            session.timeout().as_millis()
+        ));
     }
 
     fn close_command(&mut self) -> Result<Value, ShellError> {
@@ -209,7 +232,7 @@ impl Shell {
     /// Shows why a command failed; to one that does not exist, which ones do.
     pub(super) fn show(&self, error: &ShellError) {
         if matches!(error, ShellError::Usage(UsageError::NotFound(_))) {
-            self.out.remark(help_text().trim_end());
+            self.out.remark(usages().trim_end());
         }
         self.out.error(error);
     }
@@ -254,7 +277,15 @@ impl Shell {
 
     fn help(&self, command: Option<&Spec>) -> Result<Value, ShellError> {
         match command {
-            None => self.out.text(&help_text())?,
+            None => {
+                for spec in COMMANDS {
+                    self.out.line(&format!("{:<30} {}", spec.brief(), spec.help))?;
+                }
+                self.out.line(
+                    "\n'help command' explains flags; Tab completes commands, flags and paths; \
+                     quotes \" and ' keep spaces",
+                )?;
+            }
             Some(spec) => {
                 self.out.line(&spec.usage())?;
                 self.out.line(&format!("    {}", spec.help))?;
@@ -300,13 +331,9 @@ impl Shell {
     }
 }
 
-/// The commands with what they do, a line each.
-pub(super) fn help_text() -> String {
-    let mut text = String::new();
-    for spec in COMMANDS {
-        text.push_str(&format!("\t{}\n", spec.usage()));
-    }
-    text + "'help command' explains one. Quotes \" and ' keep spaces.\n"
+/// The usage of every command, a line each.
+fn usages() -> String {
+    COMMANDS.iter().map(|spec| format!("\t{}\n", spec.usage())).collect()
 }
 
 /// Whether a server may yet come.

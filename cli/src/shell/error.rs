@@ -26,13 +26,13 @@ pub(super) enum ShellError {
     /// Something about the request that the error alone does not tell.
     #[error("{}{}", request_text(.error), .hint)]
     Hinted { error: Box<Error>, hint: &'static str },
-    #[error("{hosts}: {error}")]
+    #[error("{}", establish_text(.hosts, .error))]
     Establish { hosts: String, error: EstablishError },
     #[error("Not connected{0}")]
     NotConnected(String),
     #[error("{0}")]
     Failed(String),
-    #[error("interrupted; what was sent already may still happen")]
+    #[error("interrupted; a write that was sent may still happen")]
     Interrupted,
     #[error("writing the output failed: {0}")]
     Output(#[from] io::Error),
@@ -82,6 +82,14 @@ impl ShellError {
 impl From<Error> for ShellError {
     fn from(error: Error) -> Self {
         Self::Request(Box::new(error))
+    }
+}
+
+fn establish_text(hosts: &str, error: &EstablishError) -> String {
+    match error {
+        // It quotes them.
+        EstablishError::Hosts(error) => error.to_string(),
+        error => format!("{hosts}: {error}"),
     }
 }
 

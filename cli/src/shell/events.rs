@@ -3,6 +3,7 @@
 
 use std::future::Future;
 use std::io;
+use std::mem::discriminant;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -103,9 +104,16 @@ impl Watches {
     pub(super) fn follow(&self, session: &Session) {
         let (sink, mut changes) = (Arc::clone(&self.sink), session.changes());
         self.send(Message::Follow(Box::pin(async move {
-            changes.next().await;
+            let Some(mut last) = changes.next().await else { return };
             while let Some(change) = changes.next().await {
-                sink(Event::Change(change));
+                // Another reason for the same trouble is no news.
+                let is_first_attempt = last.state == State::NotConnected;
+                let is_news = change.state != last.state && !is_first_attempt
+                    || discriminant(&change.liveness) != discriminant(&last.liveness);
+                last = change.clone();
+                if is_news {
+                    sink(Event::Change(change));
+                }
             }
         })));
     }

@@ -3,8 +3,8 @@
 use std::cell::RefCell;
 use std::fs;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use rustyline::completion::{Completer, Pair};
@@ -48,11 +48,11 @@ pub(super) fn editor(colors: bool, waiter: &Waiter) -> Result<LineEditor, Readli
 /// Prints events above the line that is being typed.
 pub(super) fn sink(
     editor: &mut LineEditor,
-    prints_events: Arc<std::sync::atomic::AtomicBool>,
+    prints_events: Arc<AtomicBool>,
 ) -> Result<Sink, ReadlineError> {
     let printer = Mutex::new(editor.create_external_printer()?);
     Ok(Arc::new(move |event: Event| {
-        let is_wanted = prints_events.load(std::sync::atomic::Ordering::Relaxed);
+        let is_wanted = prints_events.load(Ordering::Relaxed);
         let text = match (&event, is_wanted) {
             (_, true) => event.text(),
             (Event::Watch(_), false) => return,
@@ -72,7 +72,9 @@ pub(super) fn run(shell: &mut Shell, mut editor: LineEditor, poller: Poller) -> 
         shell.out.error(&error.into());
         return FAILED;
     }
-    greet(shell);
+    if let Err(error) = greet(shell) {
+        return error.exit_code();
+    }
     let file = history_file();
     if let Some(file) = &file {
         // There may be none yet.
@@ -107,31 +109,28 @@ pub(super) fn run(shell: &mut Shell, mut editor: LineEditor, poller: Poller) -> 
     if let Some(assistant) = editor.helper() {
         assistant.session.replace(None);
     }
+    // That it is closed now is no news.
+    shell.prints_events.store(false, Ordering::Relaxed);
     shell.close();
     0
 }
 
-fn greet(shell: &mut Shell) {
-    let hosts = shell.settings.hosts.clone();
-    shell.out.remark(&format!("Connecting to {hosts} ..."));
-    match shell.establish_or_go_on() {
-        Ok(()) => {
-            if let Some(session) = &shell.session {
-                let server = session.server().map_or(hosts, |server| server.to_string());
-                shell.out.remark(&format!(
-                    "Connected to {server}: session {}, timeout {} ms. 'help' lists the commands.",
-                    session.id(),
-                    session.timeout().as_millis()
-                ));
-            }
-        }
-        Err(error) => {
+/// Establishes a session, unless there is one; fails if none can ever come of it.
+fn greet(shell: &mut Shell) -> Result<(), ShellError> {
+    if shell.session.is_none() {
+        shell.out.remark(&format!("Connecting to {} ...", shell.settings.hosts));
+        if let Err(error) = shell.establish_or_go_on() {
             shell.out.error(&error);
-            if shell.session.is_some() {
-                shell.out.remark("Still trying; the prompt shows when a server is there.");
+            if shell.session.is_none() {
+                return Err(error);
             }
+            shell.out.remark("Still trying; the prompt shows when a server is there.");
+            return Ok(());
         }
     }
+    shell.tell_connection();
+    shell.out.remark("'help' lists the commands; Tab completes them, and paths.");
+    Ok(())
 }
 
 /// Keeps a line for later runs, unless it holds a password.

@@ -117,6 +117,7 @@ fn shell(
         watches,
         history: History::default(),
         waiter,
+        is_terminal: io::stdin().is_terminal() && io::stdout().is_terminal(),
         prints_events,
     };
     (shell, poller)

@@ -56,6 +56,11 @@ impl Spec {
         usage
     }
 
+    /// Its name and arguments.
+    pub(super) fn brief(&self) -> String {
+        format!("{} {}", self.name, self.args)
+    }
+
     pub(super) fn flag(&self, name: &str) -> Option<&'static Flag> {
         self.flags.iter().find(|flag| flag.name == name)
     }

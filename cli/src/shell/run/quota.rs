@@ -53,8 +53,9 @@ pub(super) async fn list(scope: Scope<'_>, path: &str) -> Result<Value, ShellErr
     let session = without_chroot(scope)?;
     let folder = folder(path);
     let limits = child(&folder, LIMITS);
+    let quota = read(session, &limits).await?;
     scope.out.line(&format!("absolute path is {limits}"))?;
-    let Some(quota) = read(session, &limits).await? else {
+    let Some(quota) = quota else {
         return Err(ShellError::Failed(format!("quota for {path} does not exist.")));
     };
     scope.out.line(&format!("Output quota for {path} {quota}"))?;
