@@ -213,14 +213,12 @@ impl Shell {
     /// Closes the session, if there is one, so that its ephemerals go now and not at its timeout.
     pub(super) fn close(&mut self) {
         let Some(session) = self.session.take() else { return };
-        // Ctrl-C has ended what was going on before; it need not hurry this.
-        self.waiter.reset();
         if session.state().is_final() {
             return;
         }
         let id = session.id();
-        match self.waiter.wait(session.close(), Some(CLOSE_LIMIT)) {
-            Ok(Ok(())) => {}
+        match self.waiter.finish(session.close(), CLOSE_LIMIT) {
+            Some(Ok(())) => {}
             _ if id.0 == 0 => {}
             _ => self.out.remark(&format!(
                 "session {id} could not be closed in time: it ends, with its ephemerals, when its \

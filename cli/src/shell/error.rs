@@ -3,7 +3,7 @@
 use std::io;
 
 use serde_json::{Value, json};
-use tenure_client::{Error, ErrorCode, EstablishError, OpCode};
+use tenure_client::{Error, ErrorCode, EstablishError, LostReason, OpCode};
 
 use super::command::UsageError;
 
@@ -89,6 +89,9 @@ fn establish_text(hosts: &str, error: &EstablishError) -> String {
     match error {
         // It quotes them.
         EstablishError::Hosts(error) => error.to_string(),
+        EstablishError::Lost(LostReason::NotEstablished { cause: None, .. }) => {
+            format!("{hosts}: {error}: no answer so far")
+        }
         error => format!("{hosts}: {error}"),
     }
 }
@@ -136,7 +139,7 @@ fn refusal(code: ErrorCode, op: OpCode, path: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use tenure_client::{Interruption, LostReason};
+    use tenure_client::Interruption;
 
     use super::*;
 

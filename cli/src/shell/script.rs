@@ -77,7 +77,11 @@ pub(super) fn lines(shell: &mut Shell, poller: &mut Poller) -> u8 {
         }
     }
     shell.close();
-    code
+    match code {
+        // It came with the end of the input.
+        0 if shell.waiter.is_interrupted() => INTERRUPTED,
+        code => code,
+    }
 }
 
 /// The next line; events that come meanwhile are told at once.

@@ -57,22 +57,35 @@ impl Waiter {
         future: F,
         limit: Option<Duration>,
     ) -> Result<F::Output, Stopped> {
-        let deadline = limit.map(|limit| Instant::now() + limit);
-        let mut future = pin!(future);
-        let waker = thread_waker();
-        let mut cx = Context::from_waker(&waker);
-        loop {
-            if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
-                return Ok(output);
-            }
-            if self.is_interrupted() {
-                return Err(Stopped::Interrupted);
-            }
-            match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
-                None => thread::park(),
-                Some(Duration::ZERO) => return Err(Stopped::TimedOut),
-                Some(left) => thread::park_timeout(left),
-            }
+        run(future, limit, || self.is_interrupted())
+    }
+
+    /// Runs a future that no signal is to cut short; nothing if it takes too long.
+    pub(super) fn finish<F: Future>(&self, future: F, limit: Duration) -> Option<F::Output> {
+        run(future, Some(limit), || false).ok()
+    }
+}
+
+fn run<F: Future>(
+    future: F,
+    limit: Option<Duration>,
+    is_interrupted: impl Fn() -> bool,
+) -> Result<F::Output, Stopped> {
+    let deadline = limit.map(|limit| Instant::now() + limit);
+    let mut future = pin!(future);
+    let waker = thread_waker();
+    let mut cx = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return Ok(output);
+        }
+        if is_interrupted() {
+            return Err(Stopped::Interrupted);
+        }
+        match deadline.map(|deadline| deadline.saturating_duration_since(Instant::now())) {
+            None => thread::park(),
+            Some(Duration::ZERO) => return Err(Stopped::TimedOut),
+            Some(left) => thread::park_timeout(left),
         }
     }
 }
