@@ -3,6 +3,7 @@
 mod bench;
 mod inspect;
 mod serve;
+mod session;
 mod shell;
 
 use std::process::ExitCode;
@@ -21,6 +22,8 @@ enum Command {
     Serve(serve::Args),
     /// Ask and change a server, as with zkCli
     Shell(shell::Args),
+    /// Show sessions, live and ended; end one; say why a znode vanished
+    Session(session::Args),
     /// Show what a data folder holds
     Inspect(inspect::Args),
     /// Load for any ZooKeeper-speaking server, and what came of it
@@ -42,6 +45,7 @@ fn main() -> ExitCode {
     match Command::parse_from(shell::normalized(std::env::args_os())) {
         Command::Serve(args) => serve::run(&args),
         Command::Shell(args) => shell::run(args),
+        Command::Session(args) => session::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(args) => match bench::run(&args) {
             Ok(()) => ExitCode::SUCCESS,

@@ -29,18 +29,18 @@ pub const DEFAULT_MAX_REPLY_BYTES: usize = 64 * 1024 * 1024;
 
 /// Settings of a session that is to be established or resumed.
 ///
-/// ```no_run
-/// # async fn example() -> Result<(), tenure_client::EstablishError> {
+/// ```
+/// # tenure_testing::example(async |hosts| {
 /// use std::time::Duration;
 /// use tenure_client::Session;
 ///
-/// let session = Session::builder("a:2181,b:2181,c:2181/app")
+/// let session = Session::builder(hosts)
 ///     .timeout(Duration::from_secs(4))
-///     .auth("digest", b"user:password")
+///     .auth("digest", "user:password")
 ///     .establish()
 ///     .await?;
 /// # Ok(())
-/// # }
+/// # });
 /// ```
 #[derive(Clone, Debug)]
 pub struct SessionBuilder {
@@ -129,7 +129,8 @@ impl SessionBuilder {
         self
     }
 
-    /// The longest reply that is read, in bytes; the request of a longer one fails. Default: 64 MiB.
+    /// The longest reply that is read, in bytes; the request of a longer one fails. Default:
+    /// 64 MiB.
     pub fn max_reply_bytes(mut self, bytes: usize) -> Self {
         self.max_reply_bytes = bytes;
         self

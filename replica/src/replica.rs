@@ -129,9 +129,7 @@ impl Replica {
             Input::SnapshotFailed => self.snapshot_failed(),
             Input::Peer { from, message } => self.peer(from, message, now, out),
             Input::PeerDown { member } => self.peer_down(member),
-            Input::CloseSession { session } => {
-                self.propose_close(session, EndReason::ClosedByOperator, now);
-            }
+            Input::CloseSession { session, reason } => self.propose_close(session, reason, now),
         }
     }
 

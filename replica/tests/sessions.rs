@@ -7,6 +7,8 @@ use harness::{Got, World};
 use tenure_replica::{CloseWhy, Config, EndReason, Event, Input};
 use tenure_wire::{Acl, ConnectRequest, ConnectResponse, Create, OpCode, Request, SessionId, Zxid};
 
+const BY_OPERATOR: EndReason = EndReason::ClosedByOperator;
+
 fn create(path: &str, flags: i32) -> Request<'_> {
     let acl = vec![Acl::OPEN];
     let (op, data, ttl_ms) = (OpCode::Create, Some(&b"data"[..]), None);
@@ -170,11 +172,11 @@ fn nothing_of_a_session_happens_after_its_close() {
 fn an_operators_close_is_told_apart() {
     let mut world = World::new(Config::default());
     let (conn, opened) = world.open(10_000);
-    world.step(Input::CloseSession { session: opened.session });
+    world.step(Input::CloseSession { session: opened.session, reason: BY_OPERATOR });
     world.settle();
     assert_eq!(world.take(conn), [Got::Closed(CloseWhy::SessionEnded)]);
     let ended = world.replica.state().ended.get(opened.session).unwrap();
     assert_eq!(ended.reason, EndReason::ClosedByOperator);
-    world.step(Input::CloseSession { session: SessionId(42) });
+    world.step(Input::CloseSession { session: SessionId(42), reason: BY_OPERATOR });
     world.settle();
 }

@@ -1,6 +1,6 @@
 //! Reading znodes, with or without a one-time watch.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use tenure_wire::{Acl, DecodeError, ErrorCode, Reader, Request, Stat, decode_acls};
 
 use super::{OneTimeWatch, awaitable, limited};
@@ -41,14 +41,17 @@ pub struct AclList {
 impl Session {
     /// Reads a znode's data and stat.
     ///
-    /// ```no_run
-    /// # async fn example(session: tenure_client::Session) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// session.create("/config", "one").await?;
     /// let (node, changed) = session.get("/config").watch().await?;
-    /// println!("version {}: {:?}", node.stat.version, node.data);
-    /// let event = changed.await?;
-    /// println!("{:?} {}", event.kind, event.path);
+    /// assert_eq!((&node.data[..], node.stat.version), (&b"one"[..], 0));
+    ///
+    /// session.set("/config", "two").await?;
+    /// assert_eq!(changed.await?.path, "/config");
     /// # Ok(())
-    /// # }
+    /// # });
     /// ```
     ///
     /// # Errors
@@ -59,6 +62,19 @@ impl Session {
 
     /// Asks whether a znode exists, and for its stat.
     ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// use tenure_client::EventKind;
+    ///
+    /// let (stat, watch) = session.exists("/ready").watch().await?;
+    /// assert_eq!(stat, None);
+    /// session.create("/ready", "").await?;
+    /// assert_eq!(watch.await?.kind, EventKind::Created);
+    /// # Ok(())
+    /// # });
+    /// ```
+    ///
     /// # Errors
     /// `NoAuth`. That there is no znode is not an error.
     pub fn exists<'a>(&'a self, path: &'a str) -> Exists<'a> {
@@ -67,6 +83,16 @@ impl Session {
 
     /// Lists a znode's children by name, in order.
     ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// session.create_all("/app/b").await?;
+    /// session.create_all("/app/a").await?;
+    /// assert_eq!(session.children("/app").await?.names, ["a", "b"]);
+    /// # Ok(())
+    /// # });
+    /// ```
+    ///
     /// # Errors
     /// `NoNode`, `NoAuth`.
     pub fn children<'a>(&'a self, path: &'a str) -> ListChildren<'a> {
@@ -74,6 +100,16 @@ impl Session {
     }
 
     /// Reads a znode's access control list. The hashes of others' passwords do not show.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// use tenure_client::Acl;
+    ///
+    /// assert_eq!(session.acl("/").await?.acl, [Acl::OPEN]);
+    /// # Ok(())
+    /// # });
+    /// ```
     ///
     /// # Errors
     /// `NoNode`, `NoAuth`.
@@ -88,6 +124,15 @@ impl Session {
     }
 
     /// The paths of this session's ephemerals that start with `prefix`, in order.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// session.create("/mine", "").ephemeral().await?;
+    /// assert_eq!(session.ephemerals("/").await?, ["/mine"]);
+    /// # Ok(())
+    /// # });
+    /// ```
     ///
     /// # Errors
     /// None of its own.
@@ -105,6 +150,15 @@ impl Session {
     }
 
     /// How many descendants a znode has.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// session.create_all("/a/b/c").await?;
+    /// assert_eq!(session.count_descendants("/a").await?, 2);
+    /// # Ok(())
+    /// # });
+    /// ```
     ///
     /// # Errors
     /// `NoNode`, `NoAuth`.
@@ -241,14 +295,18 @@ limited!(ExistsAndWatch);
 limited!(ListChildren);
 limited!(ListAndWatch);
 
+const LENGTH_PREFIX: usize = 4;
+
 /// Data and stat. The data stay where they were received.
 pub(super) fn read_node(answer: Answer<'_>) -> Result<Node, DecodeError> {
-    let body = &answer.reply.body;
-    let mut reader = Reader::new(body);
-    let data = reader.buffer()?;
+    let mut data = answer.reply.body;
+    let mut reader = Reader::new(&data);
+    let length = reader.buffer()?.map(<[u8]>::len);
     let stat = Stat::decode(&mut reader)?;
-    let (is_null, data) = (data.is_none(), data.map_or(Bytes::new(), |data| body.slice_ref(data)));
-    Ok(Node { data, is_null, stat })
+    // Cut down to the data, which costs less than another reference to the whole.
+    data.truncate(LENGTH_PREFIX + length.unwrap_or(0));
+    data.advance(LENGTH_PREFIX);
+    Ok(Node { data, is_null: length.is_none(), stat })
 }
 
 fn read_existence(answer: Answer<'_>) -> Result<Option<Stat>, DecodeError> {

@@ -7,6 +7,8 @@ use tenure_replica::{EndReason, Ended};
 use tenure_wire::{OpCode, SessionId, Xid, Zxid};
 
 use super::live::Live;
+use super::operate::{EndAs, OperateError};
+use super::query::Reply;
 use super::report::*;
 use crate::metrics::{ConnectionStats, Done, Metrics, ProcessInfo, Readings, Snapshot};
 
@@ -175,5 +177,27 @@ impl Live for FakeServer {
 
     fn reset_connections(&mut self) {
         self.connections.iter_mut().for_each(|connection| connection.stats.reset());
+    }
+
+    fn end_session(
+        &mut self,
+        id: SessionId,
+        how: EndAs,
+        reply: Reply<Result<Ended, OperateError>>,
+    ) {
+        assert_eq!(how, EndAs::ClosedByOperator);
+        reply.send(match self.session(id) {
+            None => Err(OperateError::UnknownSession(id)),
+            Some(live) => Ok(Ended {
+                session: id,
+                reason: EndReason::ClosedByOperator,
+                timeout_ms: live.timeout_ms,
+                opened_ms: 1_795_447_600_000,
+                ended_ms: 1_795_447_663_000,
+                zxid: Zxid(0x81),
+                ephemerals: live.ephemeral_count as u32,
+                paths: live.ephemerals,
+            }),
+        });
     }
 }

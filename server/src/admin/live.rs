@@ -4,6 +4,8 @@
 use tenure_replica::Ended;
 use tenure_wire::SessionId;
 
+use super::operate::{EndAs, OperateError};
+use super::query::Reply;
 use super::report::{
     ConfigReport, ConnectionReport, DigestReport, ServerReport, SessionRange, SessionReport,
     SnapshotReport, WatchReport, WatchTotals,
@@ -44,4 +46,6 @@ pub trait Live {
     fn reset_server(&mut self);
     /// Forgets what was counted about every connection.
     fn reset_connections(&mut self);
+    /// Ends a session and answers once that is applied.
+    fn end_session(&mut self, id: SessionId, how: EndAs, reply: Reply<Result<Ended, OperateError>>);
 }

@@ -11,6 +11,7 @@ mod environment;
 mod fake;
 mod http;
 mod live;
+mod operate;
 mod query;
 pub mod report;
 mod sessions;
@@ -19,5 +20,7 @@ pub mod words;
 
 pub use http::AdminServer;
 pub use live::Live;
+pub(crate) use operate::END_TIMEOUT;
+pub use operate::{EndAs, OperateError};
 pub use query::{AdminClient, AdminQuery, Reply};
 pub use version::version;

@@ -32,7 +32,7 @@ impl Driver {
                         peers.send(to, message);
                     }
                 }
-                Output::Event(event) => self.log_event(&event),
+                Output::Event(event) => self.note_event(&event),
             }
         }
         for answered in &out.answered {
@@ -228,6 +228,13 @@ impl Driver {
                 self.drop_connection(id);
             }
         }
+    }
+
+    fn note_event(&mut self, event: &Event) {
+        if let Event::SessionEnded { session, .. } = event {
+            self.tell_end(*session);
+        }
+        self.log_event(event);
     }
 
     fn log_event(&mut self, event: &Event) {

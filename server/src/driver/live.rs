@@ -6,11 +6,12 @@ use tenure_replica::{ConnId, Ended, Session};
 use tenure_wire::SessionId;
 
 use super::Driver;
-use crate::admin::Live;
+use super::orders::EndReply;
 use crate::admin::report::{
     AttachedSession, ConfigReport, ConnectionReport, DigestReport, ServerReport, SessionRange,
     SessionReport, SnapshotReport, WatchReport, WatchTotals,
 };
+use crate::admin::{EndAs, Live};
 use crate::connection::{Connection, Phase};
 use crate::metrics::{ProcessInfo, Readings, ServerState, Snapshot};
 
@@ -99,6 +100,10 @@ impl Live for Driver {
 
     fn reset_connections(&mut self) {
         self.connections.iter_mut().for_each(|connection| connection.stats.reset());
+    }
+
+    fn end_session(&mut self, id: SessionId, how: EndAs, reply: EndReply) {
+        self.propose_end(id, how, reply);
     }
 }
 

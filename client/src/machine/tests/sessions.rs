@@ -313,3 +313,27 @@ fn a_session_that_is_left_is_not_closed() {
     assert_eq!(lab.link, None);
     assert!(lab.transmit().is_empty());
 }
+
+#[test]
+fn a_server_that_cannot_write_vouches_for_nothing_and_its_session_is_its_own() {
+    let mut lab = Lab::with(|settings| settings.read_only = true);
+    assert_eq!(lab.connect().read_only, Some(true));
+    lab.shake(ConnectResponse {
+        timeout_ms: TIMEOUT_MS as i32,
+        session: SESSION,
+        password: PASSWORD,
+        read_only: Some(true),
+        ..ConnectResponse::default()
+    });
+    assert_eq!(lab.machine.state(), State::ConnectedReadOnly);
+    assert_eq!(lab.machine.valid_until(), None);
+    lab.pass_with_pings(10 * TIMEOUT_MS, 1);
+    assert_eq!(lab.machine.state(), State::ConnectedReadOnly, "pings keep the link");
+    assert_eq!(lab.machine.valid_until(), None);
+    lab.lose_link();
+    lab.reopen();
+    assert_eq!(lab.connect().session, SessionId(0), "no other server knows it");
+    lab.confirm(SessionId(5), TIMEOUT_MS as i32);
+    assert_eq!(lab.changes.last(), Some(&(State::Connected, Liveness::Live)));
+    assert!(lab.machine.valid_until().is_some());
+}
