@@ -29,8 +29,8 @@ impl Replica {
             self.consensus.applied(index);
             self.serve_when_caught_up();
             self.finish_syncs(now, out);
-            self.resume_waiting(now, out);
         }
+        self.resume_waiting(now, out);
     }
 
     fn apply_one(&mut self, entry: &Committed, now: Now, out: &mut Outputs) {

@@ -13,7 +13,7 @@ use crate::output::{CloseWhy, Event, Output, Outputs};
 use crate::read::{Read, pong, unknown};
 use crate::replica::Replica;
 use crate::reply::{Asked, reply};
-use crate::session::attach::{Attachment, HandshakeForm, Pending};
+use crate::session::attach::{Attachment, Manner, Pending};
 use crate::session::auth::authenticate;
 use crate::session::ended::EndReason;
 use crate::session::sasl::{SaslAnswer, SaslFailed};
@@ -59,14 +59,16 @@ fn way(op: Option<OpCode>) -> Way {
     }
 }
 
-/// A connection that has shown a session's password and waits for the writes of the one before.
+/// A connection that wants a session and is answered once everything up to a log index is applied:
+/// the writes of the connection before it, or the session's end.
 #[derive(Debug)]
 pub(crate) struct Resuming {
-    /// Log index of the last of those writes.
     behind: u64,
     conn: ConnId,
     session: SessionId,
-    password: [u8; 16],
+    /// The session's, if the client has shown it and the session lives as far as is known; without
+    /// it, the client is refused.
+    password: Option<[u8; 16]>,
 }
 
 impl Replica {
@@ -89,7 +91,8 @@ impl Replica {
         }
         let (min, max) = (self.config.min_session_timeout_ms, self.config.max_session_timeout_ms);
         let timeout_ms = (request.timeout_ms.max(0) as u32).clamp(min, max);
-        let attachment = Attachment::new(peer, timeout_ms, HandshakeForm::of(request), entropy);
+        let manner = Manner::of(request);
+        let attachment = Attachment::new(peer, timeout_ms, manner, entropy);
         if request.session == SessionId(0) {
             self.attachments.insert(conn, attachment);
             let (origin, server) = (self.origin(conn), self.config.id as u8);
@@ -101,20 +104,47 @@ impl Replica {
             self.attachments.insert(conn, attachment);
             return self.ask_to_resume(conn, request, timeout_ms, out);
         }
-        let session = self.state.sessions.get(request.session);
-        let password = session.filter(|session| session.has_password(request.password));
-        let password = password.map(|session| session.password);
-        // A session whose end is under way is still in the table, but no longer on the clock.
-        let keep = HandshakeForm::of(request).is_ours();
-        let live = password
-            .filter(|_| self.expiry.reattach(request.session, timeout_ms, keep, now.mono_us));
-        let Some(password) = live else {
-            return self.refuse(conn, HandshakeForm::of(request), request.session, out);
+        let session = request.session;
+        let known = self.state.sessions.get(session);
+        let known = known.filter(|known| known.has_password(request.password));
+        let Some(password) = known.map(|known| known.password) else {
+            return self.refuse(conn, session, manner, out);
         };
-        self.attachments.insert(conn, attachment);
-        self.take_over(request.session, self.config.id, out);
         let behind = self.last_proposed();
-        self.resume(conn, (request.session, password), behind, now, out);
+        if self.expiry.resume(session, timeout_ms, now.mono_us) {
+            self.attachments.insert(conn, attachment);
+            self.keep_promise(session, manner.is_tenure, now);
+            self.take_over(session, self.config.id, out);
+            self.resume(conn, (session, password), behind, now, out);
+        } else if manner.is_tenure {
+            self.attachments.insert(conn, attachment);
+            self.refuse_behind(conn, session, behind, now, out);
+        } else {
+            // Its end is under way: still in the table, but no longer on the clock.
+            self.refuse(conn, session, manner, out);
+        }
+    }
+
+    /// Only our own client relies on a deadline. With a stock one a shorter timeout holds at once,
+    /// as upstream.
+    pub(crate) fn keep_promise(&mut self, session: SessionId, is_tenure: bool, now: Now) {
+        if !is_tenure {
+            self.expiry.touch(session, now.mono_us);
+        }
+    }
+
+    /// Refuses a session whose end is under way, or may not have come here yet, as soon as its
+    /// account can be given.
+    pub(crate) fn refuse_behind(
+        &mut self,
+        conn: ConnId,
+        session: SessionId,
+        behind: u64,
+        now: Now,
+        out: &mut Outputs,
+    ) {
+        self.resuming.push_back(Resuming { behind, conn, session, password: None });
+        self.resume_waiting(now, out);
     }
 
     /// Attaches a session to the connection that has shown its password, and to no other, once
@@ -136,21 +166,9 @@ impl Replica {
         }
         // What an earlier connection asked for may be in the log already. It takes effect before
         // the new one hears that the session is its own, never after.
+        let password = Some(password);
         self.resuming.push_back(Resuming { behind, conn, session, password });
         self.resume_waiting(now, out);
-    }
-
-    /// Zeros, then the end: the session is unknown, ended, or not this client's (reference 2.4).
-    pub(crate) fn refuse(
-        &self,
-        conn: ConnId,
-        form: HandshakeForm,
-        session: SessionId,
-        out: &mut Outputs,
-    ) {
-        let ended = self.state.ended.get(session);
-        out.send(conn, |bytes| form.refuse(ended, bytes));
-        close(conn, CloseWhy::SessionRefused, out);
     }
 
     /// Log index of the last entry proposed, or about to be.
@@ -161,18 +179,37 @@ impl Replica {
     /// Attaches the sessions whose earlier connections' writes have all been applied.
     pub(crate) fn resume_waiting(&mut self, now: Now, out: &mut Outputs) {
         let (applied, _) = self.state.applied;
-        while let Some(resuming) = self.resuming.pop_front_if(|next| next.behind <= applied) {
+        // A session's end that takes several slices is remembered with the last one.
+        let is_whole = self.closing.is_none();
+        let may_go =
+            |next: &mut Resuming| next.behind <= applied && (is_whole || next.password.is_some());
+        while let Some(resuming) = self.resuming.pop_front_if(may_go) {
             let Resuming { conn, session, password, .. } = resuming;
             let lives = self.state.sessions.get(session).is_some();
-            if lives && (!self.consensus.is_leader() || self.expiry.left_ms(session).is_some()) {
+            let lives =
+                lives && (!self.consensus.is_leader() || self.expiry.left_ms(session).is_some());
+            if let Some(password) = password.filter(|_| lives) {
                 self.finish_resuming(conn, session, password, now, out);
             } else if let Some(attachment) = self.attachments.get(conn) {
                 // A close was among those writes.
-                let form = attachment.form;
+                let manner = attachment.manner;
                 self.detach(conn);
-                self.refuse(conn, form, session, out);
+                self.refuse(conn, session, manner, out);
             }
         }
+    }
+
+    /// Zeros, then the end: the session is unknown, ended, or not this client's (reference 2.4).
+    pub(crate) fn refuse(
+        &self,
+        conn: ConnId,
+        session: SessionId,
+        manner: Manner,
+        out: &mut Outputs,
+    ) {
+        let refused = manner.refused(self.state.ended.get(session));
+        out.send(conn, |bytes| refused.encode(bytes));
+        close(conn, CloseWhy::SessionRefused, out);
     }
 
     fn finish_resuming(
@@ -200,16 +237,20 @@ impl Replica {
     ) {
         self.attachments.bind(conn, session);
         let Some(attachment) = self.attachments.get(conn) else { return };
-        let confirmed = attachment.form.confirm(session, password, attachment.timeout_ms as i32);
-        out.send(conn, |bytes| confirmed.encode(bytes));
+        let granted = attachment.manner.granted(attachment.timeout_ms, session, password);
+        out.send(conn, |bytes| granted.encode(bytes));
         let mut waiting = Vec::new();
         while let Some(Pending::Deferred { payload, .. }) = self.attachments.pop_if(conn, |_| true)
         {
             waiting.push(payload);
         }
+        // They were sent before the client could know how long its session lasts from now on. (Through
+        // a follower they count like any others: it does not tell the leader when they were sent.)
+        let promised_us = self.expiry.promised_us(session);
         for payload in waiting {
             self.frame(conn, &payload, now, out);
         }
+        self.expiry.promise(session, promised_us);
     }
 
     /// The connection is gone, and with it its watches; the session is not.

@@ -5,11 +5,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
 use tenure_replica::{
-    CloseWhy, Config, ConnId, Input, Now, Output, Outputs, Persist, Replica, Restored,
+    CloseWhy, Config, ConnId, EndReason, Input, Now, Output, Outputs, Persist, Replica, Restored,
 };
 use tenure_wire::{
-    Acl, ConnectRequest, ConnectResponse, Create, OpCode, Reader, ReplyHeader, Request,
-    RequestHeader, Xid, frame,
+    Acl, ConnectRequest, ConnectResponse, Create, EndedBy, OpCode, Reader, ReplyHeader, Request,
+    RequestHeader, TENURE_PASSWORD, TENURE_PROTOCOL, Xid, frame,
 };
 
 /// Three members, links that keep order, disks that are durable at once.
@@ -225,7 +225,10 @@ fn a_new_leader_gives_every_session_its_full_timeout() {
     assert_ne!(new, leader);
     ensemble.run(2_500);
     let (session, password) = (opened.session, Some(&opened.password[..]));
-    let request = ConnectRequest { session, password, timeout_ms: 4_000, ..Default::default() };
+    let protocol_version = TENURE_PROTOCOL;
+    let timeout_ms = 4_000;
+    let request =
+        ConnectRequest { protocol_version, session, password, timeout_ms, ..Default::default() };
     let (conn, resumed) = ensemble.connect(follower, request);
     assert_eq!(resumed.session, opened.session);
     assert_eq!(ensemble.ask(follower, conn, &create("/after", 0)), [(9, 0)]);
@@ -243,4 +246,58 @@ fn without_a_quorum_clients_are_sent_away() {
     ensemble.run(3_000);
     assert!(ensemble.closed.contains(&(leader, conn, CloseWhy::NotServing)));
     assert!(!ensemble.members[leader].is_serving());
+}
+
+#[test]
+fn a_follower_tells_our_own_client_how_its_session_ended() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let followers = [(leader + 1) % 3, (leader + 2) % 3];
+    let (password, read_only, timeout_ms) = (Some(&TENURE_PASSWORD[..]), Some(false), 10_000);
+    let new = ConnectRequest { password, read_only, timeout_ms, ..Default::default() };
+    let (_, opened) = ensemble.connect(followers[0], new.clone());
+    assert_eq!(opened.protocol_version, TENURE_PROTOCOL);
+    let again = ConnectRequest {
+        protocol_version: TENURE_PROTOCOL,
+        session: opened.session,
+        password: Some(&opened.password),
+        ..new
+    };
+    let (_, resumed) = ensemble.connect(followers[1], again.clone());
+    assert_eq!((resumed.protocol_version, resumed.session), (TENURE_PROTOCOL, opened.session));
+    let wrong = ConnectRequest { password: Some(&[0; 16]), ..again.clone() };
+    assert_eq!(ensemble.connect(followers[0], wrong).1, ConnectResponse::refused(Some(false)));
+    // The leader has decided the end, and no follower has heard of it yet.
+    let (session, reason) = (opened.session, EndReason::Expired { silent_ms: 10_000 });
+    ensemble.step(leader, Input::CloseSession { session, reason });
+    for member in followers.into_iter().chain([leader]) {
+        let (_, refused) = ensemble.connect(member, again.clone());
+        let account = refused.account.clone().map(|account| (account.by, account.silent_ms));
+        assert_eq!(account, Some((EndedBy::Expiry, Some(10_000))), "{member}");
+        assert_eq!(
+            ConnectResponse { account: None, ..refused },
+            ConnectResponse::refused(Some(false))
+        );
+    }
+}
+
+#[test]
+fn a_shorter_timeout_keeps_the_promise_of_before_across_members() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let (first, second) = ((leader + 1) % 3, (leader + 2) % 3);
+    let (old, opened) = ensemble.open(first, 20_000);
+    let (session, password) = (opened.session, Some(&opened.password[..]));
+    let protocol_version = TENURE_PROTOCOL;
+    let timeout_ms = 4_000;
+    let request =
+        ConnectRequest { protocol_version, session, password, timeout_ms, ..Default::default() };
+    let (new, resumed) = ensemble.connect(second, request);
+    assert_eq!((resumed.session, resumed.timeout_ms), (session, 4_000));
+    assert!(ensemble.closed.contains(&(first, old, CloseWhy::Moved)));
+    ensemble.run(15_000);
+    assert!(ensemble.members[leader].state().sessions.get(session).is_some());
+    assert_eq!(ensemble.ask(second, new, &Request::Ping), [(-2, 0)]);
+    ensemble.run(4_100);
+    assert!(ensemble.members[leader].state().sessions.get(session).is_none());
 }

@@ -101,7 +101,7 @@ impl<C, W: Clone> Machine<C, W> {
         let refused = timeout_ms == 0 || response.session == SessionId(0);
         match &self.held {
             Some(held) if refused || held.token.id != response.session => {
-                self.refused(tenure_wire::Account::behind_response(payload));
+                self.refused(response.account);
                 return Ok(());
             }
             None if refused => {
@@ -137,7 +137,7 @@ impl<C, W: Clone> Machine<C, W> {
     }
 
     /// A server says that the session does not exist.
-    fn refused(&mut self, account: Option<tenure_wire::Account<'_>>) {
+    fn refused(&mut self, account: Option<tenure_wire::Account>) {
         if let Some(closing) = self.closing.take() {
             // So it is closed, which was wanted.
             self.closed(closing.completions);

@@ -20,7 +20,7 @@ pub(crate) enum PeerMessage<'a> {
         conn: ConnId,
         session: SessionId,
         timeout_ms: u32,
-        keep_deadline: bool,
+        is_tenure: bool,
         password: &'a [u8],
     },
     /// From the leader: it may, once this log index is applied; or it may not.
@@ -71,12 +71,12 @@ impl<'a> PeerMessage<'a> {
                 out.put_i32(TOUCHED);
                 out.put_i64(*batch);
             }
-            PeerMessage::Revalidate { conn, session, timeout_ms, keep_deadline, password } => {
+            PeerMessage::Revalidate { conn, session, timeout_ms, is_tenure, password } => {
                 out.put_i32(REVALIDATE);
                 out.put_i64(conn.0 as i64);
                 out.put_i64(session.0);
                 out.put_i32(*timeout_ms as i32);
-                out.put_bool(*keep_deadline);
+                out.put_bool(*is_tenure);
                 out.put_buffer(Some(password));
             }
             PeerMessage::Revalidated { conn, valid, behind } => {
@@ -122,7 +122,7 @@ impl<'a> PeerMessage<'a> {
                 conn: ConnId(from.i64()? as u64),
                 session: SessionId(from.i64()?),
                 timeout_ms: from.i32()? as u32,
-                keep_deadline: from.bool()?,
+                is_tenure: from.bool()?,
                 password: from.buffer()?.unwrap_or_default(),
             },
             REVALIDATED => {
@@ -153,7 +153,7 @@ mod tests {
                 conn,
                 session,
                 timeout_ms: 4000,
-                keep_deadline: true,
+                is_tenure: true,
                 password: &[1; 16],
             },
             PeerMessage::Revalidated { conn, valid: true, behind: 8 },

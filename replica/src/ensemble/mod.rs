@@ -21,7 +21,7 @@ use crate::input::{ConnId, Now};
 use crate::output::{CloseWhy, Output, Outputs};
 use crate::replica::Replica;
 use crate::requests::close;
-use crate::session::attach::{HandshakeForm, Pending};
+use crate::session::attach::{Manner, Pending};
 
 /// What a follower waits for from its leader.
 #[derive(Debug, Default)]
@@ -58,6 +58,16 @@ impl Owners {
     /// Whether this member may use the session: the first one after an election may.
     fn may_use(&mut self, session: SessionId, member: u64) -> bool {
         *self.0.entry(session).or_insert(member) == member
+    }
+
+    /// Whether another member than this one uses the session.
+    fn is_elsewhere(&self, session: SessionId, member: u64) -> bool {
+        self.0.get(&session).is_some_and(|owner| *owner != member)
+    }
+
+    /// The member that uses the session, if that is known.
+    pub(crate) fn get(&self, session: SessionId) -> Option<u64> {
+        self.0.get(&session).copied()
     }
 
     /// Makes this member the owner; says who was it before.
@@ -138,14 +148,15 @@ impl Replica {
         let password = request.password.and_then(|password| password.try_into().ok());
         let Some(password) = password else {
             self.detach(conn);
-            return self.refuse(conn, HandshakeForm::of(request), request.session, out);
+            return self.refuse(conn, request.session, Manner::of(request), out);
         };
         let session = request.session;
+        // What was heard on an earlier connection must not count for the new one.
+        self.following.touched.retain(|touched| *touched != session);
         self.following.resuming.insert(conn, (session, password));
         let password = &password;
-        let keep_deadline = HandshakeForm::of(request).is_ours();
-        let question =
-            PeerMessage::Revalidate { conn, session, timeout_ms, keep_deadline, password };
+        let is_tenure = Manner::of(request).is_tenure;
+        let question = PeerMessage::Revalidate { conn, session, timeout_ms, is_tenure, password };
         self.tell_leader(&question, out);
     }
 
@@ -212,22 +223,27 @@ impl Replica {
             PeerMessage::Touches { batch, sessions } => {
                 if self.consensus.is_leader() {
                     for session in sessions {
-                        self.expiry.touch(session, now.mono_us);
+                        // A session that was resumed elsewhere meanwhile is heard of there.
+                        if !self.owners.is_elsewhere(session, from) {
+                            self.expiry.touch(session, now.mono_us);
+                        }
                     }
                     self.tell(from, &PeerMessage::Touched { batch }, out);
                 }
             }
             PeerMessage::Touched { batch } => self.touches_confirmed(from, batch, now, out),
-            PeerMessage::Revalidate { conn, session, timeout_ms, keep_deadline, password } => {
+            PeerMessage::Revalidate { conn, session, timeout_ms, is_tenure, password } => {
                 if self.consensus.is_leader() {
-                    let timeout = (timeout_ms, keep_deadline);
-                    let valid = self.revalidate(from, session, timeout, password, now, out);
+                    let valid = self.revalidate(from, session, timeout_ms, password, now, out);
+                    if valid {
+                        self.keep_promise(session, is_tenure, now);
+                    }
                     let behind = self.last_proposed();
                     self.tell(from, &PeerMessage::Revalidated { conn, valid, behind }, out);
                 }
             }
             PeerMessage::Revalidated { conn, valid, behind } => {
-                self.revalidated(conn, valid.then_some(behind), now, out);
+                self.revalidated(conn, valid, behind, now, out);
             }
             PeerMessage::Moved { session } => self.moved(session, out),
             PeerMessage::Sync { request } => {
@@ -294,14 +310,14 @@ impl Replica {
         &mut self,
         member: u64,
         session: SessionId,
-        (timeout_ms, keep_deadline): (u32, bool),
+        timeout_ms: u32,
         password: &[u8],
         now: Now,
         out: &mut Outputs,
     ) -> bool {
         let known = self.state.sessions.get(session);
         let right = known.is_some_and(|known| known.has_password(Some(password)));
-        if !right || !self.expiry.reattach(session, timeout_ms, keep_deadline, now.mono_us) {
+        if !right || !self.expiry.resume(session, timeout_ms, now.mono_us) {
             return false;
         }
         self.take_over(session, member, out);
@@ -321,16 +337,20 @@ impl Replica {
         }
     }
 
-    /// `behind` is the log index to wait for, if the session may be resumed.
-    fn revalidated(&mut self, conn: ConnId, behind: Option<u64>, now: Now, out: &mut Outputs) {
+    /// `behind` is the log index to wait for: what the session's earlier connections asked for, or
+    /// its end, may not have come here yet.
+    fn revalidated(&mut self, conn: ConnId, valid: bool, behind: u64, now: Now, out: &mut Outputs) {
         let Some((session, password)) = self.following.resuming.remove(&conn) else { return };
-        let Some(attachment) = self.attachments.get(conn) else { return };
-        if let Some(behind) = behind {
+        let Some(manner) = self.attachments.get(conn).map(|attachment| attachment.manner) else {
+            return;
+        };
+        if valid {
             self.resume(conn, (session, password), behind, now, out);
+        } else if manner.is_tenure {
+            self.refuse_behind(conn, session, behind, now, out);
         } else {
-            let form = attachment.form;
             self.detach(conn);
-            self.refuse(conn, form, session, out);
+            self.refuse(conn, session, manner, out);
         }
     }
 

@@ -27,49 +27,47 @@ pub(crate) enum Pending {
     Sync { payload: Box<[u8]>, request: i64, received_us: u64 },
 }
 
-/// The form of a client's handshake, which the answer mirrors.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct HandshakeForm {
-    /// Whether it had its last byte.
-    read_only: Option<bool>,
-    /// Whether the client is Tenure's own, and may be told more.
-    is_ours: bool,
+/// How a handshake is answered, by what the client has shown to understand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// Whether the request had its last byte, which the response mirrors.
+    pub(crate) has_read_only: bool,
+    /// The client is one of Tenure's: it is told what stock clients are not.
+    pub(crate) is_tenure: bool,
 }
 
-impl HandshakeForm {
+impl Manner {
     pub(crate) fn of(request: &ConnectRequest<'_>) -> Self {
-        let is_new = request.session == SessionId(0);
-        let is_ours = match is_new {
-            true => request.password == Some(&TENURE_PASSWORD),
-            false => request.protocol_version == TENURE_PROTOCOL,
+        let is_tenure = match request.session {
+            SessionId(0) => request.password == Some(&TENURE_PASSWORD),
+            _ => request.protocol_version == TENURE_PROTOCOL,
         };
-        Self { read_only: request.read_only, is_ours }
+        Manner { has_read_only: request.read_only.is_some(), is_tenure }
     }
 
-    /// Whether the client is Tenure's own, which believes in its session up to a deadline.
-    pub(crate) fn is_ours(self) -> bool {
-        self.is_ours
-    }
-
-    /// The answer that attaches a session.
-    pub(crate) fn confirm(
+    /// The answer to a client that gets its session.
+    pub(crate) fn granted(
         self,
+        timeout_ms: u32,
         session: SessionId,
         password: [u8; PASSWORD_LEN],
-        timeout_ms: i32,
     ) -> ConnectResponse {
-        let protocol_version = if self.is_ours { TENURE_PROTOCOL } else { 0 };
-        let read_only = self.read_only.map(|_| false);
-        ConnectResponse { protocol_version, timeout_ms, session, password, read_only }
+        ConnectResponse {
+            protocol_version: if self.is_tenure { TENURE_PROTOCOL } else { 0 },
+            timeout_ms: timeout_ms as i32,
+            session,
+            password,
+            read_only: self.has_read_only.then_some(false),
+            account: None,
+        }
     }
 
-    /// Appends the answer that refuses a session, with an account of its end where the client can
-    /// read one.
-    pub(crate) fn refuse(self, ended: Option<&Ended>, out: &mut Vec<u8>) {
-        ConnectResponse::refused(self.read_only.map(|_| false)).encode(out);
-        if let Some(ended) = ended.filter(|_| self.is_ours && self.read_only.is_some()) {
-            ended.account().encode(out);
-        }
+    /// The answer to a client that does not. How the session ended, if it is remembered, is only
+    /// for those who understand it.
+    pub(crate) fn refused(self, ended: Option<&Ended>) -> ConnectResponse {
+        let account = ended.filter(|_| self.is_tenure).map(Ended::account);
+        let read_only = self.has_read_only.then_some(false);
+        ConnectResponse { account, ..ConnectResponse::refused(read_only) }
     }
 }
 
@@ -88,8 +86,8 @@ pub struct Attachment {
     pub(crate) identities: Vec<Identity>,
     /// The same, encoded once for all writes.
     pub(crate) encoded: Vec<u8>,
-    /// The form of its handshake.
-    pub(crate) form: HandshakeForm,
+    /// How its handshake is answered.
+    pub(crate) manner: Manner,
     /// Random bytes of this connection alone.
     pub(crate) entropy: [u8; 16],
     pub(crate) sasl: SaslExchange,
@@ -99,12 +97,7 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    pub(crate) fn new(
-        peer: IpAddr,
-        timeout_ms: u32,
-        form: HandshakeForm,
-        entropy: [u8; 16],
-    ) -> Self {
+    pub(crate) fn new(peer: IpAddr, timeout_ms: u32, manner: Manner, entropy: [u8; 16]) -> Self {
         let mut attachment = Attachment {
             session: SessionId(0),
             peer,
@@ -112,7 +105,7 @@ impl Attachment {
             established: false,
             identities: Vec::new(),
             encoded: Vec::new(),
-            form,
+            manner,
             entropy,
             sasl: SaslExchange::default(),
             finished: false,

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use tenure_wire::{Account, SessionId, Zxid};
+use tenure_wire::{Account, EndedBy, SessionId, Zxid};
 
 use crate::limits;
 
@@ -55,15 +55,15 @@ pub struct Ended {
 }
 
 impl Ended {
-    /// What the session's client is told of it.
-    pub(crate) fn account(&self) -> Account<'static> {
-        let (cause, silent_ms) = match self.reason {
-            EndReason::ClosedByClient => (1, -1),
-            EndReason::Expired { silent_ms } => (2, silent_ms as i64),
-            EndReason::ClosedByOperator => (3, -1),
+    /// What the client is told that asks for the session.
+    pub(crate) fn account(&self) -> Account {
+        let (by, silent_ms) = match self.reason {
+            EndReason::ClosedByClient => (EndedBy::Client, None),
+            EndReason::Expired { silent_ms } => (EndedBy::Expiry, i64::try_from(silent_ms).ok()),
+            EndReason::ClosedByOperator => (EndedBy::Operator, None),
         };
-        let text = self.reason.to_string().into();
-        Account { cause, ended_at_ms: self.ended_ms, silent_ms, text }
+        let explanation = Some(self.reason.to_string());
+        Account { by, ended_at_ms: self.ended_ms, silent_ms, explanation }
     }
 }
 

@@ -30,10 +30,9 @@ pub(crate) struct Expiry {
 struct Silence {
     touched_us: u64,
     filed_us: u64,
+    /// The deadline of before a resume, until the client is heard again; then 0.
+    promised_us: u64,
     timeout_ms: u32,
-    /// Since it was reattached nothing was heard, and the deadline from before still stands: its
-    /// client may not know yet that the timeout is shorter now.
-    not_before_us: u64,
 }
 
 /// When to look at a session next.
@@ -71,7 +70,7 @@ impl Expiry {
     /// Starts a session's timeout, from the last advance on.
     pub(crate) fn add(&mut self, session: SessionId, timeout_ms: u32) {
         let mut silence =
-            Silence { touched_us: self.now_us, filed_us: 0, timeout_ms, not_before_us: 0 };
+            Silence { touched_us: self.now_us, filed_us: 0, promised_us: 0, timeout_ms };
         silence.filed_us = file_at(session, self.now_us, silence.deadline_us());
         let filed_us = silence.filed_us;
         self.sessions.insert(session, silence);
@@ -85,33 +84,39 @@ impl Expiry {
         self.advance(mono_us);
         let Some(silence) = self.sessions.get_mut(&session) else { return false };
         silence.touched_us = self.now_us;
-        if silence.not_before_us > 0 {
-            silence.not_before_us = 0;
-            self.file_earlier(session);
+        if silence.promised_us != 0 {
+            silence.promised_us = 0;
+            let deadline_us = silence.deadline_us();
+            if deadline_us < silence.filed_us {
+                silence.filed_us = deadline_us;
+                self.file(session, deadline_us);
+            }
         }
         true
     }
 
-    /// The session's client is back, with a timeout that may differ from that of before. False if
-    /// the session is not on the clock.
-    ///
-    /// Upstream a shorter timeout holds at once, and stock clients may count on that. With
-    /// `keep_deadline` it holds from the next packet on, which shows that the client knows of it:
-    /// our own client believes in its session until the old deadline, if the answer is lost.
-    pub(crate) fn reattach(
-        &mut self,
-        session: SessionId,
-        timeout_ms: u32,
-        keep_deadline: bool,
-        mono_us: u64,
-    ) -> bool {
+    /// The client resumes its session, with another timeout perhaps. Until it is heard again it may
+    /// not know that, and rely on the deadline of before: a resume never brings that forward. False
+    /// if the session is not on the clock.
+    pub(crate) fn resume(&mut self, session: SessionId, timeout_ms: u32, mono_us: u64) -> bool {
         self.advance(mono_us);
         let Some(silence) = self.sessions.get_mut(&session) else { return false };
-        silence.not_before_us = if keep_deadline { silence.deadline_us() } else { 0 };
+        silence.promised_us = silence.deadline_us();
         silence.timeout_ms = timeout_ms;
         silence.touched_us = self.now_us;
-        self.file_earlier(session);
         true
+    }
+
+    /// Until when, on this clock, a session that was resumed keeps its deadline of before.
+    pub(crate) fn promised_us(&self, session: SessionId) -> u64 {
+        self.sessions.get(&session).map_or(0, |silence| silence.promised_us)
+    }
+
+    /// Renews that promise: what was heard since then shows nothing of what the client knows.
+    pub(crate) fn promise(&mut self, session: SessionId, until_us: u64) {
+        if let Some(silence) = self.sessions.get_mut(&session) {
+            silence.promised_us = silence.promised_us.max(until_us);
+        }
     }
 
     /// Takes a session off the clock.
@@ -163,14 +168,10 @@ impl Expiry {
         Some(silence.deadline_us().saturating_sub(self.now_us).div_ceil(1000))
     }
 
-    /// Files a session anew whose deadline has come nearer.
-    fn file_earlier(&mut self, session: SessionId) {
-        let Some(silence) = self.sessions.get_mut(&session) else { return };
-        let deadline_us = silence.deadline_us();
-        if deadline_us < silence.filed_us {
-            silence.filed_us = deadline_us;
-            self.file(session, deadline_us);
-        }
+    /// How long nothing was heard of a session, in milliseconds.
+    pub(crate) fn silent_ms(&self, session: SessionId) -> Option<u64> {
+        let silence = self.sessions.get(&session)?;
+        Some((self.now_us - silence.touched_us) / 1000)
     }
 
     fn file(&mut self, session: SessionId, deadline_us: u64) {
@@ -204,7 +205,7 @@ fn file_at(session: SessionId, now_us: u64, deadline_us: u64) -> u64 {
 
 impl Silence {
     fn deadline_us(&self) -> u64 {
-        (self.touched_us + u64::from(self.timeout_ms) * 1000).max(self.not_before_us)
+        (self.touched_us + u64::from(self.timeout_ms) * 1000).max(self.promised_us)
     }
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use tenure_wire::{
-    AUTH_XID, Account, ConnectRequest, ConnectResponse, ErrorCode, OpCode, PING_XID, Response,
-    SessionId, Stat, TENURE_PASSWORD, TENURE_PROTOCOL, Zxid,
+    AUTH_XID, Account, ConnectRequest, ConnectResponse, EndedBy, ErrorCode, OpCode, PING_XID,
+    Response, SessionId, Stat, TENURE_PASSWORD, TENURE_PROTOCOL, Zxid,
 };
 
 use super::lab::{Lab, PASSWORD, SESSION, TIMEOUT_MS, at, get, set};
@@ -353,17 +353,19 @@ fn a_tenure_server_gives_an_account_of_the_end_to_whoever_held_the_session() {
         session: SESSION,
         password: PASSWORD,
         read_only: Some(false),
+        account: None,
     });
     lab.lose_link();
     lab.reopen();
     assert_eq!(lab.connect().protocol_version, TENURE_PROTOCOL);
-    let mut refusal = vec![0; 4];
-    ConnectResponse::refused(Some(false)).encode(&mut refusal);
-    let text = "closed by an operator".into();
-    Account { cause: 3, ended_at_ms: 7, silent_ms: -1, text }.encode(&mut refusal);
-    let length = (refusal.len() as u32 - 4).to_be_bytes();
-    refusal[..4].copy_from_slice(&length);
-    lab.receive(&refusal);
+    let account = Account {
+        by: EndedBy::Operator,
+        ended_at_ms: 7,
+        silent_ms: None,
+        explanation: Some("closed by an operator".to_owned()),
+    };
+    let refused = ConnectResponse::refused(Some(false));
+    lab.shake(ConnectResponse { account: Some(account), ..refused });
     let LostReason::ClosedElsewhere { account } = lab.lost_reason() else { panic!() };
     assert_eq!((account.ended_at_ms, account.silent), (7, None));
     assert_eq!(lab.lost_reason().to_string(), "closed elsewhere: closed by an operator");
