@@ -113,6 +113,7 @@ impl Replica {
         let behind = self.last_proposed();
         if self.expiry.resume(session, timeout_ms, now.mono_us) {
             self.attachments.insert(conn, attachment);
+            self.keep_promise(session, manner.is_tenure, now);
             self.take_over(session, self.config.id, out);
             self.resume(conn, (session, password), behind, now, out);
         } else if manner.is_tenure {
@@ -121,6 +122,14 @@ impl Replica {
         } else {
             // Its end is under way: still in the table, but no longer on the clock.
             self.refuse(conn, session, manner, out);
+        }
+    }
+
+    /// Only our own client relies on a deadline. With a stock one a shorter timeout holds at once,
+    /// as upstream.
+    pub(crate) fn keep_promise(&mut self, session: SessionId, is_tenure: bool, now: Now) {
+        if !is_tenure {
+            self.expiry.touch(session, now.mono_us);
         }
     }
 

@@ -131,8 +131,9 @@ fn a_resume_with_a_shorter_timeout_keeps_the_promise_of_before_until_a_packet_co
     world.wait(1_000);
     let shorter = |world: &mut World| {
         let (session, password) = (opened.session, Some(&opened.password[..]));
-        let timeout_ms = 4_000;
-        world.connect(ConnectRequest { session, password, timeout_ms, ..Default::default() }).0
+        let (protocol_version, timeout_ms) = (TENURE_PROTOCOL, 4_000);
+        let rest = ConnectRequest::default();
+        world.connect(ConnectRequest { protocol_version, session, password, timeout_ms, ..rest }).0
     };
     let second = shorter(&mut world);
     assert_eq!(world.take(conn), [Got::Closed(CloseWhy::Superseded)]);

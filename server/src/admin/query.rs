@@ -59,8 +59,8 @@ pub enum AdminQuery {
 pub struct Reply<T>(Box<dyn FnOnce(T) + Send>);
 
 impl<T> Reply<T> {
-    /// Has `deliver` called with the answer, on the I/O thread, so it must not wait. Dropped uncalled
-    /// if there will be no answer.
+    /// Has `deliver` called with the answer, on the I/O thread, so it must not wait. Dropped
+    /// uncalled if there will be no answer.
     pub(crate) fn new(deliver: impl FnOnce(T) + Send + 'static) -> Self {
         Self(Box::new(deliver))
     }
