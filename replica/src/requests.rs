@@ -244,8 +244,8 @@ impl Replica {
         {
             waiting.push(payload);
         }
-        // They were sent before the client could know how long its session lasts from now on. (Through
-        // a follower they count like any others: it does not tell the leader when they were sent.)
+        // They were sent before the client could know how long its session lasts from now on.
+        // (Through a follower they count like any others: the leader is not told when they came.)
         let promised_us = self.expiry.promised_us(session);
         for payload in waiting {
             self.frame(conn, &payload, now, out);

@@ -59,7 +59,7 @@ pub enum AdminQuery {
 pub struct Reply<T>(Box<dyn FnOnce(T) + Send>);
 
 impl<T> Reply<T> {
-    /// Has `deliver` called with the answer, on the I/O thread, so it must not wait. Dropped
+    /// Has `deliver` called with the answer, on the I/O thread, so it must not wait; or dropped
     /// uncalled if there will be no answer.
     pub(crate) fn new(deliver: impl FnOnce(T) + Send + 'static) -> Self {
         Self(Box::new(deliver))
