@@ -100,7 +100,7 @@ impl Replica {
         self.resuming.clear();
         self.owners = Owners::new();
         for conn in self.attachments.conns() {
-            self.detach(conn);
+            self.let_go(conn, Some(CloseWhy::NotServing), out);
             close(conn, CloseWhy::NotServing, out);
         }
     }
@@ -357,7 +357,7 @@ impl Replica {
     /// The session is served elsewhere: its connection here is closed, with no error (trap 8).
     fn moved(&mut self, session: SessionId, out: &mut Outputs) {
         if let Some(conn) = self.attachments.conn_of(session) {
-            self.detach(conn);
+            self.let_go(conn, Some(CloseWhy::Moved), out);
             close(conn, CloseWhy::Moved, out);
         }
     }
