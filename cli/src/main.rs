@@ -4,6 +4,7 @@ mod bench;
 mod inspect;
 mod serve;
 mod session;
+mod shell;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 enum Command {
     /// Serve clients, durably, from one machine
     Serve(serve::Args),
+    /// Ask and change a server, as with zkCli
+    Shell(shell::Args),
     /// Show sessions, live and ended; end one; say why a znode vanished
     Session(session::Args),
     /// Show what a data folder holds
@@ -39,8 +42,9 @@ Exit codes:
 const BAD_FOLDER: u8 = 3;
 
 fn main() -> ExitCode {
-    match Command::parse() {
+    match Command::parse_from(shell::normalized(std::env::args_os())) {
         Command::Serve(args) => serve::run(&args),
+        Command::Shell(args) => shell::run(args),
         Command::Session(args) => session::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(args) => match bench::run(&args) {

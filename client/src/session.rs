@@ -437,6 +437,15 @@ impl Session {
         }
     }
 
+    /// Why a request failed that found the session lost. One that came after the end is told of a
+    /// session that is over, because the background thread has forgotten why.
+    pub(crate) fn lost_by(&self, reason: LostReason) -> LostReason {
+        match reason {
+            LostReason::Closed => self.lost_reason(),
+            reason => reason,
+        }
+    }
+
     /// Runs a future for as long as the session is valid, and not one poll longer: it is dropped,
     /// with the reason as error, when the session is lost. Waits for the session to be established
     /// first.
@@ -582,7 +591,7 @@ impl Session {
                 None => Error::UnknownCode { code, op, path },
             }),
             Err(Failure::Interrupted { sent: false, cause: Interruption::Lost(reason) }) => {
-                Err(Error::Lost(reason))
+                Err(Error::Lost(self.lost_by(reason)))
             }
             Err(Failure::Interrupted { sent: true, cause }) => {
                 Err(Error::Unknown { op, path, cause })

@@ -113,6 +113,7 @@ impl Replica {
         let behind = self.last_proposed();
         if self.expiry.resume(session, timeout_ms, now.mono_us) {
             self.attachments.insert(conn, attachment);
+            self.keep_promise(session, manner.is_tenure, now);
             self.take_over(session, self.config.id, out);
             self.resume(conn, (session, password), behind, now, out);
         } else if manner.is_tenure {
@@ -121,6 +122,14 @@ impl Replica {
         } else {
             // Its end is under way: still in the table, but no longer on the clock.
             self.refuse(conn, session, manner, out);
+        }
+    }
+
+    /// Only our own client relies on a deadline. With a stock one a shorter timeout holds at once,
+    /// as upstream.
+    pub(crate) fn keep_promise(&mut self, session: SessionId, is_tenure: bool, now: Now) {
+        if !is_tenure {
+            self.expiry.touch(session, now.mono_us);
         }
     }
 
@@ -213,7 +222,7 @@ impl Replica {
     ) {
         let timeout_ms = self.attachments.get(conn).map_or(0, |attachment| attachment.timeout_ms);
         self.establish(conn, session, password, now, out);
-        out.items.push(Output::Event(Event::SessionResumed { session, timeout_ms }));
+        out.items.push(Output::Event(Event::SessionResumed { session, timeout_ms, conn }));
     }
 
     /// Binds a session to a connection and answers the handshake; then come the requests that the
@@ -235,13 +244,23 @@ impl Replica {
         {
             waiting.push(payload);
         }
-        // They were sent before the client could know how long its session lasts from now on. (Through
-        // a follower they count like any others: it does not tell the leader when they were sent.)
+        // They were sent before the client could know how long its session lasts from now on.
+        // (Through a follower they count like any others: the leader is not told when they came.)
         let promised_us = self.expiry.promised_us(session);
         for payload in waiting {
             self.frame(conn, &payload, now, out);
         }
         self.expiry.promise(session, promised_us);
+    }
+
+    /// A session that lives on loses its connection.
+    pub(crate) fn let_go(&mut self, conn: ConnId, why: Option<CloseWhy>, out: &mut Outputs) {
+        if let Some(attachment) = self.attachments.get(conn).filter(|a| a.established) {
+            let (session, timeout_ms) = (attachment.session, attachment.timeout_ms);
+            let detached = Event::SessionDetached { session, timeout_ms, conn, why };
+            out.items.push(Output::Event(detached));
+        }
+        self.detach(conn);
     }
 
     /// The connection is gone, and with it its watches; the session is not.
@@ -278,7 +297,7 @@ impl Replica {
             Heard::Yes => {}
             Heard::Ended => return,
             Heard::Moved => {
-                self.detach(conn);
+                self.let_go(conn, Some(CloseWhy::Moved), out);
                 return close(conn, CloseWhy::Moved, out);
             }
         }

@@ -225,7 +225,10 @@ fn a_new_leader_gives_every_session_its_full_timeout() {
     assert_ne!(new, leader);
     ensemble.run(2_500);
     let (session, password) = (opened.session, Some(&opened.password[..]));
-    let request = ConnectRequest { session, password, timeout_ms: 4_000, ..Default::default() };
+    let protocol_version = TENURE_PROTOCOL;
+    let timeout_ms = 4_000;
+    let request =
+        ConnectRequest { protocol_version, session, password, timeout_ms, ..Default::default() };
     let (conn, resumed) = ensemble.connect(follower, request);
     assert_eq!(resumed.session, opened.session);
     assert_eq!(ensemble.ask(follower, conn, &create("/after", 0)), [(9, 0)]);
@@ -285,7 +288,10 @@ fn a_shorter_timeout_keeps_the_promise_of_before_across_members() {
     let (first, second) = ((leader + 1) % 3, (leader + 2) % 3);
     let (old, opened) = ensemble.open(first, 20_000);
     let (session, password) = (opened.session, Some(&opened.password[..]));
-    let request = ConnectRequest { session, password, timeout_ms: 4_000, ..Default::default() };
+    let protocol_version = TENURE_PROTOCOL;
+    let timeout_ms = 4_000;
+    let request =
+        ConnectRequest { protocol_version, session, password, timeout_ms, ..Default::default() };
     let (new, resumed) = ensemble.connect(second, request);
     assert_eq!((resumed.session, resumed.timeout_ms), (session, 4_000));
     assert!(ensemble.closed.contains(&(first, old, CloseWhy::Moved)));

@@ -10,7 +10,7 @@
 //!
 //! let server = TestServer::start()?;
 //! let network = Proxy::start(server.addr())?;
-//! println!("connect to {}, or through a network that may fail to {}", server.hosts(), network.hosts());
+//! println!("{}, also reached through {}", server.hosts(), network.hosts());
 //! network.cut();
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```

@@ -24,7 +24,8 @@ use crate::session::Session;
 ///     .set("/jobs", "busy", None)
 ///     .commit()
 ///     .await?;
-/// assert!(matches!(&outcomes[1], Outcome::Created { path, .. } if path == "/jobs/job-0000000000"));
+/// let Outcome::Created { path, .. } = &outcomes[1] else { panic!("{outcomes:?}") };
+/// assert_eq!(path, "/jobs/job-0000000000");
 /// # Ok(())
 /// # });
 /// ```
@@ -83,7 +84,8 @@ impl Session {
     /// # let session = tenure_client::Session::establish(hosts).await?;
     /// use tenure_client::TransactionError;
     ///
-    /// let outcome = session.transaction().set("/", "new", None).delete("/missing", None).commit().await;
+    /// let transaction = session.transaction().set("/", "new", None).delete("/missing", None);
+    /// let outcome = transaction.commit().await;
     /// assert!(matches!(outcome, Err(TransactionError::Failed { index: 1, .. })));
     /// assert!(session.get("/").await?.data.is_empty(), "nothing happened");
     /// # Ok(())

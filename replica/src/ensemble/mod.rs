@@ -100,7 +100,7 @@ impl Replica {
         self.resuming.clear();
         self.owners = Owners::new();
         for conn in self.attachments.conns() {
-            self.detach(conn);
+            self.let_go(conn, Some(CloseWhy::NotServing), out);
             close(conn, CloseWhy::NotServing, out);
         }
     }
@@ -155,7 +155,9 @@ impl Replica {
         self.following.touched.retain(|touched| *touched != session);
         self.following.resuming.insert(conn, (session, password));
         let password = &password;
-        self.tell_leader(&PeerMessage::Revalidate { conn, session, timeout_ms, password }, out);
+        let is_tenure = Manner::of(request).is_tenure;
+        let question = PeerMessage::Revalidate { conn, session, timeout_ms, is_tenure, password };
+        self.tell_leader(&question, out);
     }
 
     /// Sends what was collected for the leader in this turn: one batch of touches at a time.
@@ -230,9 +232,12 @@ impl Replica {
                 }
             }
             PeerMessage::Touched { batch } => self.touches_confirmed(from, batch, now, out),
-            PeerMessage::Revalidate { conn, session, timeout_ms, password } => {
+            PeerMessage::Revalidate { conn, session, timeout_ms, is_tenure, password } => {
                 if self.consensus.is_leader() {
                     let valid = self.revalidate(from, session, timeout_ms, password, now, out);
+                    if valid {
+                        self.keep_promise(session, is_tenure, now);
+                    }
                     let behind = self.last_proposed();
                     self.tell(from, &PeerMessage::Revalidated { conn, valid, behind }, out);
                 }
@@ -352,7 +357,7 @@ impl Replica {
     /// The session is served elsewhere: its connection here is closed, with no error (trap 8).
     fn moved(&mut self, session: SessionId, out: &mut Outputs) {
         if let Some(conn) = self.attachments.conn_of(session) {
-            self.detach(conn);
+            self.let_go(conn, Some(CloseWhy::Moved), out);
             close(conn, CloseWhy::Moved, out);
         }
     }

@@ -209,6 +209,22 @@ impl WatchTable {
         all
     }
 
+    /// What one connection watches, in order.
+    pub(crate) fn of_conn(&self, conn: ConnId) -> Vec<(WatchKind, &str)> {
+        let Some(watches) = self.conns.get(&conn) else { return Vec::new() };
+        let mut all: Vec<_> = watches
+            .paths
+            .iter()
+            .flat_map(|entry| {
+                let path = &*self.paths[(entry >> KIND_BITS) as usize].path;
+                let set = WatchKind::ALL.into_iter().filter(move |kind| entry & kind.bit() != 0);
+                set.map(move |kind| (kind, path))
+            })
+            .collect();
+        all.sort_unstable();
+        all
+    }
+
     /// The data table by path: each with its connections, everything sorted.
     pub(crate) fn by_path(&self) -> Vec<(&str, Vec<ConnId>)> {
         let mut all: Vec<_> = self

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tenure_wire::{
-    AUTH_XID, ConnectResponse, ErrorCode, OpCode, PING_XID, Response, SessionId, Stat, Zxid,
+    AUTH_XID, Account, ConnectRequest, ConnectResponse, EndedBy, ErrorCode, OpCode, PING_XID,
+    Response, SessionId, Stat, TENURE_PASSWORD, TENURE_PROTOCOL, Zxid,
 };
 
 use super::lab::{Lab, PASSWORD, SESSION, TIMEOUT_MS, at, get, set};
@@ -336,4 +337,36 @@ fn a_server_that_cannot_write_vouches_for_nothing_and_its_session_is_its_own() {
     lab.confirm(SessionId(5), TIMEOUT_MS as i32);
     assert_eq!(lab.changes.last(), Some(&(State::Connected, Liveness::Live)));
     assert!(lab.machine.valid_until().is_some());
+}
+
+#[test]
+fn a_tenure_server_gives_an_account_of_the_end_to_whoever_held_the_session() {
+    let mut lab = Lab::with(|_| {});
+    let mut bytes = Vec::new();
+    lab.machine.connected(lab.link.unwrap(), lab.now());
+    lab.machine.transmit(lab.now(), &mut bytes, 1000);
+    let request = ConnectRequest::decode(&bytes[4..]).unwrap();
+    assert_eq!(request.password, Some(&TENURE_PASSWORD[..]));
+    lab.shake(ConnectResponse {
+        protocol_version: TENURE_PROTOCOL,
+        timeout_ms: TIMEOUT_MS as i32,
+        session: SESSION,
+        password: PASSWORD,
+        read_only: Some(false),
+        account: None,
+    });
+    lab.lose_link();
+    lab.reopen();
+    assert_eq!(lab.connect().protocol_version, TENURE_PROTOCOL);
+    let account = Account {
+        by: EndedBy::Operator,
+        ended_at_ms: 7,
+        silent_ms: None,
+        explanation: Some("closed by an operator".to_owned()),
+    };
+    let refused = ConnectResponse::refused(Some(false));
+    lab.shake(ConnectResponse { account: Some(account), ..refused });
+    let LostReason::ClosedElsewhere { account } = lab.lost_reason() else { panic!() };
+    assert_eq!((account.ended_at_ms, account.silent), (7, None));
+    assert_eq!(lab.lost_reason().to_string(), "closed elsewhere: closed by an operator");
 }
