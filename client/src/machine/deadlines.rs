@@ -45,10 +45,12 @@ impl<C, W: Clone> Machine<C, W> {
     /// As `valid_until`, also while the session is being closed.
     fn deadline(&self) -> Option<Moment> {
         let held = self.held.as_ref()?;
-        let timeout = held.token.timeout;
-        let margin =
-            if self.has(PlantedBug::NoMargin) { Duration::ZERO } else { margin(timeout) };
-        Some(held.vouched? + (timeout - margin))
+        Some(held.vouched? + self.believable(held.token.timeout))
+    }
+
+    /// For how long a session of this timeout may be believed in once it was vouched for.
+    pub(super) fn believable(&self, timeout: Duration) -> Duration {
+        if self.has(PlantedBug::NoMargin) { timeout } else { timeout - margin(timeout) }
     }
 
     /// When [`Machine::timeout_at`] must be called, at the latest.

@@ -7,6 +7,10 @@ use super::Machine;
 use crate::moment::Moment;
 
 /// A mistake that a client's session could make.
+#[cfg_attr(
+    not(feature = "planted-bugs"),
+    expect(dead_code, unreachable_pub, reason = "not planted")
+)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PlantedBug {
     /// The deadline counts from when a reply arrived, not from when its request was sent.

@@ -7,9 +7,7 @@ use tenure_wire::{
 };
 
 use super::watches::{Event, EventKind, WatchKind};
-use super::{
-    Action, Failure, Link, LinkId, Machine, PlantedBug, Reply, vouches_when_answered,
-};
+use super::{Action, Failure, Link, LinkId, Machine, PlantedBug, Reply, vouches_when_answered};
 use crate::moment::Moment;
 use crate::status::{LinkFault, Liveness, LostReason};
 
@@ -161,6 +159,9 @@ impl<C, W: Clone> Machine<C, W> {
         let vouches = vouches_when_answered(entry.op) || self.has(PlantedBug::ReadsVouch);
         if header.err == 0 && vouches {
             self.vouch(entry.sent);
+        } else if vouches {
+            // What was to save a ping did not: it is due as if nothing had been asked.
+            self.upkeep.asked = self.upkeep.confirmed;
         }
         let found_nothing = entry.op == OpCode::Exists && header.err == NO_NODE;
         let succeeded = header.err == 0 || found_nothing;
