@@ -402,6 +402,10 @@ impl Replica {
                     let asked = Asked { conn, xid, op, write: false, latency_us };
                     pong(asked, self.state.zxid, out);
                 }
+                Some(Pending::Answered { reply, answered }) => {
+                    out.send_again(conn, &reply);
+                    out.answered.push(answered);
+                }
                 Some(Pending::Write { .. }) | None => return,
             }
         }

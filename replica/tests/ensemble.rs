@@ -147,10 +147,22 @@ impl Ensemble {
 
     /// Sends a request and returns (xid, error) of the replies.
     fn ask(&mut self, member: usize, conn: ConnId, request: &Request<'_>) -> Vec<(i32, i32)> {
-        let mut payload = Vec::new();
-        RequestHeader { xid: Xid(9), op: request.op().code() }.encode(&mut payload);
-        request.encode(&mut payload);
-        self.step(member, Input::Frame { conn, payload: &payload });
+        self.ask_all(member, conn, &[request])
+    }
+
+    /// Sends requests without waiting between them and returns (xid, error) of the replies.
+    fn ask_all(
+        &mut self,
+        member: usize,
+        conn: ConnId,
+        requests: &[&Request<'_>],
+    ) -> Vec<(i32, i32)> {
+        for (xid, request) in (9..).zip(requests) {
+            let mut payload = Vec::new();
+            RequestHeader { xid: Xid(xid), op: request.op().code() }.encode(&mut payload);
+            request.encode(&mut payload);
+            self.step(member, Input::Frame { conn, payload: &payload });
+        }
         self.run(20);
         let frames = self.got.remove(&(member, conn)).unwrap_or_default();
         let header = |frame: &Vec<u8>| ReplyHeader::decode(&mut Reader::new(frame)).unwrap();
@@ -182,6 +194,21 @@ fn every_member_serves_and_all_end_up_equal() {
     let digest = ensemble.members[leader].state().tree.digest();
     assert!(ensemble.members.iter().all(|member| member.state().tree.digest() == digest));
     assert!(ensemble.closed.is_empty());
+}
+
+#[test]
+fn a_write_behind_a_ping_or_sync_that_waits_longer_is_answered_behind_it() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    for member in [leader, (leader + 1) % 3] {
+        let (conn, _) = ensemble.open(member, 10_000);
+        let path = format!("/by-{member}");
+        let (create, sync) = (create(&path, 0), Request::Sync { path: "/".into() });
+        let requests =
+            [&Request::Ping, &Request::Ping, &sync, &create, &Request::Ping, &get(&path)];
+        let replies = ensemble.ask_all(member, conn, &requests);
+        assert_eq!(replies, [(-2, 0), (-2, 0), (11, 0), (12, 0), (-2, 0), (14, 0)], "{member}");
+    }
 }
 
 #[test]

@@ -455,7 +455,7 @@ impl Replica {
     pub(crate) fn may_answer(&self, pending: &Pending) -> bool {
         match pending {
             Pending::Write { .. } => false,
-            Pending::Deferred { .. } => true,
+            Pending::Deferred { .. } | Pending::Answered { .. } => true,
             Pending::Ping { batch, .. } => self.is_confirmed(*batch),
             Pending::Sync { request, .. } => self.is_synced(*request),
         }
