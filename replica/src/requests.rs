@@ -3,7 +3,8 @@
 use std::net::IpAddr;
 
 use tenure_wire::{
-    ConnectRequest, ErrorCode, OpCode, Put, Reader, Request, RequestHeader, SessionId, Xid, Zxid,
+    ConnectRequest, ErrorCode, OpCode, PING_XID, Put, Reader, Request, RequestHeader, SessionId,
+    Xid, Zxid,
 };
 
 use crate::ensemble::Heard;
@@ -328,9 +329,7 @@ impl Replica {
         match way {
             Way::Write => self.write(conn, header, reader.rest(), now),
             _ if !self.is_alone() && op == Some(OpCode::Ping) => {
-                let batch = self.await_touch(conn);
-                let (xid, received_us) = (header.xid, now.mono_us);
-                self.attachments.push(conn, Pending::Ping { xid, batch, received_us });
+                self.await_touch(conn, now);
             }
             _ if !self.consensus.is_leader() && op == Some(OpCode::Sync) => {
                 let request = self.await_sync(conn, out);
@@ -396,19 +395,17 @@ impl Replica {
                     Pending::Deferred { payload, received_us }
                     | Pending::Sync { payload, received_us, .. },
                 ) => self.in_turn(conn, &payload, now.mono_us.saturating_sub(received_us), out),
-                Some(Pending::Ping { xid, received_us, .. }) => {
-                    let latency_us = now.mono_us.saturating_sub(received_us);
-                    let op = OpCode::Ping.code();
-                    let asked = Asked { conn, xid, op, write: false, latency_us };
-                    pong(asked, self.state.zxid, out);
-                }
-                Some(Pending::Answered { reply, answered }) => {
-                    out.send_again(conn, &reply);
-                    out.answered.push(answered);
-                }
                 Some(Pending::Write { .. }) | None => return,
             }
         }
+    }
+
+    /// Answers a ping that waited.
+    pub(crate) fn pong(&mut self, conn: ConnId, received_us: u64, now: Now, out: &mut Outputs) {
+        let latency_us = now.mono_us.saturating_sub(received_us);
+        let op = OpCode::Ping.code();
+        let asked = Asked { conn, xid: PING_XID, op, write: false, latency_us };
+        pong(asked, self.state.zxid, out);
     }
 
     /// Adds an identity for later requests; its reply has zxid 0. A failure ends the connection

@@ -67,6 +67,8 @@ pub(crate) enum Event {
     PeerMessage { from: usize, to: usize, epoch: u64, message: Vec<u8> },
     /// A server notices that the link to another one broke.
     PeerDown { member: usize, life: u64, other: usize },
+    /// The links between two servers break.
+    PeersBreak(usize, usize),
     /// Something arrives at one end of a link.
     Arrives { link: usize, way: Way, piece: Piece },
     /// A client's attempt to connect succeeds.
@@ -170,7 +172,13 @@ impl World {
         for member in 0..members {
             let clock = world.plan.member_clocks[member];
             let hash_seed = world.random.next();
-            world.members.push(Member::new(member, members, clock, world.plan.bounds_ms[member], hash_seed));
+            world.members.push(Member::new(
+                member,
+                members,
+                clock,
+                world.plan.bounds_ms[member],
+                hash_seed,
+            ));
             world.start_server(member);
         }
         for client in 0..clients {
@@ -216,6 +224,7 @@ impl World {
                 self.peer_message(from, to, epoch, message);
             }
             Event::PeerDown { member, life, other } => self.peer_down(member, life, other),
+            Event::PeersBreak(one, other) => self.break_peer_links(one, other),
             Event::Arrives { link, way: Way::ToServer, piece } => self.at_server(link, piece),
             Event::Arrives { link, way: Way::ToClient, piece } => self.at_client(link, piece),
             Event::Opened { link } => self.opened(link),

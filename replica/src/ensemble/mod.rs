@@ -39,8 +39,9 @@ pub(crate) struct Following {
     wants_round: bool,
     /// Leader: answers to other members that wait for a round to be confirmed.
     answers: VecDeque<(i64, u64, Vec<u8>)>,
-    /// Connections with a ping that waits for a batch to be confirmed.
-    pinging: VecDeque<(i64, ConnId)>,
+    /// Pings that wait for a batch to be confirmed: whose, and when they came. They wait apart from
+    /// other requests: reads behind a ping must not see writes behind themselves.
+    pinging: VecDeque<(i64, ConnId, u64)>,
     /// Connections that want to resume a session, with its password.
     resuming: BTreeMap<ConnId, (SessionId, [u8; 16])>,
     /// Syncs under way; the leader's answer is the log index to wait for.
@@ -196,10 +197,9 @@ impl Replica {
 
     /// A ping is answered once the leader has counted it and is known to have led then: so its
     /// reply vouches that the session lives.
-    pub(crate) fn await_touch(&mut self, conn: ConnId) -> i64 {
+    pub(crate) fn await_touch(&mut self, conn: ConnId, now: Now) {
         let batch = self.await_round();
-        self.following.pinging.push_back((batch, conn));
-        batch
+        self.following.pinging.push_back((batch, conn, now.mono_us));
     }
 
     /// The batch, or at the leader the round, that begins next: what happens now is before it.
@@ -361,12 +361,13 @@ impl Replica {
     /// Answers the pings that waited for a batch of touches, or for a round.
     fn batch_confirmed(&mut self, batch: i64, now: Now, out: &mut Outputs) {
         self.following.confirmed = self.following.confirmed.max(batch);
-        while let Some((batch, conn)) = self.following.pinging.front().copied() {
-            if batch > self.following.confirmed {
-                return;
+        let confirmed = self.following.confirmed;
+        while let Some((_, conn, received_us)) =
+            self.following.pinging.pop_front_if(|ping| ping.0 <= confirmed)
+        {
+            if self.attachments.get(conn).is_some() {
+                self.pong(conn, received_us, now, out);
             }
-            self.following.pinging.pop_front();
-            self.drain(conn, now, out);
         }
     }
 
@@ -455,8 +456,7 @@ impl Replica {
     pub(crate) fn may_answer(&self, pending: &Pending) -> bool {
         match pending {
             Pending::Write { .. } => false,
-            Pending::Deferred { .. } | Pending::Answered { .. } => true,
-            Pending::Ping { batch, .. } => self.is_confirmed(*batch),
+            Pending::Deferred { .. } => true,
             Pending::Sync { request, .. } => self.is_synced(*request),
         }
     }
