@@ -110,8 +110,12 @@ impl Replica {
         let Some(password) = known.map(|known| known.password) else {
             return self.refuse(conn, session, manner, out);
         };
+        let lives = self.expiry.resume(session, timeout_ms, now.mono_us);
+        if lives {
+            self.prolong(session, timeout_ms, now);
+        }
         let behind = self.last_proposed();
-        if self.expiry.resume(session, timeout_ms, now.mono_us) {
+        if lives {
             self.attachments.insert(conn, attachment);
             self.keep_promise(session, manner.is_tenure, now);
             self.take_over(session, self.config.id, out);
@@ -122,6 +126,15 @@ impl Replica {
         } else {
             // Its end is under way: still in the table, but no longer on the clock.
             self.refuse(conn, session, manner, out);
+        }
+    }
+
+    /// Leader: before a client hears of a timeout longer than the one in the session table, every
+    /// later leader must know it. Its connection waits for that like for its earlier writes.
+    pub(crate) fn prolong(&mut self, session: SessionId, timeout_ms: u32, now: Now) {
+        let known = self.state.sessions.get(session);
+        if known.is_some_and(|known| known.timeout_ms < timeout_ms) {
+            self.propose(Operation::Prolong { session, timeout_ms }, now);
         }
     }
 

@@ -282,6 +282,32 @@ fn a_follower_tells_our_own_client_how_its_session_ended() {
 }
 
 #[test]
+fn a_new_leader_keeps_the_longer_timeout_that_a_resume_was_granted() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let follower = (leader + 1) % 3;
+    let (_, opened) = ensemble.open(follower, 4_000);
+    let (session, password) = (opened.session, Some(&opened.password[..]));
+    let protocol_version = TENURE_PROTOCOL;
+    for (member, timeout_ms) in [(leader, 8_000), (follower, 12_000), (leader, 5_000)] {
+        let request = ConnectRequest {
+            protocol_version,
+            session,
+            password,
+            timeout_ms,
+            ..Default::default()
+        };
+        assert_eq!(ensemble.connect(member, request).1.timeout_ms, timeout_ms);
+    }
+    ensemble.kill(leader);
+    ensemble.run(11_000);
+    let new = ensemble.leader();
+    assert!(ensemble.members[new].state().sessions.get(session).is_some());
+    ensemble.run(3_000);
+    assert!(ensemble.members[new].state().sessions.get(session).is_none());
+}
+
+#[test]
 fn a_shorter_timeout_keeps_the_promise_of_before_across_members() {
     let mut ensemble = Ensemble::new();
     let leader = ensemble.leader();

@@ -281,7 +281,9 @@ impl Replica {
                     }
                 }
                 Operation::CloseSession { session, .. } => self.expiry.remove(*session),
-                Operation::OpenSession { .. } | Operation::Reap { .. } => {}
+                Operation::OpenSession { .. }
+                | Operation::Prolong { .. }
+                | Operation::Reap { .. } => {}
             }
             let stamped = LoggedEntry { time_ms: now.wall_ms, policy: self.policy(), ..entry };
             let mut bytes = Vec::with_capacity(bytes.len());
@@ -320,6 +322,7 @@ impl Replica {
         if !right || !self.expiry.resume(session, timeout_ms, now.mono_us) {
             return false;
         }
+        self.prolong(session, timeout_ms, now);
         self.take_over(session, member, out);
         true
     }
