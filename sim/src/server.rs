@@ -458,6 +458,9 @@ impl World {
             tenure_replica::Event::SessionResumed { session, .. } => {
                 self.trace.note(now, Who::Server(member), "resumed", session.0 as u64, text);
             }
+            tenure_replica::Event::SessionDetached { session, .. } => {
+                self.trace.note(now, Who::Server(member), "detached", session.0 as u64, text);
+            }
         }
     }
 }
