@@ -3,8 +3,7 @@
 use std::time::Duration;
 
 use tenure_client::machine::{
-    Auth, Event as WatchEvent, EventKind, Failure, Intent, Reply, Submission, WatchKind,
-    encode,
+    Auth, Event as WatchEvent, EventKind, Failure, Intent, Reply, Submission, WatchKind, encode,
 };
 use tenure_client::{Liveness, LostReason, SessionToken, Stat, Zxid};
 use tenure_wire::{Acl, Create, ErrorCode, OpCode, Request, Response};
@@ -287,8 +286,9 @@ impl World {
         let chosen = self.random.next();
         let Some(application) = self.application(client) else { return };
         let waits = |watcher: &Watcher| watcher.since.is_some() && !watcher.is_over;
-        let waiting: Vec<usize> =
-            (0..application.watchers.len()).filter(|at| waits(&application.watchers[*at])).collect();
+        let waiting: Vec<usize> = (0..application.watchers.len())
+            .filter(|at| waits(&application.watchers[*at]))
+            .collect();
         if !waiting.is_empty() {
             self.forget_watch(client, waiting[chosen as usize % waiting.len()]);
             self.drive(client);
@@ -355,12 +355,7 @@ impl World {
     }
 
     /// A request came to its end.
-    pub(crate) fn finished(
-        &mut self,
-        client: usize,
-        number: u64,
-        outcome: Result<Reply, Failure>,
-    ) {
+    pub(crate) fn finished(&mut self, client: usize, number: u64, outcome: Result<Reply, Failure>) {
         let text = match &outcome {
             Ok(reply) => format!("request {number}: zxid {} code {}", reply.zxid, reply.code),
             Err(failure) => format!("request {number}: {failure:?}"),
@@ -415,8 +410,10 @@ impl World {
     fn judge(&mut self, asker: &Wishes, what: What, outcome: Result<Reply, Failure>) {
         let client = asker.client;
         let known = known(&outcome);
-        if let (What::Read(Some(watcher)) | What::ExistsLock(watcher) | What::AddWatch(watcher), Err(_)) =
-            (&what, &outcome)
+        if let (
+            What::Read(Some(watcher)) | What::ExistsLock(watcher) | What::AddWatch(watcher),
+            Err(_),
+        ) = (&what, &outcome)
         {
             // Without an answer nobody waits for events.
             self.forget_watch(client, *watcher);
@@ -436,7 +433,9 @@ impl World {
             What::Close if known == Some(true) => {
                 self.ledger.closed(asker.own);
             }
-            What::Lock | What::Unlock | What::CheckLock => self.lock_answered(asker, &what, outcome),
+            What::Lock | What::Unlock | What::CheckLock => {
+                self.lock_answered(asker, &what, outcome)
+            }
             What::Read(watcher) => {
                 if let Ok(reply) = &outcome
                     && let Ok(Response::Data { stat, .. }) =
@@ -478,7 +477,9 @@ impl World {
         }
         if let Some(late) = late {
             self.violated(Rule::NoEventLost, || {
-                format!("client {client} read {DATA} at {mzxid}, but not heard of it before: {late}")
+                format!(
+                    "client {client} read {DATA} at {mzxid}, but not heard of it before: {late}"
+                )
             });
         }
     }
@@ -576,4 +577,3 @@ fn get(path: &str, watch: bool) -> Request<'_> {
 
 const NO_NODE: i32 = ErrorCode::NoNode.code();
 const NODE_EXISTS: i32 = ErrorCode::NodeExists.code();
-

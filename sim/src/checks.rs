@@ -128,7 +128,8 @@ impl World {
             return;
         }
         let others = (0..self.clients.len()).filter(|other| *other != client);
-        let other = others.into_iter().find(|other| self.clients[*other].believes_in_lock(self.now));
+        let other =
+            others.into_iter().find(|other| self.clients[*other].believes_in_lock(self.now));
         if let Some(other) = other {
             self.violated(Rule::OneBelieverOfLock, || {
                 format!("clients {client} and {other} both believe that they hold the lock")
@@ -152,7 +153,8 @@ impl World {
     /// Some time after the last fault everybody must be served again.
     pub(crate) fn check_settled(&mut self) {
         for client in 0..self.clients.len() {
-            let state = self.clients[client].process.as_ref().map(|process| process.machine.state());
+            let state =
+                self.clients[client].process.as_ref().map(|process| process.machine.state());
             if state != Some(State::Connected) {
                 return self.violated(Rule::AliveWhenWell, || {
                     format!("client {client} is {state:?} though nothing is wrong any more")

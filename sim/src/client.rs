@@ -195,9 +195,8 @@ impl World {
         let Some(process) = &mut self.clients[client].process else { return };
         if let Some((link, was_open)) = process.link.take_if(|(link, _)| self.links[*link].id == id)
         {
-            self.trace.note(self.now, Who::Client(client), "closes", id.0, || {
-                format!("link {}", id.0)
-            });
+            self.trace
+                .note(self.now, Who::Client(client), "closes", id.0, || format!("link {}", id.0));
             if was_open {
                 self.send(link, Way::ToServer, Piece::End);
             }
@@ -247,9 +246,7 @@ impl World {
             }),
             _ => {}
         }
-        if before.1 != Liveness::Establishing
-            && self.now > self.plan.settled_at
-            && state.is_final()
+        if before.1 != Liveness::Establishing && self.now > self.plan.settled_at && state.is_final()
         {
             self.violated(Rule::AliveWhenWell, || format!("client {client} lost its session"));
         }

@@ -11,20 +11,55 @@ use crate::world::{Event, World};
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Fault {
     /// Between a client and one server, or all of them.
-    CutClient { client: usize, member: Option<usize>, ways: Ways, loses: bool, lasts: Nanos },
+    CutClient {
+        client: usize,
+        member: Option<usize>,
+        ways: Ways,
+        loses: bool,
+        lasts: Nanos,
+    },
     /// Both ends of a client's link are told that it broke.
-    ResetLink { client: usize },
-    PauseClient { client: usize, lasts: Nanos },
-    PauseServer { member: usize, lasts: Nanos },
-    Crash { member: usize, is_silent: bool, lasts: Nanos },
+    ResetLink {
+        client: usize,
+    },
+    PauseClient {
+        client: usize,
+        lasts: Nanos,
+    },
+    PauseServer {
+        member: usize,
+        lasts: Nanos,
+    },
+    Crash {
+        member: usize,
+        is_silent: bool,
+        lasts: Nanos,
+    },
     /// Between a server and another one, or all of them.
-    CutServer { member: usize, other: Option<usize>, ways: Ways, loses: bool, lasts: Nanos },
+    CutServer {
+        member: usize,
+        other: Option<usize>,
+        ways: Ways,
+        loses: bool,
+        lasts: Nanos,
+    },
     /// All links of a server to others break at once, and stay so for a while.
-    BreakServer { member: usize, lasts: Nanos },
-    RefuseConnects { member: usize, lasts: Nanos },
-    SlowNetwork { lasts: Nanos },
+    BreakServer {
+        member: usize,
+        lasts: Nanos,
+    },
+    RefuseConnects {
+        member: usize,
+        lasts: Nanos,
+    },
+    SlowNetwork {
+        lasts: Nanos,
+    },
     /// Wall clocks jump; nothing may depend on them.
-    JumpWallClock { member: usize, by_ms: i64 },
+    JumpWallClock {
+        member: usize,
+        by_ms: i64,
+    },
 }
 
 /// Which directions are cut.
@@ -148,7 +183,9 @@ impl World {
                     }
                 }
             }
-            Fault::BreakServer { member, lasts } => self.break_server(member, until(self.now, lasts)),
+            Fault::BreakServer { member, lasts } => {
+                self.break_server(member, until(self.now, lasts))
+            }
             Fault::RefuseConnects { member, lasts } => {
                 self.counts.add("fault: connects refused");
                 self.members[member].refuses_until = until(self.now, lasts);

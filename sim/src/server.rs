@@ -116,8 +116,7 @@ impl World {
         server.config.incarnation = incarnation;
         server.config.hash_seed = hash_seed;
         let Disk { hard_state, log, .. } = &server.disk;
-        let restored =
-            Restored { snapshot: None, hard_state: *hard_state, entries: log.clone() };
+        let restored = Restored { snapshot: None, hard_state: *hard_state, entries: log.clone() };
         let now = server.clock.now(self.now);
         server.replica = Some(Replica::new(server.config.clone(), restored, now));
         server.wake_at = Nanos::MAX;
@@ -471,4 +470,3 @@ fn is_write(op: OpCode) -> bool {
         OpCode::Create | OpCode::Create2 | OpCode::Delete | OpCode::SetData | OpCode::Multi
     )
 }
-

@@ -170,7 +170,13 @@ impl World {
         for member in 0..members {
             let clock = world.plan.member_clocks[member];
             let hash_seed = world.random.next();
-            world.members.push(Member::new(member, members, clock, world.plan.bounds_ms[member], hash_seed));
+            world.members.push(Member::new(
+                member,
+                members,
+                clock,
+                world.plan.bounds_ms[member],
+                hash_seed,
+            ));
             world.start_server(member);
         }
         for client in 0..clients {

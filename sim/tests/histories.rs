@@ -31,7 +31,8 @@ fn no_history_breaks_a_rule() {
         }
     }
     println!("{histories} histories from seed {first} on, {events} events\n{counts}");
-    let list: Vec<String> = broken.iter().take(40).map(|(s, text)| format!("seed {s}: {text}")).collect();
+    let list: Vec<String> =
+        broken.iter().take(40).map(|(s, text)| format!("seed {s}: {text}")).collect();
     assert!(
         broken.is_empty(),
         "{} of {histories} histories broke a rule; replay one with `cargo xtask sim --seed N`:\n{}",
