@@ -49,8 +49,9 @@ impl Replica {
                     self.expiry.add(session, timeout_ms);
                     self.expiry.touch(session, now.mono_us);
                 }
-                out.items.push(Output::Event(Event::SessionOpened { session, timeout_ms }));
-                if let Some(conn) = local(origin, self.config.incarnation) {
+                let conn = local(origin, self.config.incarnation);
+                out.items.push(Output::Event(Event::SessionOpened { session, timeout_ms, conn }));
+                if let Some(conn) = conn {
                     self.establish(conn, session, password, now, out);
                 }
             }
@@ -59,7 +60,14 @@ impl Replica {
                 self.close_slice(now, out);
             }
         }
+        self.remember_gone();
         self.state.tree.finish_entry();
+    }
+
+    fn remember_gone(&mut self) {
+        for gone in self.changes.gone.drain(..) {
+            self.gone.push(gone);
+        }
     }
 
     /// One slice of a session's end.
@@ -68,6 +76,7 @@ impl Replica {
         self.changes.wanted = !self.watches.is_empty();
         let gone_on = self.state.go_on_closing(closing, &mut self.changes);
         self.fire(out);
+        self.remember_gone();
         self.state.tree.finish_entry();
         match gone_on {
             Err(closing) => self.closing = Some(closing),
@@ -76,10 +85,12 @@ impl Replica {
     }
 
     fn session_closed(&mut self, closed: &Closed, now: Now, out: &mut Outputs) {
-        let Closed { session, reason, ephemerals, .. } = *closed;
+        let Closed { session, reason, timeout_ms, ephemerals, .. } = *closed;
         self.expiry.remove(session);
         self.owners.remove(session);
-        out.items.push(Output::Event(Event::SessionEnded { session, reason, ephemerals }));
+        let conn = self.attachments.conn_of(session);
+        let ended = Event::SessionEnded { session, reason, timeout_ms, ephemerals, conn };
+        out.items.push(Output::Event(ended));
         let asked = closed.origin.and_then(|(origin, xid)| self.asked_here(origin, xid));
         if let Some((conn, xid)) = asked {
             let op = OpCode::CloseSession;
@@ -155,6 +166,7 @@ impl Replica {
 
     /// One bounded slice of background work.
     pub(crate) fn work(&mut self, snapshot_room: bool, now: Now, out: &mut Outputs) {
+        self.watches.drop_slice();
         if self.closing.is_some() {
             self.close_slice(now, out);
             self.apply_committed(now, out);

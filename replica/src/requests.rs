@@ -110,8 +110,12 @@ impl Replica {
         let Some(password) = known.map(|known| known.password) else {
             return self.refuse(conn, session, manner, out);
         };
+        let lives = self.expiry.resume(session, timeout_ms, now.mono_us);
+        if lives {
+            self.prolong(session, timeout_ms, now);
+        }
         let behind = self.last_proposed();
-        if self.expiry.resume(session, timeout_ms, now.mono_us) {
+        if lives {
             self.attachments.insert(conn, attachment);
             self.keep_promise(session, manner.is_tenure, now);
             self.take_over(session, self.config.id, out);
@@ -122,6 +126,15 @@ impl Replica {
         } else {
             // Its end is under way: still in the table, but no longer on the clock.
             self.refuse(conn, session, manner, out);
+        }
+    }
+
+    /// Leader: before a client hears of a timeout longer than the one in the session table, every
+    /// later leader must know it. Its connection waits for that like for its earlier writes.
+    pub(crate) fn prolong(&mut self, session: SessionId, timeout_ms: u32, now: Now) {
+        let known = self.state.sessions.get(session);
+        if known.is_some_and(|known| known.timeout_ms < timeout_ms) {
+            self.propose(Operation::Prolong { session, timeout_ms }, now);
         }
     }
 
@@ -222,7 +235,7 @@ impl Replica {
     ) {
         let timeout_ms = self.attachments.get(conn).map_or(0, |attachment| attachment.timeout_ms);
         self.establish(conn, session, password, now, out);
-        out.items.push(Output::Event(Event::SessionResumed { session, timeout_ms }));
+        out.items.push(Output::Event(Event::SessionResumed { session, timeout_ms, conn }));
     }
 
     /// Binds a session to a connection and answers the handshake; then come the requests that the
@@ -244,13 +257,23 @@ impl Replica {
         {
             waiting.push(payload);
         }
-        // They were sent before the client could know how long its session lasts from now on. (Through
-        // a follower they count like any others: it does not tell the leader when they were sent.)
+        // They were sent before the client could know how long its session lasts from now on.
+        // (Through a follower they count like any others: the leader is not told when they came.)
         let promised_us = self.expiry.promised_us(session);
         for payload in waiting {
             self.frame(conn, &payload, now, out);
         }
         self.expiry.promise(session, promised_us);
+    }
+
+    /// A session that lives on loses its connection.
+    pub(crate) fn let_go(&mut self, conn: ConnId, why: Option<CloseWhy>, out: &mut Outputs) {
+        if let Some(attachment) = self.attachments.get(conn).filter(|a| a.established) {
+            let (session, timeout_ms) = (attachment.session, attachment.timeout_ms);
+            let detached = Event::SessionDetached { session, timeout_ms, conn, why };
+            out.items.push(Output::Event(detached));
+        }
+        self.detach(conn);
     }
 
     /// The connection is gone, and with it its watches; the session is not.
@@ -287,7 +310,7 @@ impl Replica {
             Heard::Yes => {}
             Heard::Ended => return,
             Heard::Moved => {
-                self.detach(conn);
+                self.let_go(conn, Some(CloseWhy::Moved), out);
                 return close(conn, CloseWhy::Moved, out);
             }
         }

@@ -274,7 +274,9 @@ fn nothing_of_a_session_happens_after_its_close() {
     assert_eq!(world.ask(reader, 2, &get("/after")), ["2 error -101"]);
     let reason = EndReason::ClosedByClient;
     let session = opened.session;
-    assert!(world.events.contains(&Event::SessionEnded { session, reason, ephemerals: 1 }));
+    let (timeout_ms, ephemerals, conn) = (10_000, 1, Some(conn));
+    let ended = Event::SessionEnded { session, reason, timeout_ms, ephemerals, conn };
+    assert!(world.events.contains(&ended));
 }
 
 #[test]
@@ -288,4 +290,51 @@ fn an_operators_close_is_told_apart() {
     assert_eq!(ended.reason, EndReason::ClosedByOperator);
     world.step(Input::CloseSession { session: SessionId(42), reason: BY_OPERATOR });
     world.settle();
+}
+
+#[test]
+fn it_is_remembered_how_an_ephemeral_vanished() {
+    let mut world = World::new(Config::default());
+    let (owner, owned) = world.open(10_000);
+    let (other, theirs) = world.open(10_000);
+    let delete = |path| Request::Delete { path, version: -1 };
+    assert_eq!(world.ask(owner, 1, &create("/kept", 1)), ["1 /kept"]);
+    assert_eq!(world.ask(owner, 2, &create("/lost", 1)), ["2 /lost"]);
+    assert_eq!(world.ask(owner, 3, &create("/plain", 0)), ["3 /plain"]);
+    // What a failed multi seemed to delete is not gone.
+    let failing = vec![delete("/kept".into()), delete("/nothing".into())];
+    world.ask(other, 1, &Request::Multi(failing));
+    assert_eq!(world.replica.gone_ephemeral("/kept"), None);
+    assert_eq!(world.ask(other, 2, &delete("/lost".into())), ["2 ok"]);
+    assert_eq!(world.ask(other, 3, &delete("/plain".into())), ["3 ok"]);
+    let gone = world.replica.gone_ephemeral("/lost").unwrap();
+    assert_eq!((gone.owner, gone.deleted_by), (owned.session, Some(theirs.session)));
+    assert_eq!(gone.gone_ms, world.now.wall_ms);
+    assert_eq!(world.replica.gone_ephemeral("/plain"), None, "it was no ephemeral");
+    assert_eq!(world.ask(owner, 4, &Request::CloseSession), ["4 ok", "closed SessionClosed"]);
+    let gone = world.replica.gone_ephemeral("/kept").unwrap();
+    assert_eq!((gone.owner, gone.deleted_by), (owned.session, None));
+    assert_eq!(gone.zxid, world.last_zxid());
+}
+
+#[test]
+fn a_session_that_loses_its_connection_and_lives_on_is_news() {
+    let mut world = World::new(Config::default());
+    let (conn, opened) = world.open(10_000);
+    let (session, timeout_ms) = (opened.session, 10_000);
+    world.step(Input::Disconnected { conn });
+    let lost = Event::SessionDetached { session, timeout_ms, conn, why: None };
+    assert_eq!(world.events.last(), Some(&lost));
+    let (conn, _) = world.resume(session, &opened.password);
+    let resumed = Event::SessionResumed { session, timeout_ms, conn };
+    assert_eq!(world.events.last(), Some(&resumed));
+    // A connection that gives way to another one of the same session was not lost.
+    let (second, _) = world.resume(session, &opened.password);
+    world.step(Input::Disconnected { conn });
+    let resumed = Event::SessionResumed { session, timeout_ms, conn: second };
+    assert_eq!(world.events.last(), Some(&resumed));
+    // Nor was one whose session was closed.
+    world.ask(second, 1, &Request::CloseSession);
+    world.step(Input::Disconnected { conn: second });
+    assert!(matches!(world.events.last(), Some(Event::SessionEnded { .. })));
 }

@@ -8,12 +8,14 @@
 //! durable: on few cores the hand-over costs more than the request.
 
 mod delivery;
+mod happenings;
 mod intake;
 mod live;
 mod orders;
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
@@ -23,6 +25,7 @@ use orders::AwaitedEnds;
 use tenure_replica::{ConnId, Input, Now, Outputs, Replica};
 
 use crate::RunError;
+use crate::admin::SessionEvents;
 use crate::admin::report::{ConfigReport, SnapshotReport};
 use crate::admin::words;
 use crate::clock::Clock;
@@ -70,6 +73,9 @@ pub(crate) struct Driver {
     late_mail: VecDeque<Mail>,
     /// Who waits for sessions to end.
     ends_awaited: AwaitedEnds,
+    session_events: SessionEvents,
+    /// The client whose connection is being dropped.
+    leaving: Option<(ConnId, SocketAddr)>,
     clock: Clock,
     rules: Rules,
     out: Outputs,
@@ -145,6 +151,8 @@ impl Driver {
             mail: parts.mail,
             late_mail: VecDeque::new(),
             ends_awaited: AwaitedEnds::default(),
+            session_events: SessionEvents::default(),
+            leaving: None,
             clock: parts.clock,
             rules: parts.rules,
             out: Outputs::default(),

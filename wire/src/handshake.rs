@@ -27,7 +27,8 @@ pub const TENURE_PROTOCOL: i32 = 1;
 /// A client's wish for a new session, or to resume one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ConnectRequest<'a> {
-    /// 0, or [`TENURE_PROTOCOL`] to resume a session whose server answered that; servers accept any.
+    /// 0, or [`TENURE_PROTOCOL`] to resume a session whose server answered that. Servers accept
+    /// any.
     pub protocol_version: i32,
     /// The newest change the client knows of. A server behind it must not serve this client.
     pub last_zxid_seen: Zxid,

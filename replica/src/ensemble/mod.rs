@@ -100,7 +100,7 @@ impl Replica {
         self.resuming.clear();
         self.owners = Owners::new();
         for conn in self.attachments.conns() {
-            self.detach(conn);
+            self.let_go(conn, Some(CloseWhy::NotServing), out);
             close(conn, CloseWhy::NotServing, out);
         }
     }
@@ -281,7 +281,9 @@ impl Replica {
                     }
                 }
                 Operation::CloseSession { session, .. } => self.expiry.remove(*session),
-                Operation::OpenSession { .. } | Operation::Reap { .. } => {}
+                Operation::OpenSession { .. }
+                | Operation::Prolong { .. }
+                | Operation::Reap { .. } => {}
             }
             let stamped = LoggedEntry { time_ms: now.wall_ms, policy: self.policy(), ..entry };
             let mut bytes = Vec::with_capacity(bytes.len());
@@ -320,6 +322,7 @@ impl Replica {
         if !right || !self.expiry.resume(session, timeout_ms, now.mono_us) {
             return false;
         }
+        self.prolong(session, timeout_ms, now);
         self.take_over(session, member, out);
         true
     }
@@ -357,7 +360,7 @@ impl Replica {
     /// The session is served elsewhere: its connection here is closed, with no error (trap 8).
     fn moved(&mut self, session: SessionId, out: &mut Outputs) {
         if let Some(conn) = self.attachments.conn_of(session) {
-            self.detach(conn);
+            self.let_go(conn, Some(CloseWhy::Moved), out);
             close(conn, CloseWhy::Moved, out);
         }
     }

@@ -2,18 +2,20 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tenure_replica::Ended;
 use tenure_wire::SessionId;
 use tokio::sync::oneshot;
 
+use super::events::EventPage;
 use super::live::Live;
 use super::operate::{EndAs, OperateError};
 use super::report::{
     ConnectionReport, DigestReport, ServerReport, SessionRange, SessionReport, SnapshotReport,
     WatchReport, WatchTotals,
 };
+use super::why::PathReport;
 use crate::metrics::Snapshot;
 
 /// One question.
@@ -31,6 +33,10 @@ pub enum AdminQuery {
     Session(SessionId, Reply<Option<SessionReport>>),
     /// Sessions that ended.
     EndedSessions(Reply<Vec<Ended>>),
+    /// What is known of the ephemeral znode at a path.
+    Path(String, Reply<PathReport>),
+    /// What happened to sessions after a number, or what happens next until then.
+    SessionEvents(u64, Option<Instant>, Reply<EventPage>),
     /// Every watch.
     Watches(Reply<Vec<WatchReport>>),
     /// How many watches there are.
@@ -53,7 +59,7 @@ pub enum AdminQuery {
 pub struct Reply<T>(Box<dyn FnOnce(T) + Send>);
 
 impl<T> Reply<T> {
-    /// Has `deliver` called with the answer, on the I/O thread, so it must not wait. Dropped
+    /// Has `deliver` called with the answer, on the I/O thread, so it must not wait; or dropped
     /// uncalled if there will be no answer.
     pub(crate) fn new(deliver: impl FnOnce(T) + Send + 'static) -> Self {
         Self(Box::new(deliver))
@@ -81,6 +87,8 @@ impl AdminQuery {
             Self::Sessions(range, reply) => reply.send(live.sessions(range)),
             Self::Session(id, reply) => reply.send(live.session(id)),
             Self::EndedSessions(reply) => reply.send(live.ended_sessions()),
+            Self::Path(path, reply) => reply.send(live.path(&path)),
+            Self::SessionEvents(after, until, reply) => live.session_events(after, until, reply),
             Self::Watches(reply) => reply.send(live.watches()),
             Self::WatchTotals(reply) => reply.send(live.watch_totals()),
             Self::Digests(reply) => reply.send(live.digests()),
