@@ -164,7 +164,7 @@ impl SessionBuilder {
     }
 
     /// As [`start`](Self::start), with all changes of the session from the very first on.
-    /// [`Session::changes`] begins with the state at the time of the call, which may be a later one.
+    /// [`Session::changes`] begins with the state at the time of the call, which may be later.
     ///
     /// ```
     /// # tenure_testing::example(async |hosts| {

@@ -65,7 +65,7 @@ impl Actor {
                     return Ok(change);
                 }
             }
-            bail!("expected that {name} {what}, but its session is over")
+            bail!("expected that {name} {what}, but its session is {}", self.session.liveness())
         };
         in_time(waiting, || format!("{name} {what}")).await?
     }
@@ -77,7 +77,7 @@ impl Actor {
             while let Some(change) = self.changes.next().await {
                 stage.change(name, &change)?;
             }
-            bail!("{name}'s session should not be over")
+            bail!("{name}'s session should not be {}", self.session.liveness())
         };
         // That time is up is as it should be.
         timeout(duration, showing).await.unwrap_or(Ok(()))
