@@ -143,7 +143,7 @@ impl Replica {
         if !self.proposals.is_empty() {
             self.propose_collected(out);
         }
-        self.report_touches(out);
+        self.report_touches(now, out);
         let ready = self.consensus.ready();
         self.follow_leadership(out);
         if let Some(epoch) = ready.elected {
