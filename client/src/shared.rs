@@ -218,10 +218,21 @@ impl WatchQueue {
 
 /// Where the outcome of a request goes.
 pub(crate) struct Completion {
-    sender: oneshot::Sender<Finished>,
+    taker: Taker,
     /// Where its place goes back to, if it has one.
     permits: Option<Arc<Semaphore>>,
 }
+
+/// Who gets the outcome.
+enum Taker {
+    /// The application, if it still waits.
+    Application(oneshot::Sender<Finished>),
+    /// Nobody: what follows is done on the background thread.
+    Background(Followup),
+}
+
+/// What follows from the outcome of a request that nobody awaits. It must not block.
+pub(crate) type Followup = Box<dyn FnOnce(Result<Reply, Failure>) + Send>;
 
 /// The outcome of a request, and when it came.
 pub(crate) struct Finished {
@@ -233,21 +244,30 @@ impl Completion {
     /// For a request that holds one of `permits`, which goes back with the outcome.
     pub(crate) fn new(permits: &Arc<Semaphore>) -> (Self, oneshot::Receiver<Finished>) {
         let (sender, receiver) = oneshot::channel();
-        (Self { sender, permits: Some(Arc::clone(permits)) }, receiver)
+        let permits = Some(Arc::clone(permits));
+        (Self { taker: Taker::Application(sender), permits }, receiver)
     }
 
     /// For what needs no place among the requests.
     pub(crate) fn unlimited() -> (Self, oneshot::Receiver<Finished>) {
         let (sender, receiver) = oneshot::channel();
-        (Self { sender, permits: None }, receiver)
+        (Self { taker: Taker::Application(sender), permits: None }, receiver)
+    }
+
+    /// For a request that nobody awaits.
+    pub(crate) fn background(followup: Followup) -> Self {
+        Self { taker: Taker::Background(followup), permits: None }
     }
 
     pub(crate) fn finish(self, outcome: Result<Reply, Failure>, at: Moment) {
         if let Some(permits) = self.permits {
             permits.add_permits(1);
         }
-        // The application may have stopped waiting.
-        let _ = self.sender.send(Finished { outcome, at });
+        match self.taker {
+            // The application may have stopped waiting.
+            Taker::Application(sender) => drop(sender.send(Finished { outcome, at })),
+            Taker::Background(followup) => followup(outcome),
+        }
     }
 
     /// The session was over before the request came.
