@@ -3,6 +3,7 @@
 mod bench;
 mod inspect;
 mod serve;
+mod session;
 
 use std::process::ExitCode;
 
@@ -18,6 +19,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 enum Command {
     /// Serve clients, durably, from one machine
     Serve(serve::Args),
+    /// Show sessions, live and ended; end one; say why a znode vanished
+    Session(session::Args),
     /// Show what a data folder holds
     Inspect(inspect::Args),
     /// Load for any ZooKeeper-speaking server, and what came of it
@@ -38,6 +41,7 @@ const BAD_FOLDER: u8 = 3;
 fn main() -> ExitCode {
     match Command::parse() {
         Command::Serve(args) => serve::run(&args),
+        Command::Session(args) => session::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(args) => match bench::run(&args) {
             Ok(()) => ExitCode::SUCCESS,

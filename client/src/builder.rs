@@ -130,7 +130,8 @@ impl SessionBuilder {
         self
     }
 
-    /// The longest reply that is read, in bytes; the request of a longer one fails. Default: 64 MiB.
+    /// The longest reply that is read, in bytes; the request of a longer one fails. Default:
+    /// 64 MiB.
     pub fn max_reply_bytes(mut self, bytes: usize) -> Self {
         self.max_reply_bytes = bytes;
         self

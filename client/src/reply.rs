@@ -158,7 +158,7 @@ fn hand_in(
     connection: &Connection,
     mut submission: Submission<Completion, Arc<WatchQueue>>,
 ) -> oneshot::Receiver<Finished> {
-    let (completion, receiver) = Completion::new(&connection.shared.permits);
+    let (completion, receiver) = Completion::new();
     submission.completion = Some(completion);
     connection.send(|session| Command::Submit(session, submission));
     receiver

@@ -83,11 +83,12 @@ impl Connection {
 
     /// Warns if what came at `at` is looked at so late that the application must be stuck.
     pub(crate) fn note_delay(&self, at: Moment) {
-        let delay = Moment::now().since(at);
-        // Before anything else is known, no timeout is shorter.
-        if delay < Duration::from_millis(10) {
+        // The background thread looks after a session every third of its timeout at least. While
+        // it has not done so, there is no need to ask for the time.
+        if self.shared.served().since(at) < Duration::from_millis(10) {
             return;
         }
+        let delay = Moment::now().since(at);
         let Some(token) = self.shared.token() else { return };
         if delay > token.timeout() / 3 {
             tracing::warn!(

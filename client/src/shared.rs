@@ -26,6 +26,8 @@ pub(crate) struct Shared {
     /// Nanoseconds of the moment until which the session is valid; 0 if it is not.
     valid_until: AtomicU64,
     last_zxid: AtomicI64,
+    /// When the background thread last looked after the session.
+    served: AtomicU64,
     status: Mutex<Status>,
     lost: watch::Sender<Option<LostReason>>,
     /// One for each request that may be outstanding.
@@ -45,6 +47,7 @@ impl Shared {
         Self {
             valid_until: AtomicU64::new(0),
             last_zxid: AtomicI64::new(0),
+            served: AtomicU64::new(0),
             status: Mutex::new(Status { latest, token: None, readers: Vec::new() }),
             lost: watch::Sender::new(None),
             permits: Arc::new(Semaphore::new(max_outstanding)),
@@ -91,7 +94,13 @@ impl Shared {
         queue
     }
 
-    pub(crate) fn publish(&self, valid_until: Option<Moment>, last_zxid: Zxid) {
+    /// When the background thread last looked after the session.
+    pub(crate) fn served(&self) -> Moment {
+        Moment::from_nanos(self.served.load(Ordering::Relaxed))
+    }
+
+    pub(crate) fn publish(&self, valid_until: Option<Moment>, last_zxid: Zxid, now: Moment) {
+        self.served.store(now.as_nanos(), Ordering::Relaxed);
         let nanos = valid_until.map_or(0, Moment::as_nanos);
         self.valid_until.store(nanos, Ordering::Release);
         self.last_zxid.store(last_zxid.0, Ordering::Release);
@@ -219,8 +228,8 @@ impl WatchQueue {
 /// Where the outcome of a request goes.
 pub(crate) struct Completion {
     taker: Taker,
-    /// Where its place goes back to, if it has one.
-    permits: Option<Arc<Semaphore>>,
+    /// Places among the outstanding requests that it takes.
+    places: usize,
 }
 
 /// Who gets the outcome.
@@ -241,33 +250,31 @@ pub(crate) struct Finished {
 }
 
 impl Completion {
-    /// For a request that holds one of `permits`, which goes back with the outcome.
-    pub(crate) fn new(permits: &Arc<Semaphore>) -> (Self, oneshot::Receiver<Finished>) {
+    /// For a request that takes one of the places.
+    pub(crate) fn new() -> (Self, oneshot::Receiver<Finished>) {
         let (sender, receiver) = oneshot::channel();
-        let permits = Some(Arc::clone(permits));
-        (Self { taker: Taker::Application(sender), permits }, receiver)
+        (Self { taker: Taker::Application(sender), places: 1 }, receiver)
     }
 
     /// For what needs no place among the requests.
     pub(crate) fn unlimited() -> (Self, oneshot::Receiver<Finished>) {
         let (sender, receiver) = oneshot::channel();
-        (Self { taker: Taker::Application(sender), permits: None }, receiver)
+        (Self { taker: Taker::Application(sender), places: 0 }, receiver)
     }
 
     /// For a request that nobody awaits.
     pub(crate) fn background(followup: Followup) -> Self {
-        Self { taker: Taker::Background(followup), permits: None }
+        Self { taker: Taker::Background(followup), places: 0 }
     }
 
-    pub(crate) fn finish(self, outcome: Result<Reply, Failure>, at: Moment) {
-        if let Some(permits) = self.permits {
-            permits.add_permits(1);
-        }
+    /// Delivers the outcome, and returns how many places are free again.
+    pub(crate) fn finish(self, outcome: Result<Reply, Failure>, at: Moment) -> usize {
         match self.taker {
             // The application may have stopped waiting.
             Taker::Application(sender) => drop(sender.send(Finished { outcome, at })),
             Taker::Background(followup) => followup(outcome),
         }
+        self.places
     }
 
     /// The session was over before the request came.

@@ -7,6 +7,7 @@ use std::sync::mpsc::{Receiver, TryRecvError};
 use std::time::Duration;
 use std::{io, mem};
 
+use foldhash::fast::FixedState;
 use mio::{Events, Poll, Token};
 
 use super::link::{Link, Progress};
@@ -43,8 +44,8 @@ struct Slot {
     link: Option<Link>,
     /// Where else the host of the present attempt might be reached.
     addrs: Vec<SocketAddr>,
-    /// The name of the host of the present attempt.
-    host: Option<Host>,
+    /// The present attempt, and the host that it is to reach.
+    attempt: Option<(LinkId, Host)>,
     /// The earliest timer that is set.
     timer: Option<Moment>,
     /// It is among the sessions to be served in this turn.
@@ -57,7 +58,7 @@ pub(super) struct Thread {
     bell: Arc<Bell>,
     resolver: Resolver,
     wakeup: Option<Wakeup>,
-    slots: HashMap<u64, Slot>,
+    slots: HashMap<u64, Slot, FixedState>,
     timers: Timers,
     /// Sessions to be served in this turn.
     due: Vec<u64>,
@@ -82,7 +83,7 @@ impl Thread {
             bell,
             resolver: Resolver::new(io),
             wakeup,
-            slots: HashMap::new(),
+            slots: HashMap::with_hasher(FixedState::default()),
             timers: Timers::default(),
             due: Vec::new(),
             unread: Vec::new(),
@@ -185,8 +186,9 @@ impl Thread {
         };
         if let Command::Begin(_, mut machine, shared) = command {
             machine.start(now);
-            let (link, addrs, host, timer) = (None, Vec::new(), None, None);
-            let slot = Slot { session: machine, shared, link, addrs, host, timer, is_due: false };
+            let (link, addrs, attempt, timer) = (None, Vec::new(), None, None);
+            let is_due = false;
+            let slot = Slot { session: machine, shared, link, addrs, attempt, timer, is_due };
             self.slots.insert(session, slot);
             return self.mark(session);
         }
@@ -263,7 +265,9 @@ impl Thread {
     /// Performs what the session's machine wants done.
     fn act(&mut self, session: u64, now: Moment) {
         let Some(slot) = self.slots.get_mut(&session) else { return };
-        slot.shared.publish(slot.session.valid_until(), slot.session.last_zxid());
+        let shared = Arc::clone(&slot.shared);
+        shared.publish(slot.session.valid_until(), slot.session.last_zxid(), now);
+        let mut places = 0;
         while let Some(slot) = self.slots.get_mut(&session)
             && let Some(action) = slot.session.next_action()
         {
@@ -271,9 +275,12 @@ impl Thread {
                 Action::Open(link, host) => self.open(session, link, host, now),
                 Action::Close(id) => {
                     slot.link.take_if(|link| link.id == id);
-                    slot.addrs.clear();
+                    slot.attempt = None;
+                    slot.addrs = Vec::new();
                 }
-                Action::Finish(completion, outcome) => completion.finish(outcome, now),
+                Action::Finish(completion, outcome) => {
+                    places += completion.finish(outcome, now);
+                }
                 Action::Notify(queue, event, is_last) => queue.push(event, is_last),
                 Action::EndWatch(queue, reason) => queue.end(reason),
                 Action::Change(state, liveness) => {
@@ -284,11 +291,13 @@ impl Thread {
                 }
             }
         }
+        // All at once: each return takes a lock.
+        shared.permits.add_permits(places);
     }
 
     fn open(&mut self, session: u64, link: LinkId, host: Host, now: Moment) {
         if let Some(slot) = self.slots.get_mut(&session) {
-            slot.host = Some(host.clone());
+            slot.attempt = Some((link, host.clone()));
         }
         if let Some(addr) = self.resolver.ask(session, link, host) {
             self.resolved(session, link, Ok(vec![addr]), now);
@@ -303,6 +312,10 @@ impl Thread {
         now: Moment,
     ) {
         let Some(slot) = self.slots.get_mut(&session) else { return };
+        // The answer may come when the machine has long gone on to another server.
+        let Some((_, host)) = slot.attempt.as_ref().filter(|(wanted, _)| *wanted == link) else {
+            return;
+        };
         match found {
             Ok(addrs) => {
                 slot.addrs = addrs;
@@ -310,8 +323,8 @@ impl Thread {
                 self.try_next_addr(session, link, None, now);
             }
             Err(error) => {
-                let host = slot.host.as_ref().map_or(String::new(), |host| host.name.clone());
-                let fault = LinkFault::Resolve { host, error: error.to_string() };
+                let fault =
+                    LinkFault::Resolve { host: host.name.clone(), error: error.to_string() };
                 slot.session.disconnected(link, fault, now);
             }
         }
@@ -341,7 +354,8 @@ impl Thread {
                 LinkFault::Connect { server: addr.to_string(), error: error.to_string() }
             }
             None => {
-                let host = slot.host.as_ref().map_or(String::new(), |host| host.name.clone());
+                let attempt = slot.attempt.as_ref();
+                let host = attempt.map_or(String::new(), |(_, host)| host.name.clone());
                 LinkFault::Resolve { host, error: "it has no address".to_owned() }
             }
         };

@@ -50,6 +50,7 @@ impl<C, W: Clone> Machine<C, W> {
         self.partial = Vec::new();
         self.skip = 0;
         self.fault = Some(fault.clone());
+        self.held.take_if(|held| held.is_local);
         if let Some(closing) = &mut self.closing {
             closing.asked = false;
         }
@@ -114,11 +115,13 @@ impl<C, W: Clone> Machine<C, W> {
             by_tenure: false,
         };
         // The server has counted from when it received the handshake, at the earliest.
-        self.held = Some(Held { token, vouched: Some(sent) });
+        let vouched = (!read_only).then_some(sent);
+        self.held = Some(Held { token, vouched, is_local: read_only });
         self.establish_by = None;
         self.link = Link::Attached { id };
         self.upkeep = Upkeep {
             asked: sent,
+            confirmed: sent,
             rearm: (!self.watches.is_empty()).then_some(None),
             rearm_zxid: self.last_zxid,
             ..Upkeep::default()

@@ -66,11 +66,10 @@ impl<C, W: Clone> Machine<C, W> {
     }
 
     fn upkeep_deadline(&self) -> Option<Moment> {
-        let vouched = self.held.as_ref()?.vouched?;
-        let timeout = self.timeout();
-        let silent = vouched + timeout * 2 / 3;
+        let (confirmed, timeout) = (self.upkeep.confirmed, self.timeout());
+        let silent = confirmed + timeout * 2 / 3;
         let ping = self.upkeep.ping_sent.is_none().then(|| self.ping_at());
-        let risk = (self.liveness == Liveness::Live).then(|| vouched + timeout / 2);
+        let risk = (self.liveness == Liveness::Live).then(|| confirmed + timeout / 2);
         [Some(silent), ping, risk].into_iter().flatten().min()
     }
 
@@ -108,8 +107,7 @@ impl<C, W: Clone> Machine<C, W> {
 
     /// An attached link on which nothing vouches is a risk, then given up.
     fn check_silence(&mut self, now: Moment) {
-        let Some(vouched) = self.held.as_ref().and_then(|held| held.vouched) else { return };
-        let (silent, timeout) = (now.since(vouched), self.timeout());
+        let (silent, timeout) = (now.since(self.upkeep.confirmed), self.timeout());
         if silent >= timeout * 2 / 3 {
             self.lose_link(LinkFault::Silent { silent }, now);
         } else if silent >= timeout / 2 && self.liveness == Liveness::Live {

@@ -12,6 +12,8 @@ mod deadlines;
 mod hosts;
 mod queue;
 mod replies;
+#[cfg(test)]
+mod tests;
 mod transmit;
 mod watches;
 
@@ -158,6 +160,8 @@ enum Link {
 struct Upkeep {
     /// When the ping was sent that is not answered yet.
     ping_sent: Option<Moment>,
+    /// When the last packet was sent that the server answered with more than a read.
+    confirmed: Moment,
     /// When something was last sent whose reply will vouch.
     asked: Moment,
     /// The server answered something beyond the handshake: one that only ever gets that far must
@@ -179,8 +183,10 @@ struct Upkeep {
 struct Held {
     token: SessionToken,
     /// The send time of the last packet whose answer vouched for the session; `None` for one
-    /// that is still to be resumed.
+    /// that is still to be resumed, and for one of a server that cannot write: no leader knows it.
     vouched: Option<Moment>,
+    /// It was made up by a server that cannot write, and means nothing to any other.
+    is_local: bool,
 }
 
 /// One session, from its first attempt to its end.
@@ -230,7 +236,8 @@ impl<C, W: Clone> Machine<C, W> {
     pub fn new(mut settings: Settings) -> Self {
         let mut random = Random::new(settings.seed);
         let hosts = Hosts::new(std::mem::take(&mut settings.hosts), &mut random);
-        let held = settings.resume.clone().map(|token| Held { token, vouched: None });
+        let held =
+            settings.resume.clone().map(|token| Held { token, vouched: None, is_local: false });
         Self {
             random,
             hosts,
@@ -367,15 +374,16 @@ impl<C, W: Clone> Machine<C, W> {
             closing.completions.extend(completion);
             return;
         }
-        let confirmed = self.held.as_ref().is_some_and(|held| held.vouched.is_some());
+        let confirmed =
+            self.is_attached() || self.held.as_ref().is_some_and(|held| held.vouched.is_some());
         if self.is_over() || !confirmed {
             self.lose(LostReason::Closed);
             let done = Reply { body: Bytes::new(), zxid: self.last_zxid, code: 0 };
             self.actions.extend(completion.map(|c| Action::Finish(c, Ok(done))));
             return;
         }
-        // A deadline that has passed needs no server to be told: it will find out by itself.
-        let until = self.valid_until().unwrap_or(now);
+        // Once the deadline has passed no server need be told: it finds out by itself.
+        let until = self.valid_until().unwrap_or(now + self.timeout());
         let completions = completion.into_iter().collect();
         self.closing = Some(Closing { completions, until, asked: false });
         self.end_watches(&LostReason::Closed);
@@ -481,9 +489,25 @@ const AUTH_FAILED: i32 = tenure_wire::ErrorCode::AuthFailed.code();
 
 /// A request as a frame, with xid 0 for the time being.
 pub fn encode(request: &Request<'_>) -> Vec<u8> {
-    let mut out = Vec::new();
+    let mut out = Vec::with_capacity(frame_size(request));
     encode_as(Xid(0), request, &mut out);
     out
+}
+
+/// About how many bytes the frame of a request takes, so that it is allocated once.
+fn frame_size(request: &Request<'_>) -> usize {
+    const FIXED: usize = 64;
+    match request {
+        Request::Create(create) => {
+            FIXED * 2 + create.path.len() + create.data.map_or(0, <[u8]>::len)
+        }
+        Request::SetData { path, data, .. } => FIXED + path.len() + data.map_or(0, <[u8]>::len),
+        Request::GetData { path, .. }
+        | Request::Exists { path, .. }
+        | Request::GetChildren2 { path, .. }
+        | Request::Delete { path, .. } => FIXED + path.len(),
+        _ => FIXED,
+    }
 }
 
 fn encode_as(xid: Xid, request: &Request<'_>, out: &mut Vec<u8>) {

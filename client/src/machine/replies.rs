@@ -122,8 +122,10 @@ impl<C, W: Clone> Machine<C, W> {
     /// A server confirmed a packet that was sent at `sent`, and the leader knows of it.
     fn vouch(&mut self, sent: Moment) {
         self.prove();
-        let Some(held) = &mut self.held else { return };
-        held.vouched = held.vouched.max(Some(sent));
+        self.upkeep.confirmed = self.upkeep.confirmed.max(sent);
+        if let Some(held) = self.held.as_mut().filter(|held| !held.is_local) {
+            held.vouched = held.vouched.max(Some(sent));
+        }
         if matches!(self.liveness, Liveness::AtRisk { .. }) {
             self.set(self.state, Liveness::Live);
         }

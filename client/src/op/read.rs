@@ -1,6 +1,6 @@
 //! Reading znodes, with or without a one-time watch.
 
-use bytes::Bytes;
+use bytes::{Buf, Bytes};
 use tenure_wire::{Acl, DecodeError, ErrorCode, Reader, Request, Stat, decode_acls};
 
 use super::{OneTimeWatch, awaitable, limited};
@@ -42,7 +42,8 @@ impl Session {
     /// Reads a znode's data and stat.
     ///
     /// ```no_run
-    /// # async fn example(session: tenure_client::Session) -> Result<(), Box<dyn std::error::Error>> {
+    /// # use tenure_client::Session;
+    /// # async fn example(session: Session) -> Result<(), Box<dyn std::error::Error>> {
     /// let (node, changed) = session.get("/config").watch().await?;
     /// println!("version {}: {:?}", node.stat.version, node.data);
     /// let event = changed.await?;
@@ -241,14 +242,18 @@ limited!(ExistsAndWatch);
 limited!(ListChildren);
 limited!(ListAndWatch);
 
+const LENGTH_PREFIX: usize = 4;
+
 /// Data and stat. The data stay where they were received.
 pub(super) fn read_node(answer: Answer<'_>) -> Result<Node, DecodeError> {
-    let body = &answer.reply.body;
-    let mut reader = Reader::new(body);
-    let data = reader.buffer()?;
+    let mut data = answer.reply.body;
+    let mut reader = Reader::new(&data);
+    let length = reader.buffer()?.map(<[u8]>::len);
     let stat = Stat::decode(&mut reader)?;
-    let (is_null, data) = (data.is_none(), data.map_or(Bytes::new(), |data| body.slice_ref(data)));
-    Ok(Node { data, is_null, stat })
+    // Cut down to the data, which costs less than another reference to the whole.
+    data.truncate(LENGTH_PREFIX + length.unwrap_or(0));
+    data.advance(LENGTH_PREFIX);
+    Ok(Node { data, is_null: length.is_none(), stat })
 }
 
 fn read_existence(answer: Answer<'_>) -> Result<Option<Stat>, DecodeError> {
