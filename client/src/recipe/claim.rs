@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::sync::{Mutex, PoisonError};
 
-use tenure_wire::{ErrorCode, Stat};
+use tenure_wire::ErrorCode;
 
 use crate::background::{self, Remains};
 use crate::error::Error;
@@ -239,7 +239,7 @@ impl Claim {
             let Some(stat) = session.exists(path).await? else { continue };
             if stat.ephemeral_owner != session.id().0 || !(is_unknown || was_resumed(session)) {
                 claim.stage = Stage::Gone;
-                return Ok(Named::Taken(stat));
+                return Ok(Named::Taken);
             }
             claim.stage = Stage::Known(path.to_owned());
             if !is_unknown {
@@ -247,6 +247,11 @@ impl Claim {
             }
             return Ok(Named::Ours(claim));
         }
+    }
+
+    /// Claims an ephemeral that somebody else creates with something else.
+    pub(crate) fn on_marker(session: &Session, path: &str) -> Self {
+        Self::begin(session, path, Stage::Sent(Remains::MaybeOurs(path.to_owned())))
     }
 
     fn begin(session: &Session, start: &str, stage: Stage) -> Self {
@@ -281,7 +286,12 @@ impl Claim {
         &self.session
     }
 
-    /// Somebody else has deleted the znode.
+    /// The znode was created.
+    pub(crate) fn is_there(&mut self, path: String) {
+        self.stage = Stage::Known(path);
+    }
+
+    /// The znode is not there: somebody else has deleted it, or it never was.
     pub(crate) fn is_gone(&mut self) {
         self.stage = Stage::Gone;
     }
@@ -322,7 +332,7 @@ impl Drop for Claim {
 pub(crate) enum Named {
     Ours(Claim),
     /// Another session has it, or this one by other means.
-    Taken(Stat),
+    Taken,
     /// Somebody else in this process has claimed it over the same session.
     TakenHere,
 }

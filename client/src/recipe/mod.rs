@@ -6,6 +6,13 @@
 //! | read-write lock | [`ReadWriteLock`] | [`Guard`] |
 //! | semaphore | [`Semaphore`] | [`Guard`] |
 //! | leader election | [`Election`], [`Observer`] | [`Guard`] |
+//! | group membership | [`Group`] | [`Guard`] |
+//! | service discovery | [`Service`], [`Discovery`] | [`Guard`] |
+//! | queue | [`Queue`] | [`LockedItem`] |
+//! | barrier | [`Barrier`] | |
+//! | double barrier | [`DoubleBarrier`] | [`Inside`] |
+//! | counter, atomic value | [`Counter`], [`AtomicValue`] | |
+//! | cache of a znode, of a subtree | [`NodeCache`], [`TreeCache`] | |
 //!
 //! # What is held
 //! A [`Guard`] is lost at the deadline that this client knows for itself, before anybody else can
@@ -29,21 +36,33 @@
 //! the line. A place of an earlier session of the same holder is reported, and waited for: only
 //! the ensemble can say that the session is over, and a holder that only seems dead may still hold.
 
+mod barrier;
+mod cache;
 mod claim;
+mod discovery;
 mod election;
 mod fencing;
+mod group;
 mod guard;
 mod line;
 mod lock;
 mod own;
+mod queue;
 mod rw_lock;
 mod semaphore;
+mod value;
 
+pub use barrier::{Barrier, DoubleBarrier, Inside};
+pub use cache::{CacheChange, CacheView, NodeCache, TreeCache};
 pub(crate) use claim::Claims;
+pub use discovery::{Discovery, Instance, Service};
 pub use election::{Election, Leader, Observer};
 pub use fencing::{Fenced, FencingGate, FencingToken, FencingTokenError};
+pub use group::{Group, Member, MemberChanges};
 pub use guard::{Guard, Loss, WriteError};
 pub use line::Contender;
 pub use lock::Lock;
+pub use queue::{LockedItem, Queue};
 pub use rw_lock::ReadWriteLock;
 pub use semaphore::Semaphore;
+pub use value::{AtomicValue, Counter, CounterError, Version};
