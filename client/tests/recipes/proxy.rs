@@ -1,4 +1,4 @@
-//! A proxy between a client and its server: it can hold bytes back, cut links, refuse new ones, and
+//! A proxy between a client and its server: it can hold bytes back, cut links, and
 //! counts requests and notifications.
 
 use std::net::SocketAddr;
@@ -17,8 +17,8 @@ struct Mode {
     holds_requests: bool,
     /// Bytes to the client wait.
     holds_replies: bool,
-    /// New connections are closed at once.
-    refuses: bool,
+    /// The above from the next write on, and not yet.
+    waits_for_write: bool,
     /// Links of an earlier era are cut.
     era: u64,
 }
@@ -47,9 +47,7 @@ impl Proxy {
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
                 let Some(shared) = weak.upgrade() else { return };
-                if !shared.mode.borrow().refuses {
-                    tokio::spawn(serve(client, target, shared));
-                }
+                tokio::spawn(serve(client, target, shared));
             }
         });
         Self { hosts, shared }
@@ -69,14 +67,25 @@ impl Proxy {
         self.change(|mode| mode.holds_replies = true);
     }
 
+    /// From the next write on, which reaches the server, replies get lost unless healed.
+    pub(crate) fn hold_replies_to_writes(&self) {
+        self.change(|mode| (mode.holds_replies, mode.waits_for_write) = (true, true));
+    }
+
+    /// From the next write on, nothing reaches the server unless healed.
+    pub(crate) fn hold_writes(&self) {
+        self.change(|mode| (mode.holds_requests, mode.waits_for_write) = (true, true));
+    }
+
+    /// Waits until there was a write since.
+    pub(crate) async fn held(&self) {
+        let mut mode = self.shared.mode.subscribe();
+        mode.wait_for(|mode| !mode.waits_for_write).await.unwrap();
+    }
+
     /// All links break, with what they hold.
     pub(crate) fn cut(&self) {
         self.change(|mode| mode.era += 1);
-    }
-
-    /// New links are closed at once.
-    pub(crate) fn refuse(&self) {
-        self.change(|mode| mode.refuses = true);
     }
 
     /// Everything passes again.
@@ -107,18 +116,21 @@ async fn serve(client: TcpStream, target: SocketAddr, shared: Arc<Shared>) {
     let (from_server, to_server) = server.into_split();
     let era = shared.mode.borrow().era;
     let mut mode = shared.mode.subscribe();
-    let count_requests = |xid| {
+    let count_requests = |xid, op| {
         if xid > 0 {
             shared.requests.fetch_add(1, Ordering::SeqCst);
         }
+        if WRITES.contains(&op) {
+            shared.mode.send_modify(|mode| mode.waits_for_write = false);
+        }
     };
-    let count_notifications = |xid| {
+    let count_notifications = |xid, _| {
         if xid == -1 {
             shared.notifications.fetch_add(1, Ordering::SeqCst);
         }
     };
-    let holds_requests = |mode: &Mode| mode.holds_requests;
-    let holds_replies = |mode: &Mode| mode.holds_replies;
+    let holds_requests = |mode: &Mode| mode.holds_requests && !mode.waits_for_write;
+    let holds_replies = |mode: &Mode| mode.holds_replies && !mode.waits_for_write;
     let upward = copy(from_client, to_server, &shared, holds_requests, count_requests);
     let downward = copy(from_server, to_client, &shared, holds_replies, count_notifications);
     tokio::select! {
@@ -128,27 +140,30 @@ async fn serve(client: TcpStream, target: SocketAddr, shared: Arc<Shared>) {
     }
 }
 
-/// Passes bytes on, and tells of every frame's first number but that of the handshake.
+/// Passes bytes on, and tells of every frame's first two numbers but those of the handshake.
 async fn copy(
     mut from: OwnedReadHalf,
     mut to: OwnedWriteHalf,
     shared: &Shared,
     holds: impl Fn(&Mode) -> bool,
-    tell: impl Fn(i32),
+    tell: impl Fn(i32, i32),
 ) {
     let mut mode = shared.mode.subscribe();
+    let era = shared.mode.borrow().era;
     let mut buffer = vec![0; 64 * 1024];
     let mut frames = Vec::new();
     let mut is_handshake = true;
     while let Ok(count @ 1..) = from.read(&mut buffer).await {
-        if mode.wait_for(|mode| !holds(mode)).await.is_err() {
-            return;
-        }
         frames.extend_from_slice(&buffer[..count]);
-        while let Some(xid) = take_frame(&mut frames) {
+        while let Some((xid, op)) = take_frame(&mut frames) {
             if !std::mem::take(&mut is_handshake) {
-                tell(xid);
+                tell(xid, op);
             }
+        }
+        // What was held when the link was cut is lost with it.
+        match mode.wait_for(|mode| mode.era != era || !holds(mode)).await {
+            Ok(mode) if mode.era == era => {}
+            _ => return,
         }
         if to.write_all(&buffer[..count]).await.is_err() {
             return;
@@ -156,11 +171,15 @@ async fn copy(
     }
 }
 
-/// Takes the first frame off, and returns its first number.
-fn take_frame(bytes: &mut Vec<u8>) -> Option<i32> {
+/// Takes the first frame off, and returns its first two numbers: of a request, xid and operation.
+fn take_frame(bytes: &mut Vec<u8>) -> Option<(i32, i32)> {
     let length = usize::try_from(i32::from_be_bytes(*bytes.first_chunk()?)).unwrap();
     let frame = bytes.get(4..4 + length)?;
-    let xid = i32::from_be_bytes(*frame.first_chunk().unwrap());
+    let number = |at: usize| frame[at..].first_chunk().map_or(0, |four| i32::from_be_bytes(*four));
+    let numbers = (number(0), number(4));
     bytes.drain(..4 + length);
-    Some(xid)
+    Some(numbers)
 }
+
+/// create, delete, setData, setACL, multi, create2, createContainer, createTTL.
+const WRITES: [i32; 8] = [1, 2, 5, 7, 14, 15, 19, 21];
