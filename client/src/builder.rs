@@ -10,6 +10,7 @@ use thiserror::Error;
 use crate::error::Error;
 use crate::io::{Command, Io};
 use crate::machine::{self, Auth, HostsError, Machine, Settings};
+use crate::recipe::Claims;
 use crate::session::{Changes, Connection, Session};
 use crate::shared::Shared;
 use crate::status::LostReason;
@@ -215,8 +216,8 @@ impl SessionBuilder {
     ) -> Result<Prepared, EstablishError> {
         let (hosts, chroot) = machine::parse_hosts(&self.hosts)?;
         let io = Io::get()?;
-        let mut seed = [0; 8];
-        getrandom::getrandom(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
+        let (seed, claims_seed) = (random_seed()?, random_seed()?);
+        let claims = Claims::new(claims_seed, resume.is_some());
         let machine = Machine::new(Settings {
             hosts,
             timeout: self.timeout,
@@ -225,11 +226,11 @@ impl SessionBuilder {
             resume,
             establish_limit,
             max_reply_bytes: self.max_reply_bytes,
-            seed: u64::from_ne_bytes(seed),
+            seed,
         });
         let shared = Arc::new(Shared::new(self.max_outstanding));
-        let connection =
-            Connection::new(io, Arc::clone(&shared), self.max_request_bytes, self.request_timeout);
+        let (limit, timeout) = (self.max_request_bytes, self.request_timeout);
+        let connection = Connection::new(io, Arc::clone(&shared), limit, timeout, claims);
         let session = Session::new(Arc::new(connection), &chroot);
         Ok(Prepared { session, machine: Box::new(machine), shared })
     }
@@ -248,4 +249,10 @@ impl Prepared {
         session.connection().send(|key| Command::Begin(key, machine, shared));
         session
     }
+}
+
+fn random_seed() -> io::Result<u64> {
+    let mut seed = [0; 8];
+    getrandom::getrandom(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(u64::from_ne_bytes(seed))
 }
