@@ -168,6 +168,7 @@ impl Replica {
 
     /// One bounded slice of background work.
     pub(crate) fn work(&mut self, snapshot_room: bool, now: Now, out: &mut Outputs) {
+        self.watches.drop_slice();
         if self.closing.is_some() {
             self.close_slice(now, out);
             self.apply_committed(now, out);

@@ -243,7 +243,9 @@ impl Replica {
 
     /// Whether `Input::Work` would do something, given room for a snapshot chunk or not.
     pub fn has_work(&self, snapshot_room: bool) -> bool {
-        self.closing.is_some() || snapshot_room && self.capture.is_some()
+        self.closing.is_some()
+            || self.watches.has_leaving()
+            || snapshot_room && self.capture.is_some()
     }
 
     /// Whether clients are served: this replica leads and has applied all that earlier leaders

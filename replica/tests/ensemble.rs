@@ -402,3 +402,30 @@ fn a_shorter_timeout_keeps_the_promise_of_before_across_members() {
     ensemble.run(4_100);
     assert!(ensemble.members[leader].state().sessions.get(session).is_none());
 }
+
+#[test]
+fn an_operator_may_ask_any_member() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let (one, other) = ((leader + 1) % 3, (leader + 2) % 3);
+    for (used, asked) in [(one, other), (one, leader), (leader, one), (other, other)] {
+        let (conn, opened) = ensemble.open(used, 10_000);
+        let session = opened.session;
+        assert_eq!(ensemble.ask(used, conn, &create("/owned", 1)), [(9, 0)]);
+        for (member, replica) in ensemble.members.iter().enumerate() {
+            // Only the leader knows the deadline, and where a session is used elsewhere.
+            assert_eq!(replica.expires_in_ms(session).is_some(), member == leader);
+            assert_eq!(replica.silent_ms(session).is_some(), member == leader);
+            let knows = member == leader || member == used;
+            assert_eq!(replica.served_by(session), knows.then_some(used as u64 + 1));
+        }
+        let reason = EndReason::ClosedByOperator;
+        ensemble.step(asked, Input::CloseSession { session, reason });
+        ensemble.run(20);
+        for replica in &ensemble.members {
+            assert_eq!(replica.state().ended.get(session).map(|ended| ended.reason), Some(reason));
+            assert_eq!(replica.gone_ephemeral("/owned").map(|gone| gone.owner), Some(session));
+        }
+        assert!(ensemble.closed.contains(&(used, conn, CloseWhy::SessionEnded)));
+    }
+}
