@@ -32,6 +32,7 @@ impl Replica {
             self.serve_when_caught_up();
             self.finish_syncs(now, out);
         }
+        self.judge_beginnings(now, out);
         self.resume_waiting(now, out);
     }
 

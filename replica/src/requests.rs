@@ -7,7 +7,7 @@ use tenure_wire::{
     Xid, Zxid,
 };
 
-use crate::ensemble::Heard;
+use crate::ensemble::{Asker, Heard, Wish};
 use crate::entry::Operation;
 use crate::input::{ConnId, Now};
 use crate::output::{CloseWhy, Event, Output, Outputs};
@@ -103,19 +103,29 @@ impl Replica {
             self.propose(Operation::OpenSession { origin, server, timeout_ms, password }, now);
             return;
         }
+        self.attachments.insert(conn, attachment);
         if !self.consensus.is_leader() {
-            self.attachments.insert(conn, attachment);
             return self.ask_to_resume(conn, request, timeout_ms, out);
         }
-        let session = request.session;
+        let password = request.password.and_then(|password| password.try_into().ok());
+        let wish = Wish { conn, session: request.session, timeout_ms, manner, password };
+        if !self.waits_for_its_beginning(Asker::Client, wish) {
+            self.judge(wish, now, out);
+        }
+    }
+
+    /// Leader: resumes a session for a client of its own, or refuses it.
+    pub(crate) fn judge(&mut self, wish: Wish, now: Now, out: &mut Outputs) {
+        let Wish { conn, session, timeout_ms, manner, password } = wish;
         let known = self.state.sessions.get(session);
-        let known = known.filter(|known| known.has_password(request.password));
-        let Some(password) = known.map(|known| known.password) else {
+        let password = password
+            .filter(|password| known.is_some_and(|known| known.has_password(Some(&password[..]))));
+        let Some(password) = password else {
             if self.is_alone() {
+                self.detach(conn);
                 return self.refuse(conn, session, manner, out);
             }
             // Another leader may know it, if there is one.
-            self.attachments.insert(conn, attachment);
             return self.refuse_behind(conn, session, 0, now, out);
         };
         let lives = self.expiry.resume(session, timeout_ms, now.mono_us);
@@ -124,15 +134,14 @@ impl Replica {
         }
         let behind = self.last_proposed();
         if lives {
-            self.attachments.insert(conn, attachment);
             self.keep_promise(session, manner.is_tenure, now);
             self.take_over(session, self.config.id, out);
             self.resume(conn, (session, password), behind, now, out);
         } else if manner.is_tenure {
-            self.attachments.insert(conn, attachment);
             self.refuse_behind(conn, session, behind, now, out);
         } else {
             // Its end is under way: still in the table, but no longer on the clock.
+            self.detach(conn);
             self.refuse(conn, session, manner, out);
         }
     }

@@ -19,6 +19,8 @@ struct Ensemble {
     /// Hears no member and is heard by none, and its clock stands; its clients reach it.
     cut_off: Option<usize>,
     now: Now,
+    /// Its disk writes nothing for the time being.
+    stuck_disk: Option<usize>,
     links: VecDeque<(u64, u64, Vec<u8>)>,
     persisted: VecDeque<(usize, u64)>,
     got: BTreeMap<(usize, ConnId), Vec<Vec<u8>>>,
@@ -43,6 +45,7 @@ impl Ensemble {
             members: members.collect(),
             down: [false; 3],
             cut_off: None,
+            stuck_disk: None,
             now,
             links: VecDeque::new(),
             persisted: VecDeque::new(),
@@ -88,7 +91,8 @@ impl Ensemble {
     fn run(&mut self, ms: u64) {
         for _ in 0..=ms / 5 {
             loop {
-                if let Some((member, ticket)) = self.persisted.pop_front() {
+                let ripe = self.persisted.iter().position(|(at, _)| self.stuck_disk != Some(*at));
+                if let Some((member, ticket)) = ripe.and_then(|at| self.persisted.remove(at)) {
                     if !self.down[member] {
                         self.step(member, Input::Persisted { ticket });
                     }
@@ -277,6 +281,50 @@ fn a_new_leader_gives_every_session_its_full_timeout() {
     let (conn, resumed) = ensemble.connect(follower, request);
     assert_eq!(resumed.session, opened.session);
     assert_eq!(ensemble.ask(follower, conn, &create("/after", 0)), [(9, 0)]);
+}
+
+#[test]
+fn a_session_that_a_follower_knows_before_the_leader_is_no_stranger_to_it() {
+    for resumes_at_leader in [false, true] {
+        let mut ensemble = Ensemble::new();
+        let leader = ensemble.leader();
+        let (first, second) = ((leader + 1) % 3, (leader + 2) % 3);
+        // Both followers have the beginning of the session on disk, the leader has not.
+        ensemble.stuck_disk = Some(leader);
+        let (conn, opened) = ensemble.open(first, 10_000);
+        assert!(ensemble.members[leader].state().sessions.get(opened.session).is_none());
+        assert_eq!(ensemble.ask(first, conn, &create("/e", 1)), [(9, 0)]);
+        assert_eq!(ensemble.ask(first, conn, &Request::Ping), [(-2, 0)]);
+        let (session, password) = (opened.session, Some(&opened.password[..]));
+        let request = ConnectRequest { session, password, timeout_ms: 9_000, ..Default::default() };
+        let member = if resumes_at_leader { leader } else { second };
+        assert!(ensemble.ask_for_session(member, request).is_empty(), "nobody can know yet");
+        let conn = ConnId(ensemble.next_conn - 1);
+        ensemble.stuck_disk = None;
+        ensemble.run(20);
+        let frames = ensemble.got.remove(&(member, conn)).unwrap();
+        assert_eq!(ConnectResponse::decode(&frames[0]).unwrap().session, session);
+        assert_eq!(ensemble.ask(member, conn, &get("/e")), [(9, 0)]);
+    }
+}
+
+#[test]
+fn a_ping_through_a_follower_does_not_vouch_for_a_session_whose_end_is_under_way() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let follower = (leader + 1) % 3;
+    let (conn, opened) = ensemble.open(follower, 10_000);
+    // The follower learns of the end later than everybody else.
+    ensemble.stuck_disk = Some(follower);
+    ensemble.step(
+        leader,
+        Input::CloseSession { session: opened.session, reason: EndReason::ClosedByOperator },
+    );
+    assert_eq!(ensemble.ask(follower, conn, &Request::Ping), []);
+    assert_eq!(ensemble.ask(follower, conn, &Request::Ping), []);
+    ensemble.stuck_disk = None;
+    ensemble.run(20);
+    assert!(ensemble.members[follower].state().sessions.get(opened.session).is_none());
 }
 
 #[test]
