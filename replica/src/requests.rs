@@ -222,11 +222,14 @@ impl Replica {
             let lives = self.state.sessions.get(session).is_some();
             let lives =
                 lives && (!self.consensus.is_leader() || self.expiry.left_ms(session).is_some());
+            let Some(manner) = self.attachments.get(conn).map(|attachment| attachment.manner)
+            else {
+                continue;
+            };
             if let Some(password) = password.filter(|_| lives) {
                 self.finish_resuming(conn, session, password, now, out);
-            } else if let Some(attachment) = self.attachments.get(conn) {
+            } else {
                 // A close was among those writes.
-                let manner = attachment.manner;
                 self.detach(conn);
                 self.refuse(conn, session, manner, out);
             }

@@ -328,6 +328,30 @@ fn a_ping_through_a_follower_does_not_vouch_for_a_session_whose_end_is_under_way
 }
 
 #[test]
+fn a_member_that_grants_a_session_which_has_moved_on_meanwhile_does_not_keep_it() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let follower = (leader + 1) % 3;
+    let (_, opened) = ensemble.open(leader, 10_000);
+    let (session, password) = (opened.session, Some(&opened.password[..]));
+    let request = ConnectRequest { session, password, timeout_ms: 10_000, ..Default::default() };
+    // The leader lets the follower have the session, and gets it back before the follower knows.
+    let (peer, entropy) = (IpAddr::V4(Ipv4Addr::LOCALHOST), [7; 16]);
+    let conn = ConnId(1_000);
+    ensemble.step(follower, Input::Connect { conn, peer, request: request.clone(), entropy });
+    let (from, to, question) = ensemble.links.pop_front().expect("the follower asks the leader");
+    assert_eq!((from, to), (follower as u64 + 1, leader as u64 + 1));
+    ensemble.step(leader, Input::Peer { from, message: &question });
+    let (own, granted) = ensemble.connect(leader, request);
+    assert_eq!(granted.session, session);
+    // So both were told that the session is theirs. Only one of them still is believed.
+    assert!(ensemble.got.remove(&(follower, conn)).is_some());
+    assert_eq!(ensemble.ask(follower, conn, &Request::Ping), []);
+    assert!(ensemble.closed.contains(&(follower, conn, CloseWhy::Moved)));
+    assert_eq!(ensemble.ask(leader, own, &Request::Ping), [(-2, 0)]);
+}
+
+#[test]
 fn a_leader_that_was_replaced_without_knowing_it_vouches_for_no_session() {
     let mut ensemble = Ensemble::new();
     let leader = ensemble.leader();

@@ -285,13 +285,11 @@ impl Replica {
             PeerMessage::Touches { batch, sessions } => {
                 if self.consensus.is_leader() {
                     for session in sessions {
-                        // A session that was resumed elsewhere meanwhile is heard of there.
-                        if self.owners.is_elsewhere(session, from) {
-                            continue;
-                        }
-                        let lives = self.expiry.touch(session, now.mono_us);
-                        if !lives && !self.may_begin(session) {
-                            // It ends, or has ended: no ping of it may be answered.
+                        // A session that was resumed elsewhere meanwhile is heard of there; one that
+                        // ends, or has ended, is not heard of. No ping of either may be answered.
+                        let is_here = !self.owners.is_elsewhere(session, from);
+                        let lives = is_here && self.expiry.touch(session, now.mono_us);
+                        if !lives && !(is_here && self.may_begin(session)) {
                             self.tell(from, &PeerMessage::Moved { session }, out);
                         }
                     }
