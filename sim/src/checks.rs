@@ -158,17 +158,24 @@ impl World {
             return self.violated(Rule::LegalTransitions, || text);
         }
         self.check_belief(client);
-        if !self.clients[client].believes_in_lock(self.now) {
+        if !self.believes_in_lock(client) {
             return;
         }
-        let others = (0..self.clients.len()).filter(|other| *other != client);
-        let other =
-            others.into_iter().find(|other| self.clients[*other].believes_in_lock(self.now));
+        let mut others = (0..self.clients.len()).filter(|other| *other != client);
+        let other = others.find(|other| self.believes_in_lock(*other));
         if let Some(other) = other {
             self.violated(Rule::OneBelieverOfLock, || {
                 format!("clients {client} and {other} both believe that they hold the lock")
             });
         }
+    }
+
+    /// Whether a client believes that it holds the lock, unless an operator has ended its session,
+    /// of which nobody can know beforehand.
+    fn believes_in_lock(&self, client: usize) -> bool {
+        let host = &self.clients[client];
+        let ended = host.session().and_then(|session| self.ledger.ended.get(&session));
+        host.believes_in_lock(self.now) && !matches!(ended, Some((_, false)))
     }
 
     fn stat_zxid(&self, path: &str) -> Zxid {
@@ -230,7 +237,7 @@ impl World {
         if let Some(dead) = known.find(|session| !live.contains(session)) {
             drop(known);
             let text = format!("session {dead} has no client any more and did not end");
-            return self.violated(Rule::ServersAgree, || text);
+            self.violated(Rule::ServersAgree, || text);
         }
     }
 

@@ -99,7 +99,7 @@ impl Member {
         }
     }
 
-    fn is_paused(&self, now: Nanos) -> bool {
+    pub(crate) fn is_paused(&self, now: Nanos) -> bool {
         now < self.paused_until
     }
 }

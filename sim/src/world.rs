@@ -146,7 +146,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, bug: Option<PlantedBug>, keeps_lines: bool) -> Self {
-        let mut random = Random::new(crate::random::mix(seed ^ 0x7e_9u64.rotate_left(40)));
+        let mut random = Random::new(crate::random::mix(!seed));
         let plan = Plan::new(&mut random);
         let (members, clients) = (plan.member_clocks.len(), plan.client_clocks.len());
         let mut world = World {

@@ -33,8 +33,8 @@ pub(crate) struct Following {
     led_by: (u64, u64),
     /// Sessions heard since the last batch of touches was sent.
     touched: Vec<SessionId>,
-    /// The last batch sent, and the last one the leader has confirmed. At the leader: the last round
-    /// of asking a quorum whether it leads, and the last one confirmed.
+    /// The last batch sent, and the last one the leader has confirmed. At the leader: the last
+    /// round of asking a quorum whether it leads, and the last one confirmed.
     batch: i64,
     confirmed: i64,
     /// Leader: somebody waits for a round that has not begun.
@@ -285,11 +285,11 @@ impl Replica {
             PeerMessage::Touches { batch, sessions } => {
                 if self.consensus.is_leader() {
                     for session in sessions {
-                        // A session that was resumed elsewhere meanwhile is heard of there; one that
-                        // ends, or has ended, is not heard of. No ping of either may be answered.
+                        // A session that was resumed elsewhere meanwhile is heard of there; one
+                        // that ends, or has ended, is not. No ping of either may be answered.
                         let is_here = !self.owners.is_elsewhere(session, from);
                         let lives = is_here && self.expiry.touch(session, now.mono_us);
-                        if !lives && !(is_here && self.may_begin(session)) {
+                        if !(lives || is_here && self.may_begin(session)) {
                             self.tell(from, &PeerMessage::Moved { session }, out);
                         }
                     }
