@@ -56,7 +56,7 @@ async fn other(hosts: &str, load: &str, span: Load) -> Outcome {
     }
 }
 
-/// Keeps as many requests under way as wanted, awaiting the oldest: a second to warm up, then for
+/// Keeps as many requests under way as wanted, awaiting the oldest: a moment to warm up, then for
 /// the time span.
 async fn drive<F, T, E>(
     (depth, span): Load,
@@ -78,7 +78,7 @@ where
         if operations % 64 != 0 {
             continue;
         }
-        if !warm && start.elapsed() >= Duration::from_secs(1) {
+        if !warm && start.elapsed() >= Duration::from_millis(300) {
             (warm, operations, start, cpu) = (true, 0, Instant::now(), cpu_seconds());
         } else if warm && start.elapsed() >= span {
             break;
