@@ -57,21 +57,22 @@ pub(crate) enum Part {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Client {
     Tenure,
-    ZookeeperClient,
+    /// The crate zookeeper-client.
+    RustCrate,
     Kazoo,
     /// `tenure bench`: what the server and the sockets allow.
     Generator,
 }
 
 impl Client {
-    const ALL: [Self; 4] = [Self::Tenure, Self::ZookeeperClient, Self::Kazoo, Self::Generator];
+    const ALL: [Self; 4] = [Self::Tenure, Self::RustCrate, Self::Kazoo, Self::Generator];
 }
 
 impl AsRef<str> for Client {
     fn as_ref(&self) -> &str {
         match self {
             Self::Tenure => "tenure-client",
-            Self::ZookeeperClient => "zookeeper-client 0.11.2",
+            Self::RustCrate => "zookeeper-client 0.11.2",
             Self::Kazoo => "kazoo 2.11.0",
             Self::Generator => "tenure bench",
         }
@@ -189,7 +190,7 @@ fn pipelined(
     let seconds = if programs.quick { "0.5" } else { "3" };
     for client in Client::ALL {
         let command = match client {
-            Client::Tenure | Client::ZookeeperClient => {
+            Client::Tenure | Client::RustCrate => {
                 let name = if client == Client::Tenure { "tenure" } else { "zookeeper-client" };
                 let mut command = Command::new(&programs.scenes);
                 command.args([&server, "pipelined", name, load, &depth, seconds]);

@@ -117,6 +117,10 @@ async fn wait(session: &Session, entry: &str) -> Result<(), Failure> {
         let (found, gone) = session.exists(&format!("{LOCK}/{}", names[before])).watch().await?;
         if found.is_some() {
             gone.await?;
+            // Nobody else was before it, and places are given out in ascending order.
+            if before == 0 {
+                return Ok(());
+            }
         }
     }
 }

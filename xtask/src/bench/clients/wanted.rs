@@ -1,6 +1,6 @@
 //! What is wanted of the client.
 
-use super::Client::{self, Kazoo, Tenure, ZookeeperClient};
+use super::Client::{self, Kazoo, RustCrate, Tenure};
 use super::{DEPTHS, LOADS, Part};
 use crate::bench::criteria::Bound::{self, AtLeast, AtMost, NeverAbove};
 use crate::bench::criteria::{Verdict, number};
@@ -22,7 +22,7 @@ fn pipelined(results: &Results) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     for (load, depth) in LOADS.iter().flat_map(|load| DEPTHS.map(|depth| (load, depth))) {
         let load = format!("{load}, {depth} at a time");
-        for other in [ZookeeperClient, Kazoo] {
+        for other in [RustCrate, Kazoo] {
             for (key, what, bound) in [
                 ("operations_per_second", "operations per second", AtLeast(2.0)),
                 ("client_cpu_us_per_operation", "client CPU µs per operation", AtMost(0.5)),
@@ -151,7 +151,7 @@ mod tests {
         let mut results = Results::new(1);
         let key = "read, 16 at a time/operations_per_second";
         results.add(Tenure, key, 300.0);
-        results.add(ZookeeperClient, key, 100.0);
+        results.add(RustCrate, key, 100.0);
         results.add(Kazoo, key, 200.0);
         let verdicts = judge(Part::Pipelined, &results);
         let met: Vec<_> = verdicts.iter().map(|verdict| verdict.met).take(4).collect();
