@@ -89,5 +89,8 @@ where
 
 fn figures(operations: f64, wall: f64, cpu: f64) -> Figures {
     let per_operation = cpu * 1e6 / operations;
-    vec![("operations_per_second", operations / wall), ("client_cpu_us_per_operation", per_operation)]
+    vec![
+        ("operations_per_second", operations / wall),
+        ("client_cpu_us_per_operation", per_operation),
+    ]
 }
