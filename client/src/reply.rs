@@ -1,5 +1,6 @@
 //! A request under way: the future of its outcome.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -13,6 +14,7 @@ use crate::error::Error;
 use crate::io::Command;
 use crate::machine::{self, Failure, Intent, Interruption, Submission};
 use crate::moment::Moment;
+use crate::path;
 use crate::session::{Connection, Session};
 use crate::shared::{Completion, Finished, WatchQueue};
 
@@ -98,13 +100,14 @@ impl<'a> Draft<'a> {
         let op = request.op();
         let connection = self.session.connection();
         let limit = connection.max_request_bytes;
-        if frame.len() - tenure_wire::frame::PREFIX_LEN > limit {
-            let what = format!("{} bytes, more than the {limit} of a request", frame.len());
+        let length = frame.len() - tenure_wire::frame::PREFIX_LEN;
+        if length > limit {
+            let what = format!("{length} bytes, more than the {limit} of a request");
             return self.invalid(op, &what, read);
         }
         let watcher = self.watch.map(|_| Watcher {
             id: connection.next_watch_id(),
-            path: crate::path::absolute(self.session.chroot(), self.path).into(),
+            path: path::absolute(self.session.chroot(), self.path).into(),
             queue: Arc::default(),
         });
         let intent = self.watch.zip(watcher.as_ref()).map(|(kind, watcher)| Intent {
@@ -118,6 +121,23 @@ impl<'a> Draft<'a> {
         let submission = Submission { op, frame, completion: None, watch: intent, deadline };
         let about = self.about(op, watcher);
         Reply { stage: submit(Arc::clone(connection), submission), about, read }
+    }
+
+    /// Hands the request about the draft's path in, unless no server would take the path: below a
+    /// chroot, one without a leading slash would even name somebody else's znode.
+    pub(crate) fn send_about<'r, T>(
+        self,
+        request: impl FnOnce(Cow<'r, str>) -> Request<'r>,
+        read: fn(Answer<'_>) -> Result<T, DecodeError>,
+    ) -> Reply<T>
+    where
+        'a: 'r,
+    {
+        let request = request(path::absolute(self.session.chroot(), self.path));
+        match path::check(self.path) {
+            Ok(()) => self.send(&request, read),
+            Err(what) => self.invalid(request.op(), what, read),
+        }
     }
 
     /// A request that cannot succeed.
