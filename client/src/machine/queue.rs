@@ -6,7 +6,7 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use tenure_wire::{OpCode, Xid, frame};
 
-use super::watches::Intent;
+use super::watches::{Intent, WatchKind};
 use crate::moment::Moment;
 
 /// A request as the application hands it in.
@@ -191,10 +191,11 @@ impl<C, W> Queue<C, W> {
         intent.map(|intent| intent.is_dropped = true).is_some()
     }
 
-    /// Whether a request under way will set a watch on this path.
-    pub(crate) fn will_watch(&self, path: &str) -> bool {
+    /// Whether a request under way will set a watch on this path that is removed as `kind` is.
+    pub(crate) fn will_watch(&self, path: &str, kind: WatchKind) -> bool {
         let all = || self.sent.iter().chain(&self.unsent).filter_map(|entry| entry.watch.as_ref());
-        self.intents > 0 && all().any(|intent| &*intent.path == path)
+        let same = |other: WatchKind| other.removal() == kind.removal();
+        self.intents > 0 && all().any(|intent| same(intent.kind) && &*intent.path == path)
     }
 }
 
