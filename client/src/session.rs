@@ -473,15 +473,22 @@ impl Session {
         self.established_or_at_risk().await?;
         let mut future = pin!(future);
         let mut lost = pin!(self.lost());
+        let changes = self.changes();
         poll_fn(|cx| {
             if let Poll::Ready(reason) = lost.as_mut().poll(cx) {
                 return Poll::Ready(Err(reason));
             }
-            // At the deadline the reason is about to come.
-            if !self.is_valid() {
-                return Poll::Pending;
+            if self.is_valid() {
+                return future.as_mut().poll(cx).map(Ok);
             }
-            future.as_mut().poll(cx).map(Ok)
+            match self.valid_until() {
+                // The deadline has come: the background thread is about to say that the session
+                // is lost, or that an answer which was on its way vouches for it after all.
+                Some(_) => cx.waker().wake_by_ref(),
+                // Served by a server that cannot write: until another takes over.
+                None => while let Poll::Ready(Some(_)) = changes.queue.poll(cx) {},
+            }
+            Poll::Pending
         })
         .await
     }
