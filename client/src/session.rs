@@ -540,7 +540,7 @@ impl Session {
     /// If the server refuses them: then the session is lost with [`LostReason::AuthFailed`].
     pub async fn add_auth(&self, scheme: &str, credentials: &[u8]) -> Result<(), Error> {
         let auth = Auth { scheme: scheme.to_owned(), credentials: credentials.to_vec() };
-        let (completion, outcome) = Completion::unlimited();
+        let (completion, outcome) = Completion::new();
         self.connection.send(|key| Command::AddAuth(key, auth, completion));
         self.outcome_of(OpCode::Auth, outcome).await
     }
@@ -560,7 +560,7 @@ impl Session {
     /// # Errors
     /// If no server could be told before the session's deadline; it then ends by itself.
     pub async fn close(&self) -> Result<(), Error> {
-        let (completion, outcome) = Completion::unlimited();
+        let (completion, outcome) = Completion::new();
         self.connection.send(|key| Command::Close(key, Some(completion)));
         match self.outcome_of(OpCode::CloseSession, outcome).await {
             // It was lost before, or is closed by now.

@@ -280,6 +280,11 @@ impl<C, W: Clone> Machine<C, W> {
         }
     }
 
+    /// Limits the requests that are sent and not answered yet; further ones wait their turn.
+    pub fn limit_outstanding(&mut self, requests: usize) {
+        self.queue.set_window(requests);
+    }
+
     /// Begins to look for a server.
     pub fn start(&mut self, now: Moment) {
         self.establish_by = self.settings.establish_limit.map(|limit| now + limit);

@@ -61,7 +61,7 @@ impl<C, W: Clone> Machine<C, W> {
                 (self.upkeep.ping_sent.is_none() && self.ping_at() <= now)
                     || self.upkeep.auths_sent < self.settings.auths.len()
                     || self.upkeep.rearm.is_some()
-                    || self.queue.has_unsent()
+                    || self.queue.has_next()
             }
             _ => false,
         }
