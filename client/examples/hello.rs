@@ -1,4 +1,4 @@
-//! Establishes a session, makes an ephemeral, reads it back, and closes: `cargo run --example hello`.
+//! Establishes a session, makes an ephemeral, reads it back, and closes.
 
 #![allow(clippy::print_stdout, reason = "an example shows what happens")]
 

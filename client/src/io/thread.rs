@@ -44,8 +44,8 @@ struct Slot {
     link: Option<Link>,
     /// Where else the host of the present attempt might be reached.
     addrs: Vec<SocketAddr>,
-    /// The name of the host of the present attempt.
-    host: Option<Host>,
+    /// The present attempt, and the host that it is to reach.
+    attempt: Option<(LinkId, Host)>,
     /// The earliest timer that is set.
     timer: Option<Moment>,
     /// It is among the sessions to be served in this turn.
@@ -186,8 +186,9 @@ impl Thread {
         };
         if let Command::Begin(_, mut machine, shared) = command {
             machine.start(now);
-            let (link, addrs, host, timer) = (None, Vec::new(), None, None);
-            let slot = Slot { session: machine, shared, link, addrs, host, timer, is_due: false };
+            let (link, addrs, attempt, timer) = (None, Vec::new(), None, None);
+            let is_due = false;
+            let slot = Slot { session: machine, shared, link, addrs, attempt, timer, is_due };
             self.slots.insert(session, slot);
             return self.mark(session);
         }
@@ -266,7 +267,6 @@ impl Thread {
         let Some(slot) = self.slots.get_mut(&session) else { return };
         let shared = Arc::clone(&slot.shared);
         shared.publish(slot.session.valid_until(), slot.session.last_zxid(), now);
-        let mut places = 0;
         while let Some(slot) = self.slots.get_mut(&session)
             && let Some(action) = slot.session.next_action()
         {
@@ -274,11 +274,10 @@ impl Thread {
                 Action::Open(link, host) => self.open(session, link, host, now),
                 Action::Close(id) => {
                     slot.link.take_if(|link| link.id == id);
-                    slot.addrs.clear();
+                    slot.attempt = None;
+                    slot.addrs = Vec::new();
                 }
-                Action::Finish(completion, outcome) => {
-                    places += completion.finish(outcome, now);
-                }
+                Action::Finish(completion, outcome) => completion.finish(outcome, now),
                 Action::Notify(queue, event, is_last) => queue.push(event, is_last),
                 Action::EndWatch(queue, reason) => queue.end(reason),
                 Action::Change(state, liveness) => {
@@ -289,13 +288,11 @@ impl Thread {
                 }
             }
         }
-        // All at once: each return takes a lock.
-        shared.permits.add_permits(places);
     }
 
     fn open(&mut self, session: u64, link: LinkId, host: Host, now: Moment) {
         if let Some(slot) = self.slots.get_mut(&session) {
-            slot.host = Some(host.clone());
+            slot.attempt = Some((link, host.clone()));
         }
         if let Some(addr) = self.resolver.ask(session, link, host) {
             self.resolved(session, link, Ok(vec![addr]), now);
@@ -310,6 +307,10 @@ impl Thread {
         now: Moment,
     ) {
         let Some(slot) = self.slots.get_mut(&session) else { return };
+        // The answer may come when the machine has long gone on to another server.
+        let Some((_, host)) = slot.attempt.as_ref().filter(|(wanted, _)| *wanted == link) else {
+            return;
+        };
         match found {
             Ok(addrs) => {
                 slot.addrs = addrs;
@@ -317,8 +318,8 @@ impl Thread {
                 self.try_next_addr(session, link, None, now);
             }
             Err(error) => {
-                let host = slot.host.as_ref().map_or(String::new(), |host| host.name.clone());
-                let fault = LinkFault::Resolve { host, error: error.to_string() };
+                let fault =
+                    LinkFault::Resolve { host: host.name.clone(), error: error.to_string() };
                 slot.session.disconnected(link, fault, now);
             }
         }
@@ -348,7 +349,8 @@ impl Thread {
                 LinkFault::Connect { server: addr.to_string(), error: error.to_string() }
             }
             None => {
-                let host = slot.host.as_ref().map_or(String::new(), |host| host.name.clone());
+                let attempt = slot.attempt.as_ref();
+                let host = attempt.map_or(String::new(), |(_, host)| host.name.clone());
                 LinkFault::Resolve { host, error: "it has no address".to_owned() }
             }
         };

@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use super::{Failure, Interruption, Link, Machine};
+use super::{Failure, Interruption, Link, Machine, PlantedBug};
 use crate::moment::Moment;
 use crate::status::{LinkFault, Liveness, LostReason, Risk};
 
@@ -45,8 +45,12 @@ impl<C, W: Clone> Machine<C, W> {
     /// As `valid_until`, also while the session is being closed.
     fn deadline(&self) -> Option<Moment> {
         let held = self.held.as_ref()?;
-        let timeout = held.token.timeout;
-        Some(held.vouched? + (timeout - margin(timeout)))
+        Some(held.vouched? + self.believable(held.token.timeout))
+    }
+
+    /// For how long a session of this timeout may be believed in once it was vouched for.
+    pub(super) fn believable(&self, timeout: Duration) -> Duration {
+        if self.has(PlantedBug::NoMargin) { timeout } else { timeout - margin(timeout) }
     }
 
     /// When [`Machine::timeout_at`] must be called, at the latest.
@@ -66,11 +70,10 @@ impl<C, W: Clone> Machine<C, W> {
     }
 
     fn upkeep_deadline(&self) -> Option<Moment> {
-        let vouched = self.held.as_ref()?.vouched?;
-        let timeout = self.timeout();
-        let silent = vouched + timeout * 2 / 3;
+        let (confirmed, timeout) = (self.upkeep.confirmed, self.timeout());
+        let silent = confirmed + timeout * 2 / 3;
         let ping = self.upkeep.ping_sent.is_none().then(|| self.ping_at());
-        let risk = (self.liveness == Liveness::Live).then(|| vouched + timeout / 2);
+        let risk = (self.liveness == Liveness::Live).then(|| confirmed + timeout / 2);
         [Some(silent), ping, risk].into_iter().flatten().min()
     }
 
@@ -108,8 +111,7 @@ impl<C, W: Clone> Machine<C, W> {
 
     /// An attached link on which nothing vouches is a risk, then given up.
     fn check_silence(&mut self, now: Moment) {
-        let Some(vouched) = self.held.as_ref().and_then(|held| held.vouched) else { return };
-        let (silent, timeout) = (now.since(vouched), self.timeout());
+        let (silent, timeout) = (now.since(self.upkeep.confirmed), self.timeout());
         if silent >= timeout * 2 / 3 {
             self.lose_link(LinkFault::Silent { silent }, now);
         } else if silent >= timeout / 2 && self.liveness == Liveness::Live {
@@ -119,13 +121,20 @@ impl<C, W: Clone> Machine<C, W> {
 
     /// Notes how late this call is: a process that did not run for long must not blame the server.
     pub(super) fn observe(&mut self, now: Moment) {
+        self.see(now);
         self.late = self.next_deadline().map_or(Duration::ZERO, |due| now.since(due));
     }
 
     /// Ends what has lived too long. Called last by every input that time comes with.
     pub(super) fn settle(&mut self, now: Moment) {
-        if self.closing.as_ref().is_some_and(|closing| closing.until <= now) {
-            // Nobody was told; the session ends by itself a little later.
+        if let Some(closing) = self.closing.take_if(|closing| closing.until <= now) {
+            // Nobody was told, or said so; the session ends by itself a little later.
+            let fault = self.fault.clone().filter(|_| !self.is_attached());
+            let cause = fault.map_or(Interruption::TimedOut, Interruption::Link);
+            let failed = Failure::Interrupted { sent: closing.asked, cause };
+            for completion in closing.completions {
+                self.actions.push_back(super::Action::Finish(completion, Err(failed.clone())));
+            }
             return self.lose(LostReason::Closed);
         }
         if self.establish_by.is_some_and(|by| by <= now) {

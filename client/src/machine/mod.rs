@@ -10,6 +10,7 @@
 mod attach;
 mod deadlines;
 mod hosts;
+mod planted;
 mod queue;
 mod replies;
 #[cfg(test)]
@@ -25,10 +26,14 @@ use tenure_wire::{OpCode, Request, RequestHeader, Xid, Zxid, frame};
 
 pub use hosts::{DEFAULT_PORT, Host, HostsError};
 pub(crate) use hosts::{Hosts, parse as parse_hosts};
+#[cfg(feature = "planted-bugs")]
+pub use planted::PlantedBug;
+#[cfg(not(feature = "planted-bugs"))]
+use planted::PlantedBug;
 pub use queue::Submission;
 pub(crate) use queue::{Queue, vouches_when_answered};
-pub(crate) use watches::Watches;
 pub use watches::{Event, EventKind, Intent, WatchKind};
+pub(crate) use watches::{Rearmed, Watches};
 
 use crate::moment::Moment;
 use crate::random::Random;
@@ -160,6 +165,8 @@ enum Link {
 struct Upkeep {
     /// When the ping was sent that is not answered yet.
     ping_sent: Option<Moment>,
+    /// When the last packet was sent that the server answered with more than a read.
+    confirmed: Moment,
     /// When something was last sent whose reply will vouch.
     asked: Moment,
     /// The server answered something beyond the handshake: one that only ever gets that far must
@@ -168,8 +175,8 @@ struct Upkeep {
     /// Credentials sent and confirmed on this link.
     auths_sent: usize,
     auths_confirmed: usize,
-    /// Watches still to be set again: those behind this path, if it is not over.
-    rearm: Option<Option<std::sync::Arc<str>>>,
+    /// Watches still to be set again: those behind this one, if it is not over.
+    rearm: Option<Option<Rearmed>>,
     /// Batches of watches not confirmed yet.
     rearm_pending: usize,
     /// The zxid up to which nothing was missed, at the time of the handshake.
@@ -181,8 +188,10 @@ struct Upkeep {
 struct Held {
     token: SessionToken,
     /// The send time of the last packet whose answer vouched for the session; `None` for one
-    /// that is still to be resumed.
+    /// that is still to be resumed, and for one of a server that cannot write: no leader knows it.
     vouched: Option<Moment>,
+    /// It was made up by a server that cannot write, and means nothing to any other.
+    is_local: bool,
 }
 
 /// One session, from its first attempt to its end.
@@ -215,6 +224,11 @@ pub struct Machine<C, W> {
     skip: usize,
     /// By how much the latest call came later than it was due.
     late: Duration,
+    /// When the latest call was made.
+    #[cfg(feature = "planted-bugs")]
+    seen: Moment,
+    #[cfg(feature = "planted-bugs")]
+    planted: Option<PlantedBug>,
     actions: VecDeque<Action<C, W>>,
 }
 
@@ -232,7 +246,11 @@ impl<C, W: Clone> Machine<C, W> {
     pub fn new(mut settings: Settings) -> Self {
         let mut random = Random::new(settings.seed);
         let hosts = Hosts::new(std::mem::take(&mut settings.hosts), &mut random);
-        let held = settings.resume.clone().map(|token| Held { token, vouched: None });
+        settings.timeout = settings.timeout.min(MAX_TIMEOUT);
+        let held = settings.resume.clone().map(|mut token| {
+            token.timeout = token.timeout.min(MAX_TIMEOUT);
+            Held { token, vouched: None, is_local: false }
+        });
         Self {
             random,
             hosts,
@@ -253,9 +271,18 @@ impl<C, W: Clone> Machine<C, W> {
             partial: Vec::new(),
             skip: 0,
             late: Duration::ZERO,
+            #[cfg(feature = "planted-bugs")]
+            seen: Moment::default(),
+            #[cfg(feature = "planted-bugs")]
+            planted: None,
             actions: VecDeque::new(),
             settings,
         }
+    }
+
+    /// Limits the requests that are sent and not answered yet; further ones wait their turn.
+    pub fn limit_outstanding(&mut self, requests: usize) {
+        self.queue.set_window(requests);
     }
 
     /// Begins to look for a server.
@@ -321,7 +348,7 @@ impl<C, W: Clone> Machine<C, W> {
         }
         let Some(kind) = self.watches.remove(path, id) else { return };
         // A request under way might count on the watch that would be removed behind it.
-        if !matches!(self.link, Link::Attached { .. }) || self.queue.will_watch(path) {
+        if !matches!(self.link, Link::Attached { .. }) || self.queue.will_watch(path, kind) {
             return;
         }
         let request = Request::RemoveWatches { path: path.into(), kind: kind.removal() };
@@ -369,15 +396,16 @@ impl<C, W: Clone> Machine<C, W> {
             closing.completions.extend(completion);
             return;
         }
-        let confirmed = self.held.as_ref().is_some_and(|held| held.vouched.is_some());
+        let confirmed =
+            self.is_attached() || self.held.as_ref().is_some_and(|held| held.vouched.is_some());
         if self.is_over() || !confirmed {
             self.lose(LostReason::Closed);
             let done = Reply { body: Bytes::new(), zxid: self.last_zxid, code: 0 };
             self.actions.extend(completion.map(|c| Action::Finish(c, Ok(done))));
             return;
         }
-        // A deadline that has passed needs no server to be told: it will find out by itself.
-        let until = self.valid_until().unwrap_or(now);
+        // Once the deadline has passed no server need be told: it finds out by itself.
+        let until = self.valid_until().unwrap_or(now + self.timeout());
         let completions = completion.into_iter().collect();
         self.closing = Some(Closing { completions, until, asked: false });
         self.end_watches(&LostReason::Closed);
@@ -443,6 +471,7 @@ impl<C, W: Clone> Machine<C, W> {
             }
         }
         self.partial = Vec::new();
+        self.reorder_if_planted();
     }
 
     fn end_watches(&mut self, reason: &LostReason) {
@@ -478,6 +507,9 @@ impl<C, W: Clone> Machine<C, W> {
         self.valid_until().map_or(Liveness::Establishing, |until| Liveness::AtRisk { until, cause })
     }
 }
+
+/// The longest timeout that the protocol can ask for. Multiples of it are computed with.
+const MAX_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 
 const AUTH_FAILED: i32 = tenure_wire::ErrorCode::AuthFailed.code();
 

@@ -1,5 +1,5 @@
-//! The operations: each is a builder whose `.await` runs it and whose `.send()` hands it in at once,
-//! so that many may be under way.
+//! The operations: each is a builder whose `.await` runs it and whose `.send()` hands it in at
+//! once, so that many may be under way.
 
 mod create;
 mod ensemble;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use tenure_wire::{DecodeError, OpCode, Request, Zxid};
+use tenure_wire::{DecodeError, Request, Zxid};
 
 use crate::error::Error;
 use crate::io::Command;
@@ -41,16 +41,18 @@ impl Session {
     /// Watches a path again and again, whether or not there is a znode. The stream ends when the
     /// session is lost.
     ///
-    /// ```no_run
-    /// # async fn example(session: tenure_client::Session) -> Result<(), tenure_client::Error> {
-    /// use tenure_client::WatchMode;
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// use tenure_client::{EventKind, WatchMode};
     ///
     /// let mut watch = session.watch("/app", WatchMode::Recursive).await?;
-    /// while let Some(event) = watch.next().await {
-    ///     println!("{:?} {}", event.kind, event.path);
-    /// }
+    /// session.create_all("/app/one").await?;
+    /// let (first, second) = (watch.next().await, watch.next().await);
+    /// assert_eq!(first.map(|event| event.kind), Some(EventKind::Created));
+    /// assert_eq!(second.map(|event| event.path), Some("/app/one".into()));
     /// # Ok(())
-    /// # }
+    /// # });
     /// ```
     ///
     /// # Errors
@@ -65,23 +67,30 @@ impl Session {
         let read = |mut answer: Answer<'_>| -> Result<Watch, DecodeError> {
             Ok(Watch(Registration::of(&mut answer)))
         };
-        if let Err(what) = path::check(path) {
-            return draft.invalid(OpCode::AddWatch, what, read);
-        }
-        let path = path::absolute(self.chroot(), path);
-        draft.send(&Request::AddWatch { path, mode }, read)
+        draft.send_about(|path| Request::AddWatch { path, mode }, read)
     }
 
     /// Removes this session's watches of a path: those of one kind, or all. Their streams end.
     ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// use tenure_client::WatchMode;
+    ///
+    /// let mut watch = session.watch("/app", WatchMode::Persistent).await?;
+    /// session.remove_watches("/app", None).await?;
+    /// assert_eq!(watch.next().await, None);
+    /// # Ok(())
+    /// # });
+    /// ```
+    ///
     /// # Errors
     /// `NoWatcher` if there are none.
     pub async fn remove_watches(&self, path: &str, kind: Option<WatchKind>) -> Result<(), Error> {
-        let number = kind.map_or(ANY_KIND, WatchKind::removal);
-        let absolute = path::absolute(self.chroot(), path);
-        let shared: Arc<str> = (&*absolute).into();
-        let request = Request::RemoveWatches { path: absolute, kind: number };
-        Draft::new(self, path).send(&request, |_| Ok(())).await?;
+        let kind_number = kind.map_or(ANY_KIND, WatchKind::removal);
+        let removal = |path| Request::RemoveWatches { path, kind: kind_number };
+        Draft::new(self, path).send_about(removal, |_| Ok(())).await?;
+        let shared: Arc<str> = path::absolute(self.chroot(), path).into();
         self.connection().send(|key| Command::WatchesRemoved(key, shared, removed_by(kind)));
         Ok(())
     }

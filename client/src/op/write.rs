@@ -1,9 +1,8 @@
 //! Changing and deleting znodes.
 
-use tenure_wire::{Acl, DecodeError, OpCode, Reader, Request, Stat};
+use tenure_wire::{Acl, DecodeError, Reader, Request, Stat};
 
 use super::{awaitable, limited};
-use crate::path;
 use crate::reply::{Answer, Draft, Reply};
 use crate::session::Session;
 
@@ -13,13 +12,18 @@ pub(super) const ANY_VERSION: i32 = -1;
 impl Session {
     /// Replaces a znode's data.
     ///
-    /// ```no_run
-    /// # async fn example(session: tenure_client::Session) -> Result<(), tenure_client::Error> {
-    /// let node = session.get("/counter").await?;
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// use tenure_client::ErrorCode;
+    ///
+    /// let stat = session.create("/counter", "41").await?.stat;
     /// // Only if nobody else has set it meanwhile.
-    /// session.set("/counter", "42").version(node.stat.version).await?;
+    /// session.set("/counter", "42").version(stat.version).await?;
+    /// let error = session.set("/counter", "43").version(stat.version).await.unwrap_err();
+    /// assert!(error.is(ErrorCode::BadVersion));
     /// # Ok(())
-    /// # }
+    /// # });
     /// ```
     ///
     /// # Errors
@@ -31,6 +35,16 @@ impl Session {
 
     /// Deletes a znode that has no children.
     ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// session.create("/gone", "").await?;
+    /// session.delete("/gone").await?;
+    /// assert_eq!(session.exists("/gone").await?, None);
+    /// # Ok(())
+    /// # });
+    /// ```
+    ///
     /// # Errors
     /// `NoNode`, `BadVersion`, `NotEmpty`, `NoAuth`.
     pub fn delete<'a>(&'a self, path: &'a str) -> Delete<'a> {
@@ -38,6 +52,19 @@ impl Session {
     }
 
     /// Replaces a znode's access control list.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// use tenure_client::{Acl, Perms};
+    ///
+    /// session.create("/public", "").await?;
+    /// let read = Acl { perms: Perms::READ, ..Acl::OPEN };
+    /// session.set_acl("/public", &[read]).await?;
+    /// assert!(session.set("/public", "x").await.is_err());
+    /// # Ok(())
+    /// # });
+    /// ```
     ///
     /// # Errors
     /// `NoNode`, `BadVersion`, `NoAuth`, `InvalidAcl`.
@@ -69,12 +96,8 @@ impl Set<'_> {
 
     /// Hands the request in and returns the future of its outcome.
     pub fn send(self) -> Reply<Stat> {
-        if let Err(what) = path::check(self.draft.path) {
-            return self.draft.invalid(OpCode::SetData, what, read_stat);
-        }
-        let path = path::absolute(self.draft.session.chroot(), self.draft.path);
-        let request = Request::SetData { path, data: self.data, version: self.version };
-        self.draft.send(&request, read_stat)
+        let Self { draft, data, version } = self;
+        draft.send_about(|path| Request::SetData { path, data, version }, read_stat)
     }
 }
 
@@ -94,11 +117,8 @@ impl Delete<'_> {
 
     /// Hands the request in and returns the future of its outcome.
     pub fn send(self) -> Reply<()> {
-        if let Err(what) = path::check(self.draft.path) {
-            return self.draft.invalid(OpCode::Delete, what, |_| Ok(()));
-        }
-        let path = path::absolute(self.draft.session.chroot(), self.draft.path);
-        self.draft.send(&Request::Delete { path, version: self.version }, |_| Ok(()))
+        let Self { draft, version } = self;
+        draft.send_about(|path| Request::Delete { path, version }, |_| Ok(()))
     }
 }
 
@@ -119,12 +139,9 @@ impl SetAcl<'_> {
 
     /// Hands the request in and returns the future of its outcome.
     pub fn send(self) -> Reply<Stat> {
-        if let Err(what) = path::check(self.draft.path) {
-            return self.draft.invalid(OpCode::SetAcl, what, read_stat);
-        }
-        let path = path::absolute(self.draft.session.chroot(), self.draft.path);
-        let request = Request::SetAcl { path, acl: self.acl.to_vec(), version: self.version };
-        self.draft.send(&request, read_stat)
+        let Self { draft, acl, version } = self;
+        let acl = acl.to_vec();
+        draft.send_about(|path| Request::SetAcl { path, acl, version }, read_stat)
     }
 }
 

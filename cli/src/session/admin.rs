@@ -1,0 +1,85 @@
+//! Questions to a server's admin HTTP, and what can go wrong with them.
+
+use std::io;
+use std::time::Duration;
+
+use serde_json::Value;
+use thiserror::Error;
+use ureq::Agent;
+use ureq::http::Response;
+
+/// Longer than any server holds back an answer.
+const TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub(crate) enum AdminError {
+    #[error("{0}: expected http://HOST:PORT")]
+    Url(String),
+    #[error("{url}: {source}; is the server's admin HTTP there? See --admin")]
+    Unreachable { url: String, source: ureq::Error },
+    #[error("{0}")]
+    NotFound(String),
+    #[error("the server refuses: {0}")]
+    Refused(String),
+    #[error("this is no admin HTTP of Tenure: {0}")]
+    Strange(String),
+    #[error("writing: {0}")]
+    Output(#[from] io::Error),
+}
+
+/// One server's admin HTTP.
+pub(crate) struct Admin {
+    agent: Agent,
+    url: String,
+}
+
+impl Admin {
+    pub(crate) fn new(url: &str) -> Result<Self, AdminError> {
+        let url = match url.split_once("://") {
+            Some(("http", host)) if !host.is_empty() => url.trim_end_matches('/').to_owned(),
+            None if !url.is_empty() => format!("http://{}", url.trim_end_matches('/')),
+            _ => return Err(AdminError::Url(url.to_owned())),
+        };
+        let config = Agent::config_builder()
+            .timeout_global(Some(TIMEOUT))
+            .http_status_as_error(false)
+            .proxy(None)
+            .build();
+        Ok(Self { agent: config.new_agent(), url })
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Result<Value, AdminError> {
+        let url = format!("{}{path}", self.url);
+        answer(self.agent.get(&url).call(), url)
+    }
+
+    pub(crate) fn post(&self, path: &str) -> Result<Value, AdminError> {
+        let url = format!("{}{path}", self.url);
+        answer(self.agent.post(&url).send_empty(), url)
+    }
+}
+
+fn answer(
+    response: Result<Response<ureq::Body>, ureq::Error>,
+    url: String,
+) -> Result<Value, AdminError> {
+    let mut response = match response {
+        Ok(response) => response,
+        Err(source) => return Err(AdminError::Unreachable { url, source }),
+    };
+    let status = response.status();
+    let text = response.body_mut().read_to_string();
+    let text = text.map_err(|source| AdminError::Unreachable { url: url.clone(), source })?;
+    let Ok(value) = serde_json::from_str::<Value>(&text) else {
+        return Err(AdminError::Strange(format!("{url} answers with status {status}, not JSON")));
+    };
+    if status.is_success() {
+        return Ok(value);
+    }
+    let reason = value["error"].as_str().map_or_else(|| status.to_string(), str::to_owned);
+    Err(match status.as_u16() {
+        404 => AdminError::NotFound(reason),
+        _ => AdminError::Refused(reason),
+    })
+}
