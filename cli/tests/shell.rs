@@ -11,7 +11,7 @@ use std::process::{Child, ChildStderr, ChildStdin, ChildStdout, Command, Output,
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
-use support::{Server, foreign, tenure_only};
+use support::Server;
 
 /// Settings under which every command can be shown.
 const SETTINGS: &str = "tickTime=500\nextendedTypesEnabled=true\nreconfigEnabled=true";
@@ -627,9 +627,6 @@ fn a_closed_output_ends_it_quietly() {
 
 #[test]
 fn a_ttl_that_the_server_does_not_know_is_explained() {
-    if foreign() && tenure_only("extended types cannot be switched off again in one process") {
-        return;
-    }
     let server = Server::start();
     let (code, _, err) = one(server.address(), &["create", "-t", "1000", "/t"]);
     assert_eq!(code, 1);
