@@ -5,6 +5,7 @@ mod inspect;
 mod serve;
 mod session;
 mod shell;
+mod tour;
 
 use std::process::ExitCode;
 
@@ -24,6 +25,8 @@ enum Command {
     Shell(shell::Args),
     /// Show sessions, live and ended; end one; say why a znode vanished
     Session(session::Args),
+    /// Watch a session live and die in two minutes, on a server of the tour's own
+    Tour(tour::Args),
     /// Show what a data folder holds
     Inspect(inspect::Args),
     /// Load for any ZooKeeper-speaking server, and what came of it
@@ -46,6 +49,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Shell(args) => shell::run(args),
         Command::Session(args) => session::run(&args),
+        Command::Tour(args) => tour::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(args) => match bench::run(&args) {
             Ok(()) => ExitCode::SUCCESS,

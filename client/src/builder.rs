@@ -10,7 +10,8 @@ use thiserror::Error;
 use crate::error::Error;
 use crate::io::{Command, Io};
 use crate::machine::{self, Auth, HostsError, Machine, Settings};
-use crate::session::{Connection, Session};
+use crate::recipe::Claims;
+use crate::session::{Changes, Connection, Session};
 use crate::shared::Shared;
 use crate::status::LostReason;
 use crate::token::SessionToken;
@@ -160,7 +161,31 @@ impl SessionBuilder {
     /// If the connect string names no servers.
     pub fn start(mut self) -> Result<Session, EstablishError> {
         let auths = std::mem::take(&mut self.auths);
-        self.begin(None, auths, None)
+        Ok(self.prepare(None, auths, None)?.begin())
+    }
+
+    /// As [`start`](Self::start), with all changes of the session from the very first on.
+    /// [`Session::changes`] begins with the state at the time of the call, which may be later.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// use tenure_client::{Session, State};
+    ///
+    /// let (session, mut changes) = Session::builder(hosts).start_with_changes()?;
+    /// for state in [State::NotConnected, State::Connecting, State::Connected] {
+    ///     assert_eq!(changes.next().await.map(|change| change.state), Some(state));
+    /// }
+    /// # Ok(())
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with_changes(mut self) -> Result<(Session, Changes), EstablishError> {
+        let auths = std::mem::take(&mut self.auths);
+        let prepared = self.prepare(None, auths, None)?;
+        let changes = prepared.session.changes();
+        Ok((prepared.begin(), changes))
     }
 
     async fn begin_and_wait(
@@ -169,7 +194,7 @@ impl SessionBuilder {
     ) -> Result<Session, EstablishError> {
         let auths = std::mem::take(&mut self.auths);
         let limit = self.establish_timeout;
-        let session = self.begin(token, Vec::new(), Some(limit))?;
+        let session = self.prepare(token, Vec::new(), Some(limit))?.begin();
         let shown: Vec<_> =
             auths.iter().map(|auth| session.add_auth(&auth.scheme, &auth.credentials)).collect();
         for shown in shown {
@@ -183,16 +208,16 @@ impl SessionBuilder {
         Ok(session)
     }
 
-    fn begin(
+    fn prepare(
         self,
         resume: Option<SessionToken>,
         auths: Vec<Auth>,
         establish_limit: Option<Duration>,
-    ) -> Result<Session, EstablishError> {
+    ) -> Result<Prepared, EstablishError> {
         let (hosts, chroot) = machine::parse_hosts(&self.hosts)?;
         let io = Io::get()?;
-        let mut seed = [0; 8];
-        getrandom::getrandom(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
+        let (seed, claims_seed) = (random_seed()?, random_seed()?);
+        let claims = Claims::new(claims_seed, resume.is_some());
         let machine = Machine::new(Settings {
             hosts,
             timeout: self.timeout,
@@ -201,12 +226,33 @@ impl SessionBuilder {
             resume,
             establish_limit,
             max_reply_bytes: self.max_reply_bytes,
-            seed: u64::from_ne_bytes(seed),
+            seed,
         });
         let shared = Arc::new(Shared::new(self.max_outstanding));
-        let connection =
-            Connection::new(io, Arc::clone(&shared), self.max_request_bytes, self.request_timeout);
-        connection.send(|key| Command::Begin(key, Box::new(machine), shared));
-        Ok(Session::new(Arc::new(connection), &chroot))
+        let (limit, timeout) = (self.max_request_bytes, self.request_timeout);
+        let connection = Connection::new(io, Arc::clone(&shared), limit, timeout, claims);
+        let session = Session::new(Arc::new(connection), &chroot);
+        Ok(Prepared { session, machine: Box::new(machine), shared })
     }
+}
+
+/// A session of which the background thread does not know yet.
+struct Prepared {
+    session: Session,
+    machine: Box<crate::io::Session>,
+    shared: Arc<Shared>,
+}
+
+impl Prepared {
+    fn begin(self) -> Session {
+        let Self { session, machine, shared } = self;
+        session.connection().send(|key| Command::Begin(key, machine, shared));
+        session
+    }
+}
+
+fn random_seed() -> io::Result<u64> {
+    let mut seed = [0; 8];
+    getrandom::getrandom(&mut seed).map_err(|error| io::Error::other(error.to_string()))?;
+    Ok(u64::from_ne_bytes(seed))
 }

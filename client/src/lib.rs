@@ -21,7 +21,9 @@
 #![warn(missing_docs)]
 
 pub mod machine;
+pub mod recipe;
 
+mod background;
 mod builder;
 mod error;
 mod io;

@@ -72,6 +72,14 @@ pub(crate) fn parent(path: &str) -> Option<&str> {
     }
 }
 
+/// The path of a child.
+pub(crate) fn child(parent: &str, name: &str) -> String {
+    match parent {
+        "/" => format!("/{name}"),
+        parent => format!("{parent}/{name}"),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

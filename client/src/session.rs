@@ -17,6 +17,7 @@ use crate::error::Error;
 use crate::io::{Command, Io};
 use crate::machine::{self, Auth, Failure, HostsError, Interruption};
 use crate::moment::Moment;
+use crate::recipe::Claims;
 use crate::shared::{ChangeQueue, Completion, Shared};
 use crate::status::{Change, Liveness, LostReason, State};
 use crate::token::SessionToken;
@@ -54,6 +55,7 @@ pub(crate) struct Connection {
     next_watch: AtomicU64,
     pub(crate) max_request_bytes: usize,
     request_timeout: Option<Duration>,
+    pub(crate) claims: Claims,
 }
 
 impl Connection {
@@ -62,11 +64,12 @@ impl Connection {
         shared: Arc<Shared>,
         max_request_bytes: usize,
         request_timeout: Option<Duration>,
+        claims: Claims,
     ) -> Self {
         static NEXT_KEY: AtomicU64 = AtomicU64::new(0);
         let key = NEXT_KEY.fetch_add(1, Ordering::Relaxed);
         let next_watch = AtomicU64::new(0);
-        Self { key, io, shared, next_watch, max_request_bytes, request_timeout }
+        Self { key, io, shared, next_watch, max_request_bytes, request_timeout, claims }
     }
 
     /// Tells the background thread something about this session.

@@ -227,10 +227,21 @@ impl WatchQueue {
 
 /// Where the outcome of a request goes.
 pub(crate) struct Completion {
-    sender: oneshot::Sender<Finished>,
+    taker: Taker,
     /// Places among the outstanding requests that it takes.
     places: usize,
 }
+
+/// Who gets the outcome.
+enum Taker {
+    /// The application, if it still waits.
+    Application(oneshot::Sender<Finished>),
+    /// Nobody: what follows is done on the background thread.
+    Background(Followup),
+}
+
+/// What follows from the outcome of a request that nobody awaits. It must not block.
+pub(crate) type Followup = Box<dyn FnOnce(Result<Reply, Failure>) + Send>;
 
 /// The outcome of a request, and when it came.
 pub(crate) struct Finished {
@@ -242,19 +253,27 @@ impl Completion {
     /// For a request that takes one of the places.
     pub(crate) fn new() -> (Self, oneshot::Receiver<Finished>) {
         let (sender, receiver) = oneshot::channel();
-        (Self { sender, places: 1 }, receiver)
+        (Self { taker: Taker::Application(sender), places: 1 }, receiver)
     }
 
     /// For what needs no place among the requests.
     pub(crate) fn unlimited() -> (Self, oneshot::Receiver<Finished>) {
         let (sender, receiver) = oneshot::channel();
-        (Self { sender, places: 0 }, receiver)
+        (Self { taker: Taker::Application(sender), places: 0 }, receiver)
+    }
+
+    /// For a request that nobody awaits.
+    pub(crate) fn background(followup: Followup) -> Self {
+        Self { taker: Taker::Background(followup), places: 0 }
     }
 
     /// Delivers the outcome, and returns how many places are free again.
     pub(crate) fn finish(self, outcome: Result<Reply, Failure>, at: Moment) -> usize {
-        // The application may have stopped waiting.
-        let _ = self.sender.send(Finished { outcome, at });
+        match self.taker {
+            // The application may have stopped waiting.
+            Taker::Application(sender) => drop(sender.send(Finished { outcome, at })),
+            Taker::Background(followup) => followup(outcome),
+        }
         self.places
     }
 

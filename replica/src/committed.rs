@@ -119,18 +119,30 @@ impl Replica {
         now: Now,
         out: &mut Outputs,
     ) {
+        // What stands before it may just have become ripe.
+        self.drain(conn, now, out);
+        let zxid = self.state.zxid;
+        let answer = |received_us: u64, out: &mut Outputs| {
+            let latency_us = now.mono_us.saturating_sub(received_us);
+            let asked = Asked { conn, xid, op: op.code(), write: true, latency_us };
+            _ = reply(out, asked, zxid, |bytes| {
+                body_of(op, &outcome?, bytes);
+                Ok(())
+            });
+        };
         let waited_for =
             |pending: &Pending| matches!(pending, Pending::Write { xid: own, .. } if *own == xid);
-        let Some(Pending::Write { received_us, .. }) = self.attachments.pop_if(conn, waited_for)
-        else {
-            return;
-        };
-        let latency_us = now.mono_us.saturating_sub(received_us);
-        let asked = Asked { conn, xid, op: op.code(), write: true, latency_us };
-        _ = reply(out, asked, self.state.zxid, |bytes| {
-            body_of(op, &outcome?, bytes);
-            Ok(())
-        });
+        if let Some(Pending::Write { received_us, .. }) = self.attachments.pop_if(conn, waited_for)
+        {
+            answer(received_us, out);
+        } else {
+            self.attachments.answer_in_queue(conn, xid, |received_us| {
+                let mut held_back = Outputs::default();
+                answer(received_us, &mut held_back);
+                let answered = held_back.answered.pop().expect("a reply was just written");
+                Pending::Answered { reply: held_back.bytes.into(), answered }
+            });
+        }
         self.drain(conn, now, out);
     }
 
@@ -166,6 +178,7 @@ impl Replica {
 
     /// One bounded slice of background work.
     pub(crate) fn work(&mut self, snapshot_room: bool, now: Now, out: &mut Outputs) {
+        self.watches.drop_slice();
         if self.closing.is_some() {
             self.close_slice(now, out);
             self.apply_committed(now, out);

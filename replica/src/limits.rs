@@ -17,6 +17,10 @@ pub(crate) const GONE_BYTES: usize = 2 << 20;
 /// sessions' reads never wait long behind a session with a great many.
 pub(crate) const CLOSE_SLICE: usize = 1_000;
 
+/// Watched paths taken off a connection that is gone in one slice: about a millisecond, so that
+/// other clients do not wait for the removal of a hundred thousand.
+pub(crate) const WATCH_SLICE: usize = 2_000;
+
 /// Slots copied in one slice of a snapshot: a few hundred microseconds.
 pub(crate) const SNAPSHOT_SLICE: u32 = 1_024;
 

@@ -143,7 +143,7 @@ impl Replica {
         if !self.proposals.is_empty() {
             self.propose_collected(out);
         }
-        self.report_touches(out);
+        self.report_touches(now, out);
         let ready = self.consensus.ready();
         self.follow_leadership(out);
         if let Some(epoch) = ready.elected {
@@ -243,7 +243,9 @@ impl Replica {
 
     /// Whether `Input::Work` would do something, given room for a snapshot chunk or not.
     pub fn has_work(&self, snapshot_room: bool) -> bool {
-        self.closing.is_some() || snapshot_room && self.capture.is_some()
+        self.closing.is_some()
+            || self.watches.has_leaving()
+            || snapshot_room && self.capture.is_some()
     }
 
     /// Whether clients are served: this replica leads and has applied all that earlier leaders

@@ -64,6 +64,8 @@ fn way(op: Option<OpCode>) -> Way {
 #[derive(Debug)]
 pub(crate) struct Resuming {
     behind: u64,
+    /// The round in which this leader must be confirmed, or 0.
+    round: i64,
     conn: ConnId,
     session: SessionId,
     /// The session's, if the client has shown it and the session lives as far as is known; without
@@ -108,10 +110,19 @@ impl Replica {
         let known = self.state.sessions.get(session);
         let known = known.filter(|known| known.has_password(request.password));
         let Some(password) = known.map(|known| known.password) else {
-            return self.refuse(conn, session, manner, out);
+            if self.is_alone() {
+                return self.refuse(conn, session, manner, out);
+            }
+            // Another leader may know it, if there is one.
+            self.attachments.insert(conn, attachment);
+            return self.refuse_behind(conn, session, 0, now, out);
         };
+        let lives = self.expiry.resume(session, timeout_ms, now.mono_us);
+        if lives {
+            self.prolong(session, timeout_ms, now);
+        }
         let behind = self.last_proposed();
-        if self.expiry.resume(session, timeout_ms, now.mono_us) {
+        if lives {
             self.attachments.insert(conn, attachment);
             self.keep_promise(session, manner.is_tenure, now);
             self.take_over(session, self.config.id, out);
@@ -122,6 +133,15 @@ impl Replica {
         } else {
             // Its end is under way: still in the table, but no longer on the clock.
             self.refuse(conn, session, manner, out);
+        }
+    }
+
+    /// Leader: before a client hears of a timeout longer than the one in the session table, every
+    /// later leader must know it. Its connection waits for that like for its earlier writes.
+    pub(crate) fn prolong(&mut self, session: SessionId, timeout_ms: u32, now: Now) {
+        let known = self.state.sessions.get(session);
+        if known.is_some_and(|known| known.timeout_ms < timeout_ms) {
+            self.propose(Operation::Prolong { session, timeout_ms }, now);
         }
     }
 
@@ -143,7 +163,8 @@ impl Replica {
         now: Now,
         out: &mut Outputs,
     ) {
-        self.resuming.push_back(Resuming { behind, conn, session, password: None });
+        let round = self.round_to_grant();
+        self.resuming.push_back(Resuming { behind, round, conn, session, password: None });
         self.resume_waiting(now, out);
     }
 
@@ -167,7 +188,8 @@ impl Replica {
         // What an earlier connection asked for may be in the log already. It takes effect before
         // the new one hears that the session is its own, never after.
         let password = Some(password);
-        self.resuming.push_back(Resuming { behind, conn, session, password });
+        let round = self.round_to_grant();
+        self.resuming.push_back(Resuming { behind, round, conn, session, password });
         self.resume_waiting(now, out);
     }
 
@@ -181,9 +203,11 @@ impl Replica {
         let (applied, _) = self.state.applied;
         // A session's end that takes several slices is remembered with the last one.
         let is_whole = self.closing.is_none();
-        let may_go =
-            |next: &mut Resuming| next.behind <= applied && (is_whole || next.password.is_some());
-        while let Some(resuming) = self.resuming.pop_front_if(may_go) {
+        while let Some(next) = self.resuming.front() {
+            let may_go = next.behind <= applied
+                && self.is_confirmed(next.round)
+                && (is_whole || next.password.is_some());
+            let Some(resuming) = self.resuming.pop_front_if(|_| may_go) else { return };
             let Resuming { conn, session, password, .. } = resuming;
             let lives = self.state.sessions.get(session).is_some();
             let lives =
@@ -303,7 +327,7 @@ impl Replica {
         }
         match way {
             Way::Write => self.write(conn, header, reader.rest(), now),
-            _ if !self.consensus.is_leader() && op == Some(OpCode::Ping) => {
+            _ if !self.is_alone() && op == Some(OpCode::Ping) => {
                 let batch = self.await_touch(conn);
                 let (xid, received_us) = (header.xid, now.mono_us);
                 self.attachments.push(conn, Pending::Ping { xid, batch, received_us });
@@ -377,6 +401,10 @@ impl Replica {
                     let op = OpCode::Ping.code();
                     let asked = Asked { conn, xid, op, write: false, latency_us };
                     pong(asked, self.state.zxid, out);
+                }
+                Some(Pending::Answered { reply, answered }) => {
+                    out.send_again(conn, &reply);
+                    out.answered.push(answered);
                 }
                 Some(Pending::Write { .. }) | None => return,
             }

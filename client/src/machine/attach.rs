@@ -4,7 +4,7 @@ use tenure_wire::{
     ConnectRequest, ConnectResponse, SessionId, TENURE_PASSWORD, TENURE_PROTOCOL, frame,
 };
 
-use super::{Action, Failure, Held, Interruption, Link, LinkId, Machine, Upkeep};
+use super::{Action, Failure, Held, Interruption, Link, LinkId, Machine, PlantedBug, Upkeep};
 use crate::moment::Moment;
 use crate::status::{Account, EndCause, LinkFault, Liveness, LostReason, Risk, State};
 use crate::token::SessionToken;
@@ -118,14 +118,21 @@ impl<C, W: Clone> Machine<C, W> {
             by_tenure: response.protocol_version == TENURE_PROTOCOL,
         };
         // The server has counted from when it received the handshake, at the earliest.
+        let sent = self.counted_from(sent);
+        let silent = now.since(sent);
+        if silent >= self.believable(token.timeout) {
+            // The answer waited out a pause: it tells of a session that may be gone again.
+            return Err(LinkFault::TimedOut { after: silent });
+        }
         let vouched = (!read_only).then_some(sent);
         self.held = Some(Held { token, vouched, is_local: read_only });
         self.establish_by = None;
         self.link = Link::Attached { id };
+        let rearms = !self.watches.is_empty() && !self.has(PlantedBug::ForgetsWatches);
         self.upkeep = Upkeep {
             asked: sent,
             confirmed: sent,
-            rearm: (!self.watches.is_empty()).then_some(None),
+            rearm: rearms.then_some(None),
             rearm_zxid: self.last_zxid,
             ..Upkeep::default()
         };

@@ -148,6 +148,10 @@ impl State {
                     None => Applied::Nothing,
                 }
             }
+            Operation::Prolong { session, timeout_ms } => {
+                self.sessions.prolong(session, timeout_ms);
+                Applied::Nothing
+            }
             Operation::Reap { path } => {
                 self.reap(&path, txn, changes);
                 Applied::Nothing
@@ -241,6 +245,9 @@ pub fn describe(data: &[u8]) -> String {
                 }
                 Operation::CloseSession { session, reason, .. } => {
                     format!("end session {session}: {reason}")
+                }
+                Operation::Prolong { session, timeout_ms } => {
+                    format!("prolong session {session} to a timeout of {timeout_ms} ms")
                 }
                 Operation::Reap { path } => format!("reap {path}"),
             };

@@ -23,16 +23,22 @@ use crate::replica::Replica;
 use crate::requests::close;
 use crate::session::attach::{Manner, Pending};
 
-/// What a follower waits for from its leader.
+/// What a follower waits for from its leader, or the leader from its followers: it vouches for a
+/// session only once a quorum has confirmed that it still led when the client was heard.
 #[derive(Debug, Default)]
 pub(crate) struct Following {
     /// Term and leader that the rest refers to.
     led_by: (u64, u64),
     /// Sessions heard since the last batch of touches was sent.
     touched: Vec<SessionId>,
-    /// The last batch sent, and the last one the leader has confirmed.
+    /// The last batch sent, and the last one the leader has confirmed. At the leader: the last round
+    /// of asking a quorum whether it leads, and the last one confirmed.
     batch: i64,
     confirmed: i64,
+    /// Leader: somebody waits for a round that has not begun.
+    wants_round: bool,
+    /// Leader: answers to other members that wait for a round to be confirmed.
+    answers: VecDeque<(i64, u64, Vec<u8>)>,
     /// Connections with a ping that waits for a batch to be confirmed.
     pinging: VecDeque<(i64, ConnId)>,
     /// Connections that want to resume a session, with its password.
@@ -160,10 +166,24 @@ impl Replica {
         self.tell_leader(&question, out);
     }
 
-    /// Sends what was collected for the leader in this turn: one batch of touches at a time.
-    pub(crate) fn report_touches(&mut self, out: &mut Outputs) {
+    /// Sends what was collected for the leader in this turn: one batch of touches at a time. The
+    /// leader itself begins a round of asking whether it leads: one at a time as well.
+    pub(crate) fn report_touches(&mut self, now: Now, out: &mut Outputs) {
         let following = &mut self.following;
-        if following.touched.is_empty() || following.batch != following.confirmed {
+        if following.batch != following.confirmed {
+            return;
+        }
+        if self.consensus.is_leader() {
+            if following.wants_round && self.serving {
+                following.wants_round = false;
+                following.batch += 1;
+                self.consensus.confirm_leadership(following.batch);
+                // A quorum of one has answered already.
+                self.leadership_confirmed(now, out);
+            }
+            return;
+        }
+        if following.touched.is_empty() {
             return;
         }
         following.batch += 1;
@@ -174,12 +194,47 @@ impl Replica {
         self.tell_leader(&PeerMessage::Touches { batch, sessions }, out);
     }
 
-    /// A ping to a follower is answered once the leader has counted it: so its reply vouches that
-    /// the session lives.
+    /// A ping is answered once the leader has counted it and is known to have led then: so its
+    /// reply vouches that the session lives.
     pub(crate) fn await_touch(&mut self, conn: ConnId) -> i64 {
-        let batch = self.following.batch + 1;
+        let batch = self.await_round();
         self.following.pinging.push_back((batch, conn));
         batch
+    }
+
+    /// The batch, or at the leader the round, that begins next: what happens now is before it.
+    fn await_round(&mut self) -> i64 {
+        self.following.wants_round = true;
+        self.following.batch + 1
+    }
+
+    /// What must be confirmed before a client hears of its session: at the leader the round that
+    /// begins next; a follower has asked the leader before.
+    pub(crate) fn round_to_grant(&mut self) -> i64 {
+        let asks = self.consensus.is_leader() && !self.is_alone();
+        if asks { self.await_round() } else { 0 }
+    }
+
+    /// Leader: answers another member once it is known that this one led when it judged.
+    fn answer_when_confirmed(&mut self, to: u64, message: &PeerMessage<'_>) {
+        let answer = (self.await_round(), to, message.encode());
+        self.following.answers.push_back(answer);
+    }
+
+    /// A quorum may have confirmed that this replica led when a round began.
+    fn leadership_confirmed(&mut self, now: Now, out: &mut Outputs) {
+        let Some(round) = self.consensus.take_confirmed() else { return };
+        if !self.consensus.is_leader() || round > self.following.batch {
+            return;
+        }
+        self.batch_confirmed(round, now, out);
+        let confirmed = self.following.confirmed;
+        while let Some((_, to, message)) =
+            self.following.answers.pop_front_if(|answer| answer.0 <= confirmed)
+        {
+            out.items.push(Output::Peer { to, message });
+        }
+        self.resume_waiting(now, out);
     }
 
     pub(crate) fn is_confirmed(&self, batch: i64) -> bool {
@@ -218,7 +273,10 @@ impl Replica {
     pub(crate) fn peer(&mut self, from: u64, bytes: &[u8], now: Now, out: &mut Outputs) {
         let Ok(message) = PeerMessage::decode(bytes) else { return };
         match message {
-            PeerMessage::Consensus(bytes) => self.consensus.receive(bytes),
+            PeerMessage::Consensus(bytes) => {
+                self.consensus.receive(bytes);
+                self.leadership_confirmed(now, out);
+            }
             PeerMessage::Forward(entries) => self.forwarded(from, &entries, now, out),
             PeerMessage::Touches { batch, sessions } => {
                 if self.consensus.is_leader() {
@@ -228,7 +286,7 @@ impl Replica {
                             self.expiry.touch(session, now.mono_us);
                         }
                     }
-                    self.tell(from, &PeerMessage::Touched { batch }, out);
+                    self.answer_when_confirmed(from, &PeerMessage::Touched { batch });
                 }
             }
             PeerMessage::Touched { batch } => self.touches_confirmed(from, batch, now, out),
@@ -239,7 +297,8 @@ impl Replica {
                         self.keep_promise(session, is_tenure, now);
                     }
                     let behind = self.last_proposed();
-                    self.tell(from, &PeerMessage::Revalidated { conn, valid, behind }, out);
+                    let answer = PeerMessage::Revalidated { conn, valid, behind };
+                    self.answer_when_confirmed(from, &answer);
                 }
             }
             PeerMessage::Revalidated { conn, valid, behind } => {
@@ -281,7 +340,9 @@ impl Replica {
                     }
                 }
                 Operation::CloseSession { session, .. } => self.expiry.remove(*session),
-                Operation::OpenSession { .. } | Operation::Reap { .. } => {}
+                Operation::OpenSession { .. }
+                | Operation::Prolong { .. }
+                | Operation::Reap { .. } => {}
             }
             let stamped = LoggedEntry { time_ms: now.wall_ms, policy: self.policy(), ..entry };
             let mut bytes = Vec::with_capacity(bytes.len());
@@ -294,6 +355,11 @@ impl Replica {
         if from != self.consensus.leader() || batch > self.following.batch {
             return;
         }
+        self.batch_confirmed(batch, now, out);
+    }
+
+    /// Answers the pings that waited for a batch of touches, or for a round.
+    fn batch_confirmed(&mut self, batch: i64, now: Now, out: &mut Outputs) {
         self.following.confirmed = self.following.confirmed.max(batch);
         while let Some((batch, conn)) = self.following.pinging.front().copied() {
             if batch > self.following.confirmed {
@@ -320,6 +386,7 @@ impl Replica {
         if !right || !self.expiry.resume(session, timeout_ms, now.mono_us) {
             return false;
         }
+        self.prolong(session, timeout_ms, now);
         self.take_over(session, member, out);
         true
     }
@@ -388,7 +455,7 @@ impl Replica {
     pub(crate) fn may_answer(&self, pending: &Pending) -> bool {
         match pending {
             Pending::Write { .. } => false,
-            Pending::Deferred { .. } => true,
+            Pending::Deferred { .. } | Pending::Answered { .. } => true,
             Pending::Ping { batch, .. } => self.is_confirmed(*batch),
             Pending::Sync { request, .. } => self.is_synced(*request),
         }

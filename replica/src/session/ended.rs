@@ -40,7 +40,7 @@ pub struct Ended {
     pub session: SessionId,
     /// Who ended it, and why.
     pub reason: EndReason,
-    /// The timeout it had negotiated when it was established.
+    /// The longest timeout ever negotiated for it.
     pub timeout_ms: u32,
     /// Leader's wall clock when it was established.
     pub opened_ms: i64,

@@ -183,6 +183,39 @@ fn an_answer_that_waited_out_a_pause_counts_from_when_it_was_asked_for() {
 }
 
 #[test]
+fn refused_writes_do_not_put_off_the_heartbeat() {
+    let mut lab = Lab::established();
+    for number in 0..20 {
+        lab.pass(TIMEOUT_MS / 4);
+        lab.submit(&set("/a"), number);
+        for sent in lab.sent() {
+            match sent.op {
+                OpCode::Ping => lab.reply(PING_XID, Response::Empty),
+                _ => lab.refuse(sent.xid, ErrorCode::NodeExists),
+            }
+        }
+        for sent in lab.sent() {
+            assert_eq!(sent.op, OpCode::Ping, "a refusal vouches for nothing");
+            lab.reply(PING_XID, Response::Empty);
+        }
+    }
+    assert_eq!(lab.changes.len(), 2, "never at risk: {:?}", lab.changes);
+}
+
+#[test]
+fn a_session_that_is_confirmed_too_late_is_not_believed_in() {
+    let mut lab = Lab::with(|_| {});
+    lab.connect();
+    // This process does not run until after the deadline of what it is about to hear.
+    lab.ms += TIMEOUT_MS;
+    lab.confirm(SESSION, TIMEOUT_MS as i32);
+    assert_eq!(lab.states(), [State::Connecting], "it was never live: {:?}", lab.changes);
+    lab.reopen();
+    lab.establish();
+    assert_eq!(*lab.machine.liveness(), Liveness::Live);
+}
+
+#[test]
 fn an_idle_session_lives_on_heartbeats() {
     let mut lab = Lab::established();
     lab.pass_with_pings(100 * TIMEOUT_MS, 3);
