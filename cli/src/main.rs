@@ -4,6 +4,8 @@ mod bench;
 mod inspect;
 mod serve;
 mod session;
+mod shell;
+mod tour;
 
 use std::process::ExitCode;
 
@@ -19,8 +21,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 enum Command {
     /// Serve clients, durably, from one machine
     Serve(serve::Args),
+    /// Ask and change a server, as with zkCli
+    Shell(shell::Args),
     /// Show sessions, live and ended; end one; say why a znode vanished
     Session(session::Args),
+    /// Watch a session live and die in two minutes, on a server of the tour's own
+    Tour(tour::Args),
     /// Show what a data folder holds
     Inspect(inspect::Args),
     /// Load for any ZooKeeper-speaking server, and what came of it
@@ -39,9 +45,11 @@ Exit codes:
 const BAD_FOLDER: u8 = 3;
 
 fn main() -> ExitCode {
-    match Command::parse() {
+    match Command::parse_from(shell::normalized(std::env::args_os())) {
         Command::Serve(args) => serve::run(&args),
+        Command::Shell(args) => shell::run(args),
         Command::Session(args) => session::run(&args),
+        Command::Tour(args) => tour::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(args) => match bench::run(&args) {
             Ok(()) => ExitCode::SUCCESS,

@@ -11,7 +11,7 @@ use crate::error::Error;
 use crate::io::{Command, Io};
 use crate::machine::{self, Auth, HostsError, Machine, Settings};
 use crate::recipe::Claims;
-use crate::session::{Connection, Session};
+use crate::session::{Changes, Connection, Session};
 use crate::shared::Shared;
 use crate::status::LostReason;
 use crate::token::SessionToken;
@@ -30,18 +30,18 @@ pub const DEFAULT_MAX_REPLY_BYTES: usize = 64 * 1024 * 1024;
 
 /// Settings of a session that is to be established or resumed.
 ///
-/// ```no_run
-/// # async fn example() -> Result<(), tenure_client::EstablishError> {
+/// ```
+/// # tenure_testing::example(async |hosts| {
 /// use std::time::Duration;
 /// use tenure_client::Session;
 ///
-/// let session = Session::builder("a:2181,b:2181,c:2181/app")
+/// let session = Session::builder(hosts)
 ///     .timeout(Duration::from_secs(4))
-///     .auth("digest", b"user:password")
+///     .auth("digest", "user:password")
 ///     .establish()
 ///     .await?;
 /// # Ok(())
-/// # }
+/// # });
 /// ```
 #[derive(Clone, Debug)]
 pub struct SessionBuilder {
@@ -161,7 +161,31 @@ impl SessionBuilder {
     /// If the connect string names no servers.
     pub fn start(mut self) -> Result<Session, EstablishError> {
         let auths = std::mem::take(&mut self.auths);
-        self.begin(None, auths, None)
+        Ok(self.prepare(None, auths, None)?.begin())
+    }
+
+    /// As [`start`](Self::start), with all changes of the session from the very first on.
+    /// [`Session::changes`] begins with the state at the time of the call, which may be later.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// use tenure_client::{Session, State};
+    ///
+    /// let (session, mut changes) = Session::builder(hosts).start_with_changes()?;
+    /// for state in [State::NotConnected, State::Connecting, State::Connected] {
+    ///     assert_eq!(changes.next().await.map(|change| change.state), Some(state));
+    /// }
+    /// # Ok(())
+    /// # });
+    /// ```
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_with_changes(mut self) -> Result<(Session, Changes), EstablishError> {
+        let auths = std::mem::take(&mut self.auths);
+        let prepared = self.prepare(None, auths, None)?;
+        let changes = prepared.session.changes();
+        Ok((prepared.begin(), changes))
     }
 
     async fn begin_and_wait(
@@ -170,7 +194,7 @@ impl SessionBuilder {
     ) -> Result<Session, EstablishError> {
         let auths = std::mem::take(&mut self.auths);
         let limit = self.establish_timeout;
-        let session = self.begin(token, Vec::new(), Some(limit))?;
+        let session = self.prepare(token, Vec::new(), Some(limit))?.begin();
         let shown: Vec<_> =
             auths.iter().map(|auth| session.add_auth(&auth.scheme, &auth.credentials)).collect();
         for shown in shown {
@@ -184,12 +208,12 @@ impl SessionBuilder {
         Ok(session)
     }
 
-    fn begin(
+    fn prepare(
         self,
         resume: Option<SessionToken>,
         auths: Vec<Auth>,
         establish_limit: Option<Duration>,
-    ) -> Result<Session, EstablishError> {
+    ) -> Result<Prepared, EstablishError> {
         let (hosts, chroot) = machine::parse_hosts(&self.hosts)?;
         let io = Io::get()?;
         let (seed, claims_seed) = (random_seed()?, random_seed()?);
@@ -207,8 +231,23 @@ impl SessionBuilder {
         let shared = Arc::new(Shared::new(self.max_outstanding));
         let (limit, timeout) = (self.max_request_bytes, self.request_timeout);
         let connection = Connection::new(io, Arc::clone(&shared), limit, timeout, claims);
-        connection.send(|key| Command::Begin(key, Box::new(machine), shared));
-        Ok(Session::new(Arc::new(connection), &chroot))
+        let session = Session::new(Arc::new(connection), &chroot);
+        Ok(Prepared { session, machine: Box::new(machine), shared })
+    }
+}
+
+/// A session of which the background thread does not know yet.
+struct Prepared {
+    session: Session,
+    machine: Box<crate::io::Session>,
+    shared: Arc<Shared>,
+}
+
+impl Prepared {
+    fn begin(self) -> Session {
+        let Self { session, machine, shared } = self;
+        session.connection().send(|key| Command::Begin(key, machine, shared));
+        session
     }
 }
 

@@ -15,7 +15,6 @@ use crate::machine::{self, Failure, Intent, Interruption, Submission};
 use crate::moment::Moment;
 use crate::session::{Connection, Session};
 use crate::shared::{Completion, Finished, WatchQueue};
-use crate::status::LostReason;
 
 /// The future of a request that was handed in. The request goes its way whether or not this is
 /// awaited; dropping it only means not to learn of the outcome.
@@ -185,7 +184,7 @@ impl<T> Future for Reply<T> {
                     this.stage = Stage::Done;
                     // Without an outcome the session was over before the request came.
                     let Ok(finished) = finished else {
-                        return Poll::Ready(Err(Error::Lost(LostReason::Closed)));
+                        return Poll::Ready(Err(Error::Lost(this.about.session.lost_reason())));
                     };
                     this.about.session.connection().note_delay(finished.at);
                     return Poll::Ready(this.about.outcome(finished.outcome, this.read));
@@ -224,7 +223,7 @@ impl About {
             },
             Failure::Interrupted { sent: true, cause } => Error::Unknown { op, path, cause },
             Failure::Interrupted { sent: false, cause: Interruption::Lost(reason) } => {
-                Error::Lost(reason)
+                Error::Lost(self.session.lost_by(reason))
             }
             Failure::Interrupted { sent: false, cause } => Error::NotDone { op, path, cause },
             Failure::TooLong { bytes, limit } => Error::ReplyTooLong { op, path, bytes, limit },

@@ -30,16 +30,16 @@ use crate::token::SessionToken;
 /// the last one is dropped, and with it the last watch and request under way, the session is
 /// closed; to keep it for another process, [`leave`](Session::leave) it.
 ///
-/// ```no_run
-/// # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+/// ```
+/// # tenure_testing::example(async |hosts| {
 /// use tenure_client::Session;
 ///
-/// let session = Session::establish("127.0.0.1:2181").await?;
+/// let session = Session::establish(hosts).await?;
 /// session.create("/hello", "world").await?;
 /// assert_eq!(&session.get("/hello").await?.data[..], b"world");
 /// session.close().await?;
 /// # Ok(())
-/// # }
+/// # });
 /// ```
 #[derive(Clone)]
 pub struct Session {
@@ -113,6 +113,16 @@ impl Session {
     ///
     /// `hosts` is a connect string: `host:port,host:port/chroot`, port 2181 if not given.
     ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// use tenure_client::{Session, State};
+    ///
+    /// let session = Session::establish(hosts).await?;
+    /// assert_eq!(session.state(), State::Connected);
+    /// # Ok(())
+    /// # });
+    /// ```
+    ///
     /// # Errors
     /// If the connect string names no servers, or none of them answers within the limit.
     pub async fn establish(hosts: &str) -> Result<Self, EstablishError> {
@@ -120,6 +130,22 @@ impl Session {
     }
 
     /// Resumes the session of a token: with its ephemerals, also in another process.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// use tenure_client::Session;
+    ///
+    /// let first = Session::establish(hosts).await?;
+    /// first.create("/mine", "").ephemeral().await?;
+    /// let token = first.token().expect("it is established").to_string();
+    /// first.leave();
+    ///
+    /// // Later, perhaps in another process:
+    /// let second = Session::resume(hosts, token.parse()?).await?;
+    /// assert_eq!(second.ephemerals("/").await?, ["/mine"]);
+    /// # Ok(())
+    /// # });
+    /// ```
     ///
     /// # Errors
     /// If the session is gone, which is an [`EstablishError::Lost`], and as for
@@ -129,6 +155,17 @@ impl Session {
     }
 
     /// A session with settings of its own.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// use std::time::Duration;
+    /// use tenure_client::Session;
+    ///
+    /// let session = Session::builder(hosts).timeout(Duration::from_secs(4)).establish().await?;
+    /// assert_eq!(session.timeout(), Duration::from_secs(4));
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn builder(hosts: &str) -> SessionBuilder {
         SessionBuilder::new(hosts)
     }
@@ -155,46 +192,132 @@ impl Session {
     }
 
     /// The session's id, 0 before it is established.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// let stat = session.create("/mine", "").ephemeral().await?.stat;
+    /// assert_eq!(stat.ephemeral_owner, session.id().0);
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn id(&self) -> SessionId {
         self.token().map_or(SessionId(0), |token| token.id())
     }
 
     /// The negotiated timeout; zero before the session is established.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// // A heartbeat is due every third of it.
+    /// println!("every {:?}", session.timeout() / 3);
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn timeout(&self) -> Duration {
         self.token().map_or(Duration::ZERO, |token| token.timeout())
     }
 
     /// What resumes the session, also in another process. `None` before it is established.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// let token = session.token().expect("the session is established");
+    /// assert_eq!(token.id(), session.id());
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn token(&self) -> Option<SessionToken> {
         self.shared().token()
     }
 
     /// The state of the connection.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// assert_eq!(session.state().name(), "CONNECTED");
+    /// session.close().await?;
+    /// assert_eq!(session.state().to_string(), "CLOSED");
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn state(&self) -> State {
         self.shared().latest().state
     }
 
     /// Whether the session lives, as far as this client can know.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// use tenure_client::{Liveness, LostReason};
+    ///
+    /// assert_eq!(session.liveness(), Liveness::Live);
+    /// session.close().await?;
+    /// assert_eq!(session.liveness(), Liveness::Lost(LostReason::Closed));
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn liveness(&self) -> Liveness {
         self.shared().latest().liveness
     }
 
     /// The server that serves the session at present.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// assert_eq!(session.server().map(|addr| addr.to_string()).as_deref(), Some(hosts));
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn server(&self) -> Option<SocketAddr> {
         self.shared().latest().server
     }
 
     /// The newest change that a reply to this session told of.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// let before = session.last_zxid();
+    /// session.create("/a", "").await?;
+    /// assert!(session.last_zxid() > before);
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn last_zxid(&self) -> Zxid {
         self.shared().last_zxid()
     }
 
     /// The path that all paths of this handle are below; empty without a chroot.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// assert_eq!(session.chroot(), "");
+    /// assert_eq!(session.with_chroot("/app")?.chroot(), "/app");
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn chroot(&self) -> &str {
         &self.chroot
     }
 
     /// A handle of the same session whose paths are below `path`, itself below this one's chroot.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// session.create_all("/app/config").await?;
+    /// let app = session.with_chroot("/app")?;
+    /// assert_eq!(app.children("/").await?.names, ["config"]);
+    /// # Ok(())
+    /// # });
+    /// ```
     ///
     /// # Errors
     /// If the path is not valid.
@@ -213,11 +336,30 @@ impl Session {
     /// name (a ping or a write), less a margin for clocks that drift. The server counts the same
     /// timeout from when it *received* that packet. So it always comes before the server's
     /// deadline: before anybody else can get what this session holds.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// let until = session.valid_until().expect("it is established");
+    /// assert!(until.remaining() < session.timeout());
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn valid_until(&self) -> Option<Moment> {
         self.shared().valid_until()
     }
 
     /// Whether the session certainly lives at this instant.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// assert!(session.is_valid());
+    /// session.close().await?;
+    /// assert!(!session.is_valid());
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn is_valid(&self) -> bool {
         self.valid_until().is_some_and(|until| Moment::now() < until)
     }
@@ -225,11 +367,38 @@ impl Session {
     /// All changes of state and liveness, beginning with the present state. None is told twice,
     /// the latest is never missed, and whoever has the outcome of a request finds here every
     /// change that came before it.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// use tenure_client::State;
+    ///
+    /// let mut changes = session.changes();
+    /// session.close().await?;
+    /// let mut states = Vec::new();
+    /// while let Some(change) = changes.next().await {
+    ///     states.push(change.state);
+    /// }
+    /// assert_eq!(states, [State::Connected, State::Closed]);
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn changes(&self) -> Changes {
         Changes { queue: self.shared().subscribe() }
     }
 
     /// Completes once the session is established, or fails with why it is lost.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// use tenure_client::Session;
+    ///
+    /// let session = Session::builder(hosts).start()?;
+    /// session.established().await?;
+    /// assert!(session.is_valid());
+    /// # Ok(())
+    /// # });
+    /// ```
     ///
     /// # Errors
     /// If the session is lost.
@@ -246,6 +415,18 @@ impl Session {
     }
 
     /// Completes when the session is lost: at [`Session::valid_until`] at the latest.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// use tenure_client::LostReason;
+    ///
+    /// let lost = session.lost();
+    /// session.close().await?;
+    /// assert_eq!(lost.await, LostReason::Closed);
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn lost(&self) -> impl Future<Output = LostReason> + Send + use<> {
         let shared = Arc::clone(&self.connection.shared);
         async move { shared.lost().await }
@@ -259,9 +440,32 @@ impl Session {
         }
     }
 
+    /// Why a request failed that found the session lost. One that came after the end is told of a
+    /// session that is over, because the background thread has forgotten why.
+    pub(crate) fn lost_by(&self, reason: LostReason) -> LostReason {
+        match reason {
+            LostReason::Closed => self.lost_reason(),
+            reason => reason,
+        }
+    }
+
     /// Runs a future for as long as the session is valid, and not one poll longer: it is dropped,
     /// with the reason as error, when the session is lost. Waits for the session to be established
     /// first.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// use tenure_client::LostReason;
+    ///
+    /// let answer = session.run_while_valid(async { 6 * 7 }).await;
+    /// assert_eq!(answer, Ok(42));
+    /// session.close().await?;
+    /// let answer = session.run_while_valid(async { 6 * 7 }).await;
+    /// assert_eq!(answer, Err(LostReason::Closed));
+    /// # Ok(())
+    /// # });
+    /// ```
     ///
     /// # Errors
     /// Why the session was lost.
@@ -293,6 +497,15 @@ impl Session {
     /// Replaces the list of servers, as a connect string; its chroot, if it has one, must be this
     /// session's. If the load asks for it, the session moves to another server at once.
     ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// session.update_hosts(hosts)?;
+    /// assert!(session.update_hosts("not a host").is_err());
+    /// # Ok(())
+    /// # });
+    /// ```
+    ///
     /// # Errors
     /// If the connect string names no servers.
     pub fn update_hosts(&self, hosts: &str) -> Result<(), HostsError> {
@@ -306,6 +519,16 @@ impl Session {
 
     /// Shows further credentials, now and on every later link.
     ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// session.add_auth("digest", b"user:password").await?;
+    /// let who = session.who_am_i().await?;
+    /// assert!(who.iter().any(|one| one.scheme == "digest" && one.user == "user"));
+    /// # Ok(())
+    /// # });
+    /// ```
+    ///
     /// # Errors
     /// If the server refuses them: then the session is lost with [`LostReason::AuthFailed`].
     pub async fn add_auth(&self, scheme: &str, credentials: &[u8]) -> Result<(), Error> {
@@ -317,6 +540,15 @@ impl Session {
 
     /// Closes the session: its ephemerals are deleted, and it can never be resumed. It counts as
     /// lost from this call on. Requests handed in before are still carried out.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// session.close().await?;
+    /// assert!(session.get("/").await.is_err());
+    /// # Ok(())
+    /// # });
+    /// ```
     ///
     /// # Errors
     /// If no server could be told before the session's deadline; it then ends by itself.
@@ -332,6 +564,16 @@ impl Session {
 
     /// Hangs up without closing the session, which lives on until its timeout and can be resumed
     /// with its [token](Session::token). This value counts as lost from now on.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// let token = session.token().expect("it is established");
+    /// session.leave();
+    /// let resumed = tenure_client::Session::resume(hosts, token).await?;
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn leave(&self) {
         self.connection.send(Command::Leave);
     }
@@ -352,7 +594,7 @@ impl Session {
                 None => Error::UnknownCode { code, op, path },
             }),
             Err(Failure::Interrupted { sent: false, cause: Interruption::Lost(reason) }) => {
-                Err(Error::Lost(reason))
+                Err(Error::Lost(self.lost_by(reason)))
             }
             Err(Failure::Interrupted { sent: true, cause }) => {
                 Err(Error::Unknown { op, path, cause })

@@ -4,6 +4,8 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use tenure_wire::EndedBy;
+
 use crate::moment::Moment;
 
 /// The state of a session's connection, by the names that ZooKeeper's clients use.
@@ -244,6 +246,24 @@ pub struct Account {
     pub silent: Option<Duration>,
     /// The same for people.
     pub text: String,
+}
+
+impl From<tenure_wire::Account> for Account {
+    fn from(told: tenure_wire::Account) -> Self {
+        let cause = match told.by {
+            EndedBy::Client => EndCause::ClosedByClient,
+            EndedBy::Expiry => EndCause::Expired,
+            EndedBy::Operator => EndCause::ClosedByOperator,
+            EndedBy::Other(number) => EndCause::Other(number),
+        };
+        let silent = told.silent_ms.and_then(|ms| u64::try_from(ms).ok());
+        Self {
+            cause,
+            ended_at_ms: told.ended_at_ms,
+            silent: silent.map(Duration::from_millis),
+            text: told.explanation.unwrap_or_else(|| "it ended".to_owned()),
+        }
+    }
 }
 
 /// Who or what ended a session.

@@ -29,8 +29,8 @@ impl Replica {
             self.consensus.applied(index);
             self.serve_when_caught_up();
             self.finish_syncs(now, out);
-            self.resume_waiting(now, out);
         }
+        self.resume_waiting(now, out);
     }
 
     fn apply_one(&mut self, entry: &Committed, now: Now, out: &mut Outputs) {
@@ -49,8 +49,9 @@ impl Replica {
                     self.expiry.add(session, timeout_ms);
                     self.expiry.touch(session, now.mono_us);
                 }
-                out.items.push(Output::Event(Event::SessionOpened { session, timeout_ms }));
-                if let Some(conn) = local(origin, self.config.incarnation) {
+                let conn = local(origin, self.config.incarnation);
+                out.items.push(Output::Event(Event::SessionOpened { session, timeout_ms, conn }));
+                if let Some(conn) = conn {
                     self.establish(conn, session, password, now, out);
                 }
             }
@@ -59,7 +60,14 @@ impl Replica {
                 self.close_slice(now, out);
             }
         }
+        self.remember_gone();
         self.state.tree.finish_entry();
+    }
+
+    fn remember_gone(&mut self) {
+        for gone in self.changes.gone.drain(..) {
+            self.gone.push(gone);
+        }
     }
 
     /// One slice of a session's end.
@@ -68,6 +76,7 @@ impl Replica {
         self.changes.wanted = !self.watches.is_empty();
         let gone_on = self.state.go_on_closing(closing, &mut self.changes);
         self.fire(out);
+        self.remember_gone();
         self.state.tree.finish_entry();
         match gone_on {
             Err(closing) => self.closing = Some(closing),
@@ -76,10 +85,12 @@ impl Replica {
     }
 
     fn session_closed(&mut self, closed: &Closed, now: Now, out: &mut Outputs) {
-        let Closed { session, reason, ephemerals, .. } = *closed;
+        let Closed { session, reason, timeout_ms, ephemerals, .. } = *closed;
         self.expiry.remove(session);
         self.owners.remove(session);
-        out.items.push(Output::Event(Event::SessionEnded { session, reason, ephemerals }));
+        let conn = self.attachments.conn_of(session);
+        let ended = Event::SessionEnded { session, reason, timeout_ms, ephemerals, conn };
+        out.items.push(Output::Event(ended));
         let asked = closed.origin.and_then(|(origin, xid)| self.asked_here(origin, xid));
         if let Some((conn, xid)) = asked {
             let op = OpCode::CloseSession;
@@ -108,18 +119,30 @@ impl Replica {
         now: Now,
         out: &mut Outputs,
     ) {
+        // What stands before it may just have become ripe.
+        self.drain(conn, now, out);
+        let zxid = self.state.zxid;
+        let answer = |received_us: u64, out: &mut Outputs| {
+            let latency_us = now.mono_us.saturating_sub(received_us);
+            let asked = Asked { conn, xid, op: op.code(), write: true, latency_us };
+            _ = reply(out, asked, zxid, |bytes| {
+                body_of(op, &outcome?, bytes);
+                Ok(())
+            });
+        };
         let waited_for =
             |pending: &Pending| matches!(pending, Pending::Write { xid: own, .. } if *own == xid);
-        let Some(Pending::Write { received_us, .. }) = self.attachments.pop_if(conn, waited_for)
-        else {
-            return;
-        };
-        let latency_us = now.mono_us.saturating_sub(received_us);
-        let asked = Asked { conn, xid, op: op.code(), write: true, latency_us };
-        _ = reply(out, asked, self.state.zxid, |bytes| {
-            body_of(op, &outcome?, bytes);
-            Ok(())
-        });
+        if let Some(Pending::Write { received_us, .. }) = self.attachments.pop_if(conn, waited_for)
+        {
+            answer(received_us, out);
+        } else {
+            self.attachments.answer_in_queue(conn, xid, |received_us| {
+                let mut held_back = Outputs::default();
+                answer(received_us, &mut held_back);
+                let answered = held_back.answered.pop().expect("a reply was just written");
+                Pending::Answered { reply: held_back.bytes.into(), answered }
+            });
+        }
         self.drain(conn, now, out);
     }
 
@@ -155,6 +178,7 @@ impl Replica {
 
     /// One bounded slice of background work.
     pub(crate) fn work(&mut self, snapshot_room: bool, now: Now, out: &mut Outputs) {
+        self.watches.drop_slice();
         if self.closing.is_some() {
             self.close_slice(now, out);
             self.apply_committed(now, out);

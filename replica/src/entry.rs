@@ -50,6 +50,9 @@ pub(crate) enum Operation<'a> {
     OpenSession { origin: Origin, server: u8, timeout_ms: u32, password: [u8; 16] },
     /// End a session. With an origin if its own client asked for it.
     CloseSession { session: SessionId, reason: EndReason, origin: Option<(Origin, Xid)> },
+    /// A session was resumed with a longer timeout than every replica knows: a new leader must
+    /// give it as well.
+    Prolong { session: SessionId, timeout_ms: u32 },
     /// Delete an empty container or overdue TTL znode.
     Reap { path: Cow<'a, str> },
 }
@@ -58,6 +61,7 @@ const REQUEST: i32 = 1;
 const OPEN_SESSION: i32 = 2;
 const CLOSE_SESSION: i32 = 3;
 const REAP: i32 = 4;
+const PROLONG: i32 = 5;
 
 impl<'a> LoggedEntry<'a> {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
@@ -70,6 +74,7 @@ impl<'a> LoggedEntry<'a> {
             Operation::OpenSession { .. } => OPEN_SESSION,
             Operation::CloseSession { .. } => CLOSE_SESSION,
             Operation::Reap { .. } => REAP,
+            Operation::Prolong { .. } => PROLONG,
         };
         out.put_i32(kind | policy);
         out.put_i64(self.time_ms);
@@ -98,6 +103,10 @@ impl<'a> LoggedEntry<'a> {
                 }
             }
             Operation::Reap { path } => out.put_text(path),
+            Operation::Prolong { session, timeout_ms } => {
+                out.put_i64(session.0);
+                out.put_i32(*timeout_ms as i32);
+            }
         }
     }
 
@@ -135,6 +144,10 @@ impl<'a> LoggedEntry<'a> {
                 },
             },
             REAP => Operation::Reap { path: from.text()? },
+            PROLONG => Operation::Prolong {
+                session: SessionId(from.i64()?),
+                timeout_ms: from.i32()? as u32,
+            },
             value => return Err(DecodeError::Value { what: "log entry", offset: 0, value }),
         };
         Ok(LoggedEntry { time_ms, policy, operation })

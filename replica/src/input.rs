@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use tenure_wire::{ConnectRequest, SessionId};
 
+use crate::session::ended::EndReason;
+
 /// One client connection of this server process; never reused within a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnId(pub u64);
@@ -82,9 +84,11 @@ pub enum Input<'a> {
         /// The member.
         member: u64,
     },
-    /// An operator ends a session.
+    /// A session is ended from outside: by an operator, or as if its client had been silent.
     CloseSession {
         /// The session to end.
         session: SessionId,
+        /// What is remembered as the reason.
+        reason: EndReason,
     },
 }

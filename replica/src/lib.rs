@@ -12,6 +12,7 @@ mod ensemble;
 mod entry;
 #[cfg(test)]
 mod fuzz;
+mod gone;
 mod input;
 mod limits;
 mod output;
@@ -27,6 +28,7 @@ mod watch;
 
 pub use apply::describe as describe_entry;
 pub use config::{AuthConfig, Config, DigestAlgorithm};
+pub use gone::Gone;
 pub use input::{ConnId, Input, Now};
 pub use output::{
     Answered, CloseWhy, Event, HardState, LogEntry, Output, Outputs, Persist, SnapshotMeta,
@@ -39,4 +41,5 @@ pub use snapshot::{RestoreError, Restorer};
 pub use state::State;
 pub use tree::Tree;
 pub use tree::node::{Node, NodeId, NodeKind};
+pub use watch::WatchKind;
 pub use watch::table::WatchCounts;

@@ -6,9 +6,20 @@ pub(crate) const ENDED_SESSIONS: usize = 10_000;
 /// Paths remembered of each ended session: enough to recognise whose it was.
 pub(crate) const ENDED_PATHS: usize = 8;
 
+/// Vanished ephemerals remembered by each server for operators who ask why one is gone: as many as
+/// ended sessions are.
+pub(crate) const GONE_EPHEMERALS: usize = 10_000;
+
+/// Bytes of their paths together: a path may be as long as a frame.
+pub(crate) const GONE_BYTES: usize = 2 << 20;
+
 /// Ephemerals deleted in one slice of a session's end: about a millisecond, so that other
 /// sessions' reads never wait long behind a session with a great many.
 pub(crate) const CLOSE_SLICE: usize = 1_000;
+
+/// Watched paths taken off a connection that is gone in one slice: about a millisecond, so that
+/// other clients do not wait for the removal of a hundred thousand.
+pub(crate) const WATCH_SLICE: usize = 2_000;
 
 /// Slots copied in one slice of a snapshot: a few hundred microseconds.
 pub(crate) const SNAPSHOT_SLICE: u32 = 1_024;

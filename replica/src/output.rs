@@ -51,6 +51,17 @@ impl Outputs {
         let start = frame::begin(&mut self.bytes);
         write(&mut self.bytes);
         frame::end(&mut self.bytes, start);
+        self.sent(conn, start);
+    }
+
+    /// Appends whole frames that were held back to a connection's stream.
+    pub(crate) fn send_again(&mut self, conn: ConnId, frames: &[u8]) {
+        let start = self.bytes.len();
+        self.bytes.extend_from_slice(frames);
+        self.sent(conn, start);
+    }
+
+    fn sent(&mut self, conn: ConnId, start: usize) {
         let end = self.bytes.len();
         if let Some(Output::Send { conn: last, range }) = self.items.last_mut()
             && *last == conn
@@ -188,6 +199,8 @@ pub enum Event {
         session: SessionId,
         /// Negotiated timeout.
         timeout_ms: u32,
+        /// The client's connection, if it is one of this server's.
+        conn: Option<ConnId>,
     },
     /// A client came back to its session.
     SessionResumed {
@@ -195,6 +208,19 @@ pub enum Event {
         session: SessionId,
         /// Negotiated timeout, which may differ from before.
         timeout_ms: u32,
+        /// The connection that serves it from now on.
+        conn: ConnId,
+    },
+    /// A session lost its connection to this server, and lives on.
+    SessionDetached {
+        /// The session.
+        session: SessionId,
+        /// Negotiated timeout.
+        timeout_ms: u32,
+        /// The connection that served it.
+        conn: ConnId,
+        /// Why this server let go of it; `None` if the connection ended by itself.
+        why: Option<CloseWhy>,
     },
     /// A session ended.
     SessionEnded {
@@ -202,7 +228,11 @@ pub enum Event {
         session: SessionId,
         /// Who ended it, and why.
         reason: EndReason,
+        /// The timeout negotiated when it was established.
+        timeout_ms: u32,
         /// How many ephemeral znodes went with it.
         ephemerals: u32,
+        /// The connection that served it, if it was one of this server's.
+        conn: Option<ConnId>,
     },
 }

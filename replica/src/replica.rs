@@ -9,6 +9,7 @@ use crate::config::Config;
 use crate::consensus::{Committed, Consensus, Durable, Outgoing};
 use crate::ensemble::{Following, Owners, PeerMessage};
 use crate::entry::{LoggedEntry, Operation, Origin, Policy};
+use crate::gone::{Gone, GoneEphemerals};
 use crate::input::{ConnId, Input, Now};
 use crate::limits;
 use crate::output::{Event, HardState, LogEntry, Output, Outputs, SnapshotMeta};
@@ -18,6 +19,7 @@ use crate::session::ended::EndReason;
 use crate::session::expiry::Expiry;
 use crate::snapshot::Capture;
 use crate::state::State;
+use crate::watch::WatchKind;
 use crate::watch::table::{WatchCounts, WatchTable};
 use tenure_wire::{SessionId, Zxid};
 
@@ -48,6 +50,7 @@ pub struct Replica {
     pub(crate) attachments: Attachments,
     pub(crate) resuming: VecDeque<Resuming>,
     pub(crate) watches: WatchTable,
+    pub(crate) gone: GoneEphemerals,
     /// Encoded entries to be proposed as one batch by `flush`.
     pub(crate) proposals: Vec<Bytes>,
     /// Committed entries not applied yet, behind a session's end that takes several slices.
@@ -94,6 +97,7 @@ impl Replica {
             attachments: Attachments::new(),
             resuming: VecDeque::new(),
             watches: WatchTable::new(config.hash_seed),
+            gone: GoneEphemerals::default(),
             proposals: Vec::new(),
             to_apply: VecDeque::new(),
             closing: None,
@@ -120,7 +124,7 @@ impl Replica {
                     self.heard(session, now);
                 }
             }
-            Input::Disconnected { conn } => self.detach(conn),
+            Input::Disconnected { conn } => self.let_go(conn, None, out),
             Input::Persisted { ticket } => self.consensus.persisted(ticket),
             Input::Tick => self.tick(now),
             Input::Work { snapshot_room } => self.work(snapshot_room, now, out),
@@ -129,9 +133,7 @@ impl Replica {
             Input::SnapshotFailed => self.snapshot_failed(),
             Input::Peer { from, message } => self.peer(from, message, now, out),
             Input::PeerDown { member } => self.peer_down(member),
-            Input::CloseSession { session } => {
-                self.propose_close(session, EndReason::ClosedByOperator, now);
-            }
+            Input::CloseSession { session, reason } => self.propose_close(session, reason, now),
         }
     }
 
@@ -141,7 +143,7 @@ impl Replica {
         if !self.proposals.is_empty() {
             self.propose_collected(out);
         }
-        self.report_touches(out);
+        self.report_touches(now, out);
         let ready = self.consensus.ready();
         self.follow_leadership(out);
         if let Some(epoch) = ready.elected {
@@ -241,7 +243,9 @@ impl Replica {
 
     /// Whether `Input::Work` would do something, given room for a snapshot chunk or not.
     pub fn has_work(&self, snapshot_room: bool) -> bool {
-        self.closing.is_some() || snapshot_room && self.capture.is_some()
+        self.closing.is_some()
+            || self.watches.has_leaving()
+            || snapshot_room && self.capture.is_some()
     }
 
     /// Whether clients are served: this replica leads and has applied all that earlier leaders
@@ -300,6 +304,25 @@ impl Replica {
         self.watches.counts()
     }
 
+    /// What one connection watches, by kind and path.
+    pub fn watches_of(&self, conn: ConnId) -> Vec<(WatchKind, &str)> {
+        self.watches.of_conn(conn)
+    }
+
+    /// How the last ephemeral znode at a path vanished, as far as this server remembers since its
+    /// start.
+    pub fn gone_ephemeral(&self, path: &str) -> Option<&Gone> {
+        self.gone.latest(path)
+    }
+
+    /// The member through which a session is used, if this one knows.
+    pub fn served_by(&self, session: SessionId) -> Option<u64> {
+        if self.attachments.conn_of(session).is_some() || self.is_alone() {
+            return Some(self.config.id);
+        }
+        self.owners.get(session).filter(|_| self.consensus.is_leader())
+    }
+
     /// What each connection watches, in order.
     pub fn watches_by_connection(&self) -> Vec<(ConnId, Vec<&str>)> {
         self.watches.by_conn()
@@ -310,8 +333,14 @@ impl Replica {
         self.watches.by_path()
     }
 
-    /// How long until a live session expires unless its client is heard, in milliseconds.
+    /// How long a live session's client was not heard, in milliseconds. Only the leader knows.
+    pub fn silent_ms(&self, session: SessionId) -> Option<u64> {
+        self.expiry.silent_ms(session).filter(|_| self.consensus.is_leader())
+    }
+
+    /// How long until a live session expires unless its client is heard, in milliseconds. Only the
+    /// leader knows.
     pub fn expires_in_ms(&self, session: SessionId) -> Option<u64> {
-        self.expiry.left_ms(session)
+        self.expiry.left_ms(session).filter(|_| self.consensus.is_leader())
     }
 }

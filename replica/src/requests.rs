@@ -3,8 +3,7 @@
 use std::net::IpAddr;
 
 use tenure_wire::{
-    ConnectRequest, ConnectResponse, ErrorCode, OpCode, Put, Reader, Request, RequestHeader,
-    SessionId, Xid, Zxid,
+    ConnectRequest, ErrorCode, OpCode, Put, Reader, Request, RequestHeader, SessionId, Xid, Zxid,
 };
 
 use crate::ensemble::Heard;
@@ -14,7 +13,7 @@ use crate::output::{CloseWhy, Event, Output, Outputs};
 use crate::read::{Read, pong, unknown};
 use crate::replica::Replica;
 use crate::reply::{Asked, reply};
-use crate::session::attach::{Attachment, Pending};
+use crate::session::attach::{Attachment, Manner, Pending};
 use crate::session::auth::authenticate;
 use crate::session::ended::EndReason;
 use crate::session::sasl::{SaslAnswer, SaslFailed};
@@ -60,14 +59,18 @@ fn way(op: Option<OpCode>) -> Way {
     }
 }
 
-/// A connection that has shown a session's password and waits for the writes of the one before.
+/// A connection that wants a session and is answered once everything up to a log index is applied:
+/// the writes of the connection before it, or the session's end.
 #[derive(Debug)]
 pub(crate) struct Resuming {
-    /// Log index of the last of those writes.
     behind: u64,
+    /// The round in which this leader must be confirmed, or 0.
+    round: i64,
     conn: ConnId,
     session: SessionId,
-    password: [u8; 16],
+    /// The session's, if the client has shown it and the session lives as far as is known; without
+    /// it, the client is refused.
+    password: Option<[u8; 16]>,
 }
 
 impl Replica {
@@ -90,7 +93,8 @@ impl Replica {
         }
         let (min, max) = (self.config.min_session_timeout_ms, self.config.max_session_timeout_ms);
         let timeout_ms = (request.timeout_ms.max(0) as u32).clamp(min, max);
-        let attachment = Attachment::new(peer, timeout_ms, request.read_only, entropy);
+        let manner = Manner::of(request);
+        let attachment = Attachment::new(peer, timeout_ms, manner, entropy);
         if request.session == SessionId(0) {
             self.attachments.insert(conn, attachment);
             let (origin, server) = (self.origin(conn), self.config.id as u8);
@@ -102,17 +106,66 @@ impl Replica {
             self.attachments.insert(conn, attachment);
             return self.ask_to_resume(conn, request, timeout_ms, out);
         }
-        let session = self.state.sessions.get(request.session);
-        let password = session.filter(|session| session.has_password(request.password));
-        let password = password.map(|session| session.password);
-        // A session whose end is under way is still in the table, but no longer on the clock.
-        let live = password.filter(|_| self.expiry.set_timeout(request.session, timeout_ms));
-        let Some(password) = live else { return refuse(conn, request.read_only, out) };
-        self.expiry.touch(request.session, now.mono_us);
-        self.attachments.insert(conn, attachment);
-        self.take_over(request.session, self.config.id, out);
+        let session = request.session;
+        let known = self.state.sessions.get(session);
+        let known = known.filter(|known| known.has_password(request.password));
+        let Some(password) = known.map(|known| known.password) else {
+            if self.is_alone() {
+                return self.refuse(conn, session, manner, out);
+            }
+            // Another leader may know it, if there is one.
+            self.attachments.insert(conn, attachment);
+            return self.refuse_behind(conn, session, 0, now, out);
+        };
+        let lives = self.expiry.resume(session, timeout_ms, now.mono_us);
+        if lives {
+            self.prolong(session, timeout_ms, now);
+        }
         let behind = self.last_proposed();
-        self.resume(conn, (request.session, password), behind, now, out);
+        if lives {
+            self.attachments.insert(conn, attachment);
+            self.keep_promise(session, manner.is_tenure, now);
+            self.take_over(session, self.config.id, out);
+            self.resume(conn, (session, password), behind, now, out);
+        } else if manner.is_tenure {
+            self.attachments.insert(conn, attachment);
+            self.refuse_behind(conn, session, behind, now, out);
+        } else {
+            // Its end is under way: still in the table, but no longer on the clock.
+            self.refuse(conn, session, manner, out);
+        }
+    }
+
+    /// Leader: before a client hears of a timeout longer than the one in the session table, every
+    /// later leader must know it. Its connection waits for that like for its earlier writes.
+    pub(crate) fn prolong(&mut self, session: SessionId, timeout_ms: u32, now: Now) {
+        let known = self.state.sessions.get(session);
+        if known.is_some_and(|known| known.timeout_ms < timeout_ms) {
+            self.propose(Operation::Prolong { session, timeout_ms }, now);
+        }
+    }
+
+    /// Only our own client relies on a deadline. With a stock one a shorter timeout holds at once,
+    /// as upstream.
+    pub(crate) fn keep_promise(&mut self, session: SessionId, is_tenure: bool, now: Now) {
+        if !is_tenure {
+            self.expiry.touch(session, now.mono_us);
+        }
+    }
+
+    /// Refuses a session whose end is under way, or may not have come here yet, as soon as its
+    /// account can be given.
+    pub(crate) fn refuse_behind(
+        &mut self,
+        conn: ConnId,
+        session: SessionId,
+        behind: u64,
+        now: Now,
+        out: &mut Outputs,
+    ) {
+        let round = self.round_to_grant();
+        self.resuming.push_back(Resuming { behind, round, conn, session, password: None });
+        self.resume_waiting(now, out);
     }
 
     /// Attaches a session to the connection that has shown its password, and to no other, once
@@ -134,7 +187,9 @@ impl Replica {
         }
         // What an earlier connection asked for may be in the log already. It takes effect before
         // the new one hears that the session is its own, never after.
-        self.resuming.push_back(Resuming { behind, conn, session, password });
+        let password = Some(password);
+        let round = self.round_to_grant();
+        self.resuming.push_back(Resuming { behind, round, conn, session, password });
         self.resume_waiting(now, out);
     }
 
@@ -146,18 +201,39 @@ impl Replica {
     /// Attaches the sessions whose earlier connections' writes have all been applied.
     pub(crate) fn resume_waiting(&mut self, now: Now, out: &mut Outputs) {
         let (applied, _) = self.state.applied;
-        while let Some(resuming) = self.resuming.pop_front_if(|next| next.behind <= applied) {
+        // A session's end that takes several slices is remembered with the last one.
+        let is_whole = self.closing.is_none();
+        while let Some(next) = self.resuming.front() {
+            let may_go = next.behind <= applied
+                && self.is_confirmed(next.round)
+                && (is_whole || next.password.is_some());
+            let Some(resuming) = self.resuming.pop_front_if(|_| may_go) else { return };
             let Resuming { conn, session, password, .. } = resuming;
             let lives = self.state.sessions.get(session).is_some();
-            if lives && (!self.consensus.is_leader() || self.expiry.left_ms(session).is_some()) {
+            let lives =
+                lives && (!self.consensus.is_leader() || self.expiry.left_ms(session).is_some());
+            if let Some(password) = password.filter(|_| lives) {
                 self.finish_resuming(conn, session, password, now, out);
             } else if let Some(attachment) = self.attachments.get(conn) {
                 // A close was among those writes.
-                let read_only = attachment.read_only;
+                let manner = attachment.manner;
                 self.detach(conn);
-                refuse(conn, read_only, out);
+                self.refuse(conn, session, manner, out);
             }
         }
+    }
+
+    /// Zeros, then the end: the session is unknown, ended, or not this client's (reference 2.4).
+    pub(crate) fn refuse(
+        &self,
+        conn: ConnId,
+        session: SessionId,
+        manner: Manner,
+        out: &mut Outputs,
+    ) {
+        let refused = manner.refused(self.state.ended.get(session));
+        out.send(conn, |bytes| refused.encode(bytes));
+        close(conn, CloseWhy::SessionRefused, out);
     }
 
     fn finish_resuming(
@@ -170,7 +246,7 @@ impl Replica {
     ) {
         let timeout_ms = self.attachments.get(conn).map_or(0, |attachment| attachment.timeout_ms);
         self.establish(conn, session, password, now, out);
-        out.items.push(Output::Event(Event::SessionResumed { session, timeout_ms }));
+        out.items.push(Output::Event(Event::SessionResumed { session, timeout_ms, conn }));
     }
 
     /// Binds a session to a connection and answers the handshake; then come the requests that the
@@ -185,20 +261,30 @@ impl Replica {
     ) {
         self.attachments.bind(conn, session);
         let Some(attachment) = self.attachments.get(conn) else { return };
-        let (timeout_ms, read_only) = (attachment.timeout_ms as i32, attachment.read_only);
-        out.send(conn, |bytes| {
-            let read_only = read_only.map(|_| false);
-            ConnectResponse { protocol_version: 0, timeout_ms, session, password, read_only }
-                .encode(bytes);
-        });
+        let granted = attachment.manner.granted(attachment.timeout_ms, session, password);
+        out.send(conn, |bytes| granted.encode(bytes));
         let mut waiting = Vec::new();
         while let Some(Pending::Deferred { payload, .. }) = self.attachments.pop_if(conn, |_| true)
         {
             waiting.push(payload);
         }
+        // They were sent before the client could know how long its session lasts from now on.
+        // (Through a follower they count like any others: the leader is not told when they came.)
+        let promised_us = self.expiry.promised_us(session);
         for payload in waiting {
             self.frame(conn, &payload, now, out);
         }
+        self.expiry.promise(session, promised_us);
+    }
+
+    /// A session that lives on loses its connection.
+    pub(crate) fn let_go(&mut self, conn: ConnId, why: Option<CloseWhy>, out: &mut Outputs) {
+        if let Some(attachment) = self.attachments.get(conn).filter(|a| a.established) {
+            let (session, timeout_ms) = (attachment.session, attachment.timeout_ms);
+            let detached = Event::SessionDetached { session, timeout_ms, conn, why };
+            out.items.push(Output::Event(detached));
+        }
+        self.detach(conn);
     }
 
     /// The connection is gone, and with it its watches; the session is not.
@@ -235,13 +321,13 @@ impl Replica {
             Heard::Yes => {}
             Heard::Ended => return,
             Heard::Moved => {
-                self.detach(conn);
+                self.let_go(conn, Some(CloseWhy::Moved), out);
                 return close(conn, CloseWhy::Moved, out);
             }
         }
         match way {
             Way::Write => self.write(conn, header, reader.rest(), now),
-            _ if !self.consensus.is_leader() && op == Some(OpCode::Ping) => {
+            _ if !self.is_alone() && op == Some(OpCode::Ping) => {
                 let batch = self.await_touch(conn);
                 let (xid, received_us) = (header.xid, now.mono_us);
                 self.attachments.push(conn, Pending::Ping { xid, batch, received_us });
@@ -316,6 +402,10 @@ impl Replica {
                     let asked = Asked { conn, xid, op, write: false, latency_us };
                     pong(asked, self.state.zxid, out);
                 }
+                Some(Pending::Answered { reply, answered }) => {
+                    out.send_again(conn, &reply);
+                    out.answered.push(answered);
+                }
                 Some(Pending::Write { .. }) | None => return,
             }
         }
@@ -385,13 +475,6 @@ impl Replica {
             }
         }
     }
-}
-
-/// Zeros, then the end: the session is unknown, ended, or not this client's (reference 2.4).
-pub(crate) fn refuse(conn: ConnId, read_only: Option<bool>, out: &mut Outputs) {
-    let refused = ConnectResponse::refused(read_only.map(|_| false));
-    out.send(conn, |bytes| refused.encode(bytes));
-    close(conn, CloseWhy::SessionRefused, out);
 }
 
 pub(crate) fn close(conn: ConnId, why: CloseWhy, out: &mut Outputs) {

@@ -4,7 +4,7 @@
 mod harness;
 
 use harness::{Got, World};
-use tenure_replica::{Config, ConnId, Input};
+use tenure_replica::{Config, ConnId, EndReason, Input};
 use tenure_wire::{Acl, Create, OpCode, Request};
 
 /// Splitmix64: the seed names the history.
@@ -80,7 +80,8 @@ fn live(seed: u64, hash_seed: u64) -> (World, Vec<(ConnId, Vec<Got>)>) {
                 match random.below(3) {
                     0 => world.send(conn, step, &Request::CloseSession),
                     1 => world.step(Input::Disconnected { conn }),
-                    _ => world.step(Input::CloseSession { session }),
+                    _ => world
+                        .step(Input::CloseSession { session, reason: EndReason::ClosedByOperator }),
                 }
             }
             4 => world.step(Input::TakeSnapshot),

@@ -5,17 +5,19 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
 use tenure_replica::{
-    CloseWhy, Config, ConnId, Input, Now, Output, Outputs, Persist, Replica, Restored,
+    CloseWhy, Config, ConnId, EndReason, Input, Now, Output, Outputs, Persist, Replica, Restored,
 };
 use tenure_wire::{
-    Acl, ConnectRequest, ConnectResponse, Create, OpCode, Reader, ReplyHeader, Request,
-    RequestHeader, Xid, frame,
+    Acl, ConnectRequest, ConnectResponse, Create, EndedBy, OpCode, Reader, ReplyHeader, Request,
+    RequestHeader, SessionId, TENURE_PASSWORD, TENURE_PROTOCOL, Xid, frame,
 };
 
 /// Three members, links that keep order, disks that are durable at once.
 struct Ensemble {
     members: Vec<Replica>,
     down: [bool; 3],
+    /// Hears no member and is heard by none, and its clock stands; its clients reach it.
+    cut_off: Option<usize>,
     now: Now,
     links: VecDeque<(u64, u64, Vec<u8>)>,
     persisted: VecDeque<(usize, u64)>,
@@ -40,6 +42,7 @@ impl Ensemble {
         let mut ensemble = Ensemble {
             members: members.collect(),
             down: [false; 3],
+            cut_off: None,
             now,
             links: VecDeque::new(),
             persisted: VecDeque::new(),
@@ -90,7 +93,11 @@ impl Ensemble {
                         self.step(member, Input::Persisted { ticket });
                     }
                 } else if let Some((from, to, message)) = self.links.pop_front() {
-                    if !self.down[to as usize - 1] && !self.down[from as usize - 1] {
+                    let lost = |member: u64| {
+                        let member = member as usize - 1;
+                        self.down[member] || self.cut_off == Some(member)
+                    };
+                    if !lost(to) && !lost(from) {
                         self.step(to as usize - 1, Input::Peer { from, message: &message });
                     }
                 } else {
@@ -100,7 +107,7 @@ impl Ensemble {
             self.now.mono_us += 5_000;
             self.now.wall_ms += 5;
             for member in 0..3 {
-                if !self.down[member] {
+                if !self.down[member] && self.cut_off != Some(member) {
                     self.step(member, Input::Tick);
                 }
             }
@@ -120,13 +127,18 @@ impl Ensemble {
     }
 
     fn connect(&mut self, member: usize, request: ConnectRequest<'_>) -> (ConnId, ConnectResponse) {
+        let frames = self.ask_for_session(member, request);
+        (ConnId(self.next_conn - 1), ConnectResponse::decode(&frames[0]).unwrap())
+    }
+
+    /// Sends a handshake on a new connection and returns the frames that answer it.
+    fn ask_for_session(&mut self, member: usize, request: ConnectRequest<'_>) -> Vec<Vec<u8>> {
         let conn = ConnId(self.next_conn);
         self.next_conn += 1;
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
         self.step(member, Input::Connect { conn, peer, request, entropy: [conn.0 as u8; 16] });
         self.run(20);
-        let frames = self.got.remove(&(member, conn)).unwrap_or_default();
-        (conn, ConnectResponse::decode(&frames[0]).unwrap())
+        self.got.remove(&(member, conn)).unwrap_or_default()
     }
 
     fn open(&mut self, member: usize, timeout_ms: i32) -> (ConnId, ConnectResponse) {
@@ -135,10 +147,22 @@ impl Ensemble {
 
     /// Sends a request and returns (xid, error) of the replies.
     fn ask(&mut self, member: usize, conn: ConnId, request: &Request<'_>) -> Vec<(i32, i32)> {
-        let mut payload = Vec::new();
-        RequestHeader { xid: Xid(9), op: request.op().code() }.encode(&mut payload);
-        request.encode(&mut payload);
-        self.step(member, Input::Frame { conn, payload: &payload });
+        self.ask_all(member, conn, &[request])
+    }
+
+    /// Sends requests without waiting between them and returns (xid, error) of the replies.
+    fn ask_all(
+        &mut self,
+        member: usize,
+        conn: ConnId,
+        requests: &[&Request<'_>],
+    ) -> Vec<(i32, i32)> {
+        for (xid, request) in (9..).zip(requests) {
+            let mut payload = Vec::new();
+            RequestHeader { xid: Xid(xid), op: request.op().code() }.encode(&mut payload);
+            request.encode(&mut payload);
+            self.step(member, Input::Frame { conn, payload: &payload });
+        }
         self.run(20);
         let frames = self.got.remove(&(member, conn)).unwrap_or_default();
         let header = |frame: &Vec<u8>| ReplyHeader::decode(&mut Reader::new(frame)).unwrap();
@@ -170,6 +194,21 @@ fn every_member_serves_and_all_end_up_equal() {
     let digest = ensemble.members[leader].state().tree.digest();
     assert!(ensemble.members.iter().all(|member| member.state().tree.digest() == digest));
     assert!(ensemble.closed.is_empty());
+}
+
+#[test]
+fn a_write_behind_a_ping_or_sync_that_waits_longer_is_answered_behind_it() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    for member in [leader, (leader + 1) % 3] {
+        let (conn, _) = ensemble.open(member, 10_000);
+        let path = format!("/by-{member}");
+        let (create, sync) = (create(&path, 0), Request::Sync { path: "/".into() });
+        let requests =
+            [&Request::Ping, &Request::Ping, &sync, &create, &Request::Ping, &get(&path)];
+        let replies = ensemble.ask_all(member, conn, &requests);
+        assert_eq!(replies, [(-2, 0), (-2, 0), (11, 0), (12, 0), (-2, 0), (14, 0)], "{member}");
+    }
 }
 
 #[test]
@@ -225,10 +264,43 @@ fn a_new_leader_gives_every_session_its_full_timeout() {
     assert_ne!(new, leader);
     ensemble.run(2_500);
     let (session, password) = (opened.session, Some(&opened.password[..]));
-    let request = ConnectRequest { session, password, timeout_ms: 4_000, ..Default::default() };
+    let protocol_version = TENURE_PROTOCOL;
+    let timeout_ms = 4_000;
+    let request =
+        ConnectRequest { protocol_version, session, password, timeout_ms, ..Default::default() };
     let (conn, resumed) = ensemble.connect(follower, request);
     assert_eq!(resumed.session, opened.session);
     assert_eq!(ensemble.ask(follower, conn, &create("/after", 0)), [(9, 0)]);
+}
+
+#[test]
+fn a_leader_that_was_replaced_without_knowing_it_vouches_for_no_session() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let (conn, opened) = ensemble.open(leader, 4_000);
+    assert_eq!(ensemble.ask(leader, conn, &Request::Ping), [(-2, 0)]);
+    // The others notice that their links broke and elect a new leader at once.
+    ensemble.cut_off = Some(leader);
+    for other in (0..3).filter(|other| *other != leader) {
+        ensemble.step(other, Input::PeerDown { member: leader as u64 + 1 });
+    }
+    while (0..3).all(|other| other == leader || !ensemble.members[other].is_leader()) {
+        ensemble.run(5);
+    }
+    assert!(ensemble.members[leader].is_leader(), "it has not noticed yet");
+    assert_eq!(ensemble.ask(leader, conn, &Request::Ping), []);
+    let (session, password) = (opened.session, Some(&opened.password[..]));
+    let request = ConnectRequest { session, password, timeout_ms: 4_000, ..Default::default() };
+    let unknown = ConnectRequest { session: SessionId(77), ..request.clone() };
+    for request in [request, unknown] {
+        assert!(ensemble.ask_for_session(leader, request).is_empty());
+    }
+    // Once it is back it follows; its clients find their session with the new leader.
+    ensemble.cut_off = None;
+    ensemble.run(1_000);
+    assert_ne!(ensemble.leader(), leader);
+    let request = ConnectRequest { session, password, timeout_ms: 4_000, ..Default::default() };
+    assert_eq!(ensemble.connect(ensemble.leader(), request).1.session, session);
 }
 
 #[test]
@@ -243,4 +315,111 @@ fn without_a_quorum_clients_are_sent_away() {
     ensemble.run(3_000);
     assert!(ensemble.closed.contains(&(leader, conn, CloseWhy::NotServing)));
     assert!(!ensemble.members[leader].is_serving());
+}
+
+#[test]
+fn a_follower_tells_our_own_client_how_its_session_ended() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let followers = [(leader + 1) % 3, (leader + 2) % 3];
+    let (password, read_only, timeout_ms) = (Some(&TENURE_PASSWORD[..]), Some(false), 10_000);
+    let new = ConnectRequest { password, read_only, timeout_ms, ..Default::default() };
+    let (_, opened) = ensemble.connect(followers[0], new.clone());
+    assert_eq!(opened.protocol_version, TENURE_PROTOCOL);
+    let again = ConnectRequest {
+        protocol_version: TENURE_PROTOCOL,
+        session: opened.session,
+        password: Some(&opened.password),
+        ..new
+    };
+    let (_, resumed) = ensemble.connect(followers[1], again.clone());
+    assert_eq!((resumed.protocol_version, resumed.session), (TENURE_PROTOCOL, opened.session));
+    let wrong = ConnectRequest { password: Some(&[0; 16]), ..again.clone() };
+    assert_eq!(ensemble.connect(followers[0], wrong).1, ConnectResponse::refused(Some(false)));
+    // The leader has decided the end, and no follower has heard of it yet.
+    let (session, reason) = (opened.session, EndReason::Expired { silent_ms: 10_000 });
+    ensemble.step(leader, Input::CloseSession { session, reason });
+    for member in followers.into_iter().chain([leader]) {
+        let (_, refused) = ensemble.connect(member, again.clone());
+        let account = refused.account.clone().map(|account| (account.by, account.silent_ms));
+        assert_eq!(account, Some((EndedBy::Expiry, Some(10_000))), "{member}");
+        assert_eq!(
+            ConnectResponse { account: None, ..refused },
+            ConnectResponse::refused(Some(false))
+        );
+    }
+}
+
+#[test]
+fn a_new_leader_keeps_the_longer_timeout_that_a_resume_was_granted() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let follower = (leader + 1) % 3;
+    let (_, opened) = ensemble.open(follower, 4_000);
+    let (session, password) = (opened.session, Some(&opened.password[..]));
+    let protocol_version = TENURE_PROTOCOL;
+    for (member, timeout_ms) in [(leader, 8_000), (follower, 12_000), (leader, 5_000)] {
+        let request = ConnectRequest {
+            protocol_version,
+            session,
+            password,
+            timeout_ms,
+            ..Default::default()
+        };
+        assert_eq!(ensemble.connect(member, request).1.timeout_ms, timeout_ms);
+    }
+    ensemble.kill(leader);
+    ensemble.run(11_000);
+    let new = ensemble.leader();
+    assert!(ensemble.members[new].state().sessions.get(session).is_some());
+    ensemble.run(3_000);
+    assert!(ensemble.members[new].state().sessions.get(session).is_none());
+}
+
+#[test]
+fn a_shorter_timeout_keeps_the_promise_of_before_across_members() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let (first, second) = ((leader + 1) % 3, (leader + 2) % 3);
+    let (old, opened) = ensemble.open(first, 20_000);
+    let (session, password) = (opened.session, Some(&opened.password[..]));
+    let protocol_version = TENURE_PROTOCOL;
+    let timeout_ms = 4_000;
+    let request =
+        ConnectRequest { protocol_version, session, password, timeout_ms, ..Default::default() };
+    let (new, resumed) = ensemble.connect(second, request);
+    assert_eq!((resumed.session, resumed.timeout_ms), (session, 4_000));
+    assert!(ensemble.closed.contains(&(first, old, CloseWhy::Moved)));
+    ensemble.run(15_000);
+    assert!(ensemble.members[leader].state().sessions.get(session).is_some());
+    assert_eq!(ensemble.ask(second, new, &Request::Ping), [(-2, 0)]);
+    ensemble.run(4_100);
+    assert!(ensemble.members[leader].state().sessions.get(session).is_none());
+}
+
+#[test]
+fn an_operator_may_ask_any_member() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let (one, other) = ((leader + 1) % 3, (leader + 2) % 3);
+    for (used, asked) in [(one, other), (one, leader), (leader, one), (other, other)] {
+        let (conn, opened) = ensemble.open(used, 10_000);
+        let session = opened.session;
+        assert_eq!(ensemble.ask(used, conn, &create("/owned", 1)), [(9, 0)]);
+        for (member, replica) in ensemble.members.iter().enumerate() {
+            // Only the leader knows the deadline, and where a session is used elsewhere.
+            assert_eq!(replica.expires_in_ms(session).is_some(), member == leader);
+            assert_eq!(replica.silent_ms(session).is_some(), member == leader);
+            let knows = member == leader || member == used;
+            assert_eq!(replica.served_by(session), knows.then_some(used as u64 + 1));
+        }
+        let reason = EndReason::ClosedByOperator;
+        ensemble.step(asked, Input::CloseSession { session, reason });
+        ensemble.run(20);
+        for replica in &ensemble.members {
+            assert_eq!(replica.state().ended.get(session).map(|ended| ended.reason), Some(reason));
+            assert_eq!(replica.gone_ephemeral("/owned").map(|gone| gone.owner), Some(session));
+        }
+        assert!(ensemble.closed.contains(&(used, conn, CloseWhy::SessionEnded)));
+    }
 }

@@ -5,7 +5,12 @@ mod harness;
 
 use harness::{Got, World};
 use tenure_replica::{CloseWhy, Config, EndReason, Event, Input};
-use tenure_wire::{Acl, ConnectRequest, ConnectResponse, Create, OpCode, Request, SessionId, Zxid};
+use tenure_wire::{
+    Account, Acl, ConnectRequest, ConnectResponse, Create, EndedBy, OpCode, Request, SessionId,
+    TENURE_PASSWORD, TENURE_PROTOCOL, Zxid,
+};
+
+const BY_OPERATOR: EndReason = EndReason::ClosedByOperator;
 
 fn create(path: &str, flags: i32) -> Request<'_> {
     let acl = vec![Acl::OPEN];
@@ -37,6 +42,112 @@ fn a_silent_session_expires_after_its_timeout_and_not_before() {
         panic!("expected zeros and a close, got {got:?}")
     };
     assert_eq!(ConnectResponse::decode(frame).unwrap(), ConnectResponse::refused(None));
+}
+
+/// What Tenure's own client sends for a new session, and to resume one.
+fn ours(timeout_ms: i32) -> ConnectRequest<'static> {
+    let (password, read_only) = (Some(&TENURE_PASSWORD[..]), Some(false));
+    ConnectRequest { timeout_ms, password, read_only, ..Default::default() }
+}
+
+fn resume_ours<'a>(opened: &'a ConnectResponse, timeout_ms: i32) -> ConnectRequest<'a> {
+    let (session, password) = (opened.session, Some(&opened.password[..]));
+    let protocol_version = TENURE_PROTOCOL;
+    ConnectRequest { protocol_version, session, password, ..ours(timeout_ms) }
+}
+
+fn answer(got: &[Got]) -> ConnectResponse {
+    let Some(Got::Frame(frame)) = got.first() else { panic!("no connect response but {got:?}") };
+    ConnectResponse::decode(frame).unwrap()
+}
+
+#[test]
+fn our_own_client_is_told_how_its_session_ended() {
+    let mut world = World::new(Config::default());
+    let (conn, got) = world.connect(ours(4_000));
+    let opened = answer(&got);
+    assert_eq!(opened.protocol_version, TENURE_PROTOCOL);
+    let (second, got) = world.connect(resume_ours(&opened, 4_000));
+    let resumed = answer(&got);
+    assert_eq!((resumed.protocol_version, resumed.session), (TENURE_PROTOCOL, opened.session));
+    assert_eq!(world.take(conn), [Got::Closed(CloseWhy::Superseded)]);
+    // Nothing about a live session to whoever does not know its password.
+    let wrong = ConnectRequest { password: Some(&[0; 16]), ..resume_ours(&opened, 4_000) };
+    let (_, got) = world.connect(wrong.clone());
+    assert_eq!(answer(&got), ConnectResponse::refused(Some(false)));
+
+    world.step(Input::Disconnected { conn: second });
+    world.wait(4_010);
+    let (_, got) = world.connect(resume_ours(&opened, 4_000));
+    let account = Account {
+        by: EndedBy::Expiry,
+        ended_at_ms: world.now.wall_ms - 10,
+        silent_ms: Some(4_000),
+        explanation: Some("expired: nothing heard from its client for 4000 ms".to_owned()),
+    };
+    let refused =
+        ConnectResponse { account: Some(account), ..ConnectResponse::refused(Some(false)) };
+    assert_eq!(answer(&got), refused);
+    assert_eq!(got[1..], [Got::Closed(CloseWhy::SessionRefused)]);
+    // Stock clients hear what they always did, and of what is not remembered there is no account.
+    let stock = ConnectRequest { protocol_version: 0, ..resume_ours(&opened, 4_000) };
+    let (_, got) = world.connect(stock);
+    let mut zeros = Vec::new();
+    ConnectResponse::refused(Some(false)).encode(&mut zeros);
+    assert_eq!(got[0], Got::Frame(zeros));
+    let unknown = ConnectRequest { session: SessionId(42), ..resume_ours(&opened, 4_000) };
+    let (_, got) = world.connect(unknown);
+    assert_eq!(answer(&got), ConnectResponse::refused(Some(false)));
+}
+
+#[test]
+fn an_account_waits_until_the_end_is_applied() {
+    let mut world = World::new(Config::default());
+    let (conn, got) = world.connect(ours(10_000));
+    let opened = answer(&got);
+    // More ephemerals than one slice of a close deletes.
+    for i in 0..2_500 {
+        world.send(conn, i, &create(&format!("/e{i}"), 1));
+    }
+    world.settle();
+    world.take(conn);
+    world.step(Input::CloseSession { session: opened.session, reason: BY_OPERATOR });
+    let (_, got) = world.connect(resume_ours(&opened, 10_000));
+    assert_eq!(answer(&got).account.map(|account| account.by), Some(EndedBy::Operator));
+    assert_eq!(world.replica.state().tree.ephemerals(), 0);
+    // The same for a close that stands before the resume among the client's own writes.
+    let (conn, got) = world.connect(ours(10_000));
+    let opened = answer(&got);
+    world.send(conn, 1, &create("/last", 1));
+    world.send(conn, 2, &Request::CloseSession);
+    let (_, got) = world.connect(resume_ours(&opened, 10_000));
+    assert_eq!(answer(&got).account.map(|account| account.by), Some(EndedBy::Client));
+}
+
+#[test]
+fn a_resume_with_a_shorter_timeout_keeps_the_promise_of_before_until_a_packet_comes() {
+    let mut world = World::new(Config::default());
+    let (conn, opened) = world.open(20_000);
+    world.wait(1_000);
+    let shorter = |world: &mut World| {
+        let (session, password) = (opened.session, Some(&opened.password[..]));
+        let (protocol_version, timeout_ms) = (TENURE_PROTOCOL, 4_000);
+        let rest = ConnectRequest::default();
+        world.connect(ConnectRequest { protocol_version, session, password, timeout_ms, ..rest }).0
+    };
+    let second = shorter(&mut world);
+    assert_eq!(world.take(conn), [Got::Closed(CloseWhy::Superseded)]);
+    // Nothing more is heard, not even a ping: the promise of 20 seconds stands.
+    world.wait(18_980);
+    assert!(world.replica.state().sessions.get(opened.session).is_some());
+    let third = shorter(&mut world);
+    assert_eq!(world.take(second), [Got::Closed(CloseWhy::Superseded)]);
+    // A packet shows that the client knows of the shorter timeout.
+    assert_eq!(world.ask(third, 1, &Request::Ping), ["-2 ok"]);
+    world.wait(3_990);
+    assert!(world.replica.state().sessions.get(opened.session).is_some());
+    world.wait(20);
+    assert!(world.replica.state().sessions.get(opened.session).is_none());
 }
 
 #[test]
@@ -163,18 +274,67 @@ fn nothing_of_a_session_happens_after_its_close() {
     assert_eq!(world.ask(reader, 2, &get("/after")), ["2 error -101"]);
     let reason = EndReason::ClosedByClient;
     let session = opened.session;
-    assert!(world.events.contains(&Event::SessionEnded { session, reason, ephemerals: 1 }));
+    let (timeout_ms, ephemerals, conn) = (10_000, 1, Some(conn));
+    let ended = Event::SessionEnded { session, reason, timeout_ms, ephemerals, conn };
+    assert!(world.events.contains(&ended));
 }
 
 #[test]
 fn an_operators_close_is_told_apart() {
     let mut world = World::new(Config::default());
     let (conn, opened) = world.open(10_000);
-    world.step(Input::CloseSession { session: opened.session });
+    world.step(Input::CloseSession { session: opened.session, reason: BY_OPERATOR });
     world.settle();
     assert_eq!(world.take(conn), [Got::Closed(CloseWhy::SessionEnded)]);
     let ended = world.replica.state().ended.get(opened.session).unwrap();
     assert_eq!(ended.reason, EndReason::ClosedByOperator);
-    world.step(Input::CloseSession { session: SessionId(42) });
+    world.step(Input::CloseSession { session: SessionId(42), reason: BY_OPERATOR });
     world.settle();
+}
+
+#[test]
+fn it_is_remembered_how_an_ephemeral_vanished() {
+    let mut world = World::new(Config::default());
+    let (owner, owned) = world.open(10_000);
+    let (other, theirs) = world.open(10_000);
+    let delete = |path| Request::Delete { path, version: -1 };
+    assert_eq!(world.ask(owner, 1, &create("/kept", 1)), ["1 /kept"]);
+    assert_eq!(world.ask(owner, 2, &create("/lost", 1)), ["2 /lost"]);
+    assert_eq!(world.ask(owner, 3, &create("/plain", 0)), ["3 /plain"]);
+    // What a failed multi seemed to delete is not gone.
+    let failing = vec![delete("/kept".into()), delete("/nothing".into())];
+    world.ask(other, 1, &Request::Multi(failing));
+    assert_eq!(world.replica.gone_ephemeral("/kept"), None);
+    assert_eq!(world.ask(other, 2, &delete("/lost".into())), ["2 ok"]);
+    assert_eq!(world.ask(other, 3, &delete("/plain".into())), ["3 ok"]);
+    let gone = world.replica.gone_ephemeral("/lost").unwrap();
+    assert_eq!((gone.owner, gone.deleted_by), (owned.session, Some(theirs.session)));
+    assert_eq!(gone.gone_ms, world.now.wall_ms);
+    assert_eq!(world.replica.gone_ephemeral("/plain"), None, "it was no ephemeral");
+    assert_eq!(world.ask(owner, 4, &Request::CloseSession), ["4 ok", "closed SessionClosed"]);
+    let gone = world.replica.gone_ephemeral("/kept").unwrap();
+    assert_eq!((gone.owner, gone.deleted_by), (owned.session, None));
+    assert_eq!(gone.zxid, world.last_zxid());
+}
+
+#[test]
+fn a_session_that_loses_its_connection_and_lives_on_is_news() {
+    let mut world = World::new(Config::default());
+    let (conn, opened) = world.open(10_000);
+    let (session, timeout_ms) = (opened.session, 10_000);
+    world.step(Input::Disconnected { conn });
+    let lost = Event::SessionDetached { session, timeout_ms, conn, why: None };
+    assert_eq!(world.events.last(), Some(&lost));
+    let (conn, _) = world.resume(session, &opened.password);
+    let resumed = Event::SessionResumed { session, timeout_ms, conn };
+    assert_eq!(world.events.last(), Some(&resumed));
+    // A connection that gives way to another one of the same session was not lost.
+    let (second, _) = world.resume(session, &opened.password);
+    world.step(Input::Disconnected { conn });
+    let resumed = Event::SessionResumed { session, timeout_ms, conn: second };
+    assert_eq!(world.events.last(), Some(&resumed));
+    // Nor was one whose session was closed.
+    world.ask(second, 1, &Request::CloseSession);
+    world.step(Input::Disconnected { conn: second });
+    assert!(matches!(world.events.last(), Some(Event::SessionEnded { .. })));
 }

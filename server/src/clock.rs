@@ -16,6 +16,11 @@ impl Clock {
         Clock { start: Instant::now() }
     }
 
+    /// Leaves a pause out of the monotonic time that replicas are told.
+    pub(crate) fn leave_out(&mut self, pause: Duration) {
+        self.start += pause;
+    }
+
     /// The present, on the monotonic clock.
     pub(crate) fn instant(&self) -> Instant {
         Instant::now()

@@ -8,19 +8,24 @@
 //! durable: on few cores the hand-over costs more than the request.
 
 mod delivery;
+mod happenings;
 mod intake;
 mod live;
+mod orders;
 
 use std::collections::VecDeque;
 use std::io;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
 use mio::{Events, Poll, Token};
+use orders::AwaitedEnds;
 use tenure_replica::{ConnId, Input, Now, Outputs, Replica};
 
 use crate::RunError;
+use crate::admin::SessionEvents;
 use crate::admin::report::{ConfigReport, SnapshotReport};
 use crate::admin::words;
 use crate::clock::Clock;
@@ -64,6 +69,13 @@ pub(crate) struct Driver {
     peers: Option<Peers>,
     snapshotter: Snapshotter,
     mail: Receiver<Mail>,
+    /// Mail that came during a pause.
+    late_mail: VecDeque<Mail>,
+    /// Who waits for sessions to end.
+    ends_awaited: AwaitedEnds,
+    session_events: SessionEvents,
+    /// The client whose connection is being dropped.
+    leaving: Option<(ConnId, SocketAddr)>,
     clock: Clock,
     rules: Rules,
     out: Outputs,
@@ -137,6 +149,10 @@ impl Driver {
             peers: parts.peers,
             snapshotter: parts.snapshotter,
             mail: parts.mail,
+            late_mail: VecDeque::new(),
+            ends_awaited: AwaitedEnds::default(),
+            session_events: SessionEvents::default(),
+            leaving: None,
             clock: parts.clock,
             rules: parts.rules,
             out: Outputs::default(),
@@ -187,12 +203,12 @@ impl Driver {
                 self.accept(i, polled);
             }
             self.read_all();
-            self.open_mail()?;
+            let stood_still = self.open_mail()?;
             self.resume_paused();
             // Everything that arrived before the poll has been stepped now, unless the poll could
             // not report it all. So `polled`, and not the present, is how far time has come.
             let saw_all = events.iter().count() < limits::EVENTS_PER_POLL;
-            if saw_all {
+            if saw_all && !stood_still {
                 self.tick(polled);
             }
             self.flush_replica();
@@ -301,8 +317,10 @@ impl Driver {
         }
     }
 
-    fn open_mail(&mut self) -> Result<(), RunError> {
-        while let Ok(mail) = self.mail.try_recv() {
+    /// Returns whether the server stood still meanwhile, so that clients' packets may wait unread.
+    fn open_mail(&mut self) -> Result<bool, RunError> {
+        let mut stood_still = false;
+        while let Some(mail) = self.next_mail() {
             let now = self.clock.now();
             match mail {
                 Mail::Persisted { ticket, synced } => {
@@ -338,10 +356,20 @@ impl Driver {
                     self.deliver();
                 }
                 Mail::Query(query) => query.answer(self),
+                Mail::DropConnection(session, reply) => self.cut_connection(session, reply),
+                Mail::Pause(reply) => {
+                    stood_still = true;
+                    self.stand_still(reply);
+                }
+                Mail::Resume => {}
                 Mail::Stop => self.begin_stop(),
             }
         }
-        Ok(())
+        Ok(stood_still)
+    }
+
+    fn next_mail(&mut self) -> Option<Mail> {
+        self.late_mail.pop_front().or_else(|| self.mail.try_recv().ok())
     }
 
     /// Tells the replica how far time has come, if it waits for that.

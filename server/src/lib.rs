@@ -24,15 +24,19 @@ mod tls;
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, mpsc};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use mio::{Poll, Waker};
+pub use tenure_replica::{EndReason, Ended};
 use tenure_storage::{DataFolder, RealDisk};
+use tenure_wire::SessionId;
 
+pub use admin::OperateError;
 use admin::report::ConfigReport;
-use admin::{AdminClient, AdminServer};
+use admin::{AdminClient, AdminQuery, AdminServer, EndAs, Reply};
 use config::ServerConfig;
 use driver::{Driver, Parts, Rules};
 pub use error::{RunError, StartError};
@@ -84,6 +88,66 @@ impl ServerHandle {
     /// A means to stop the server while another thread waits in [`ServerHandle::join`].
     pub fn stopper(&self) -> Stopper {
         Stopper(self.mailbox.clone())
+    }
+
+    /// Closes a session as an operator: its client is told nothing but the end of its connection,
+    /// its ephemerals go. Returns what is remembered of it once that is applied.
+    ///
+    /// # Errors
+    /// If there is no such session, or the server does not serve, is paused for more than ten
+    /// seconds, or stops.
+    pub fn close_session(&self, session: SessionId) -> Result<Ended, OperateError> {
+        self.end_session(session, EndAs::ClosedByOperator)
+    }
+
+    /// Has a session expire now, as if its client had not been heard for its timeout.
+    ///
+    /// # Errors
+    /// As for [`ServerHandle::close_session`].
+    pub fn expire_session(&self, session: SessionId) -> Result<Ended, OperateError> {
+        self.end_session(session, EndAs::Expired)
+    }
+
+    fn end_session(&self, session: SessionId, how: EndAs) -> Result<Ended, OperateError> {
+        self.ask(|reply| Mail::Query(AdminQuery::EndSession(session, how, reply)))?
+    }
+
+    /// Cuts the connection of a session. The session lives on, and can be resumed, until its
+    /// timeout has passed.
+    ///
+    /// # Errors
+    /// If no client is connected to such a session here, or the server is paused or stops.
+    pub fn drop_connection(&self, session: SessionId) -> Result<(), OperateError> {
+        self.ask(|reply| Mail::DropConnection(session, reply))?
+    }
+
+    /// Has the server stand still until [`ServerHandle::resume`]: it keeps its sockets, but reads,
+    /// answers and expires nothing. Returns once it does. The time of the pause does not count for
+    /// any session. A stop ends the pause.
+    ///
+    /// # Errors
+    /// If the server has stopped.
+    pub fn pause(&self) -> Result<(), OperateError> {
+        self.ask(Mail::Pause)
+    }
+
+    /// Ends a pause; without one, does nothing.
+    pub fn resume(&self) {
+        self.mailbox.post(Mail::Resume);
+    }
+
+    fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(Reply<T>) -> Mail,
+    ) -> Result<T, OperateError> {
+        let (sender, answer) = mpsc::sync_channel(1);
+        // Whoever asked may have given up; then nobody misses the answer.
+        let reply = Reply::new(move |answer| drop(sender.try_send(answer)));
+        self.mailbox.post(question(reply));
+        answer.recv_timeout(admin::END_TIMEOUT).map_err(|error| match error {
+            RecvTimeoutError::Timeout => OperateError::NoAnswer,
+            RecvTimeoutError::Disconnected => OperateError::Stopped,
+        })
     }
 
     /// Waits until the server has ended, by a stop or by a failure.

@@ -86,6 +86,15 @@ pub const DISK_FULL_TRIES_PER_LINE: u32 = 10;
 /// How long a graceful stop waits for requests under way.
 pub const STOP_GRACE: Duration = Duration::from_secs(2);
 
+/// Steps in the lives of sessions remembered for those who follow them live; less than a megabyte.
+pub const SESSION_EVENTS: usize = 4096;
+
+/// Steps in one answer, which is copied on the I/O thread.
+pub const SESSION_EVENTS_PER_PAGE: usize = 1000;
+
+/// How long an answer with the next step may be held back.
+pub const SESSION_EVENTS_WAIT: Duration = Duration::from_secs(30);
+
 /// Largest file of keys or certificates that is read. The authorities that Java trusts by itself
 /// take a twentieth of it.
 pub const TLS_FILE_BYTES: u64 = 4 * 1024 * 1024;

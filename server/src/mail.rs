@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
 use mio::Waker;
+use tenure_wire::SessionId;
 
 use crate::RunError;
-use crate::admin::AdminQuery;
 use crate::admin::report::SnapshotReport;
+use crate::admin::{AdminQuery, OperateError, Reply};
 
 /// One message to the driver.
 pub(crate) enum Mail {
@@ -51,6 +52,12 @@ pub(crate) enum Mail {
     },
     /// An operator's question.
     Query(AdminQuery),
+    /// Cut the connection of a session, which lives on.
+    DropConnection(SessionId, Reply<Result<(), OperateError>>),
+    /// Do nothing at all until told to resume.
+    Pause(Reply<()>),
+    /// Go on.
+    Resume,
     /// Finish what is under way, then end.
     Stop,
 }

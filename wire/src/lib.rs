@@ -51,7 +51,10 @@ pub use create::Create;
 pub use error::ErrorCode;
 pub use event::{EventType, SYNC_CONNECTED, WatcherEvent};
 pub use frame::{DEFAULT_MAX_FRAME, FrameError};
-pub use handshake::{ConnectRequest, ConnectResponse, PASSWORD_LEN};
+pub use handshake::{
+    Account, ConnectRequest, ConnectResponse, EndedBy, PASSWORD_LEN, TENURE_PASSWORD,
+    TENURE_PROTOCOL,
+};
 pub use header::{
     AUTH_XID, NOTIFICATION_XID, PING_XID, ReplyHeader, RequestHeader, SET_WATCHES_XID,
 };

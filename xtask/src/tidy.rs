@@ -5,6 +5,7 @@ mod files;
 mod functions;
 mod layout;
 mod purity;
+mod shown;
 mod source;
 #[cfg(test)]
 mod tests;
@@ -71,6 +72,7 @@ fn check(root: &Path) -> anyhow::Result<Vec<Finding>> {
     let files = files::text_files(root)?;
     let mut findings: Vec<_> = files.iter().flat_map(check_file).collect();
     findings.extend(layout::few_long_files(&files));
+    findings.extend(shown::check(&files));
     findings.sort();
     Ok(findings)
 }

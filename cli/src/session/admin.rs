@@ -13,7 +13,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// Why there is no answer.
 #[derive(Debug, Error)]
-pub(super) enum AdminError {
+pub(crate) enum AdminError {
     #[error("{0}: expected http://HOST:PORT")]
     Url(String),
     #[error("{url}: {source}; is the server's admin HTTP there? See --admin")]
@@ -29,13 +29,13 @@ pub(super) enum AdminError {
 }
 
 /// One server's admin HTTP.
-pub(super) struct Admin {
+pub(crate) struct Admin {
     agent: Agent,
     url: String,
 }
 
 impl Admin {
-    pub(super) fn new(url: &str) -> Result<Self, AdminError> {
+    pub(crate) fn new(url: &str) -> Result<Self, AdminError> {
         let url = match url.split_once("://") {
             Some(("http", host)) if !host.is_empty() => url.trim_end_matches('/').to_owned(),
             None if !url.is_empty() => format!("http://{}", url.trim_end_matches('/')),
@@ -49,12 +49,12 @@ impl Admin {
         Ok(Self { agent: config.new_agent(), url })
     }
 
-    pub(super) fn get(&self, path: &str) -> Result<Value, AdminError> {
+    pub(crate) fn get(&self, path: &str) -> Result<Value, AdminError> {
         let url = format!("{}{path}", self.url);
         answer(self.agent.get(&url).call(), url)
     }
 
-    pub(super) fn post(&self, path: &str) -> Result<Value, AdminError> {
+    pub(crate) fn post(&self, path: &str) -> Result<Value, AdminError> {
         let url = format!("{}{path}", self.url);
         answer(self.agent.post(&url).send_empty(), url)
     }

@@ -1,6 +1,6 @@
 //! `tenure session`: the sessions of a running server, as its admin HTTP tells of them.
 
-mod admin;
+pub(crate) mod admin;
 mod show;
 
 use std::io::{self, Write};

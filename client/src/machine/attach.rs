@@ -1,10 +1,12 @@
 //! Getting a link and a server's confirmation of the session on it, and what losing it means.
 
-use tenure_wire::{ConnectRequest, ConnectResponse, SessionId, frame};
+use tenure_wire::{
+    ConnectRequest, ConnectResponse, SessionId, TENURE_PASSWORD, TENURE_PROTOCOL, frame,
+};
 
-use super::{Action, Failure, Held, Interruption, Link, LinkId, Machine, Upkeep};
+use super::{Action, Failure, Held, Interruption, Link, LinkId, Machine, PlantedBug, Upkeep};
 use crate::moment::Moment;
-use crate::status::{LinkFault, Liveness, LostReason, Risk, State};
+use crate::status::{Account, EndCause, LinkFault, Liveness, LostReason, Risk, State};
 use crate::token::SessionToken;
 
 impl<C, W: Clone> Machine<C, W> {
@@ -70,13 +72,14 @@ impl<C, W: Clone> Machine<C, W> {
     /// Appends the handshake and returns the wish that it states.
     pub(super) fn shake(&self, out: &mut Vec<u8>) {
         let token = self.held.as_ref().map(|held| &held.token);
+        let by_tenure = token.is_some_and(|token| token.by_tenure);
         let timeout = self.timeout().as_millis();
         let request = ConnectRequest {
-            protocol_version: 0,
+            protocol_version: if by_tenure { TENURE_PROTOCOL } else { 0 },
             last_zxid_seen: self.last_zxid,
             timeout_ms: i32::try_from(timeout).unwrap_or(i32::MAX),
             session: token.map_or(SessionId(0), SessionToken::id),
-            password: Some(token.map_or(&[0; 16][..], |token| &token.password)),
+            password: Some(token.map_or(&TENURE_PASSWORD, |token| &token.password)),
             read_only: Some(self.settings.read_only),
         };
         let start = frame::begin(out);
@@ -98,7 +101,7 @@ impl<C, W: Clone> Machine<C, W> {
         let refused = timeout_ms == 0 || response.session == SessionId(0);
         match &self.held {
             Some(held) if refused || held.token.id != response.session => {
-                self.refused();
+                self.refused(response.account);
                 return Ok(());
             }
             None if refused => {
@@ -112,17 +115,24 @@ impl<C, W: Clone> Machine<C, W> {
             id: response.session,
             password: response.password,
             timeout: std::time::Duration::from_millis(timeout_ms),
-            by_tenure: false,
+            by_tenure: response.protocol_version == TENURE_PROTOCOL,
         };
         // The server has counted from when it received the handshake, at the earliest.
+        let sent = self.counted_from(sent);
+        let silent = now.since(sent);
+        if silent >= self.believable(token.timeout) {
+            // The answer waited out a pause: it tells of a session that may be gone again.
+            return Err(LinkFault::TimedOut { after: silent });
+        }
         let vouched = (!read_only).then_some(sent);
         self.held = Some(Held { token, vouched, is_local: read_only });
         self.establish_by = None;
         self.link = Link::Attached { id };
+        let rearms = !self.watches.is_empty() && !self.has(PlantedBug::ForgetsWatches);
         self.upkeep = Upkeep {
             asked: sent,
             confirmed: sent,
-            rearm: (!self.watches.is_empty()).then_some(None),
+            rearm: rearms.then_some(None),
             rearm_zxid: self.last_zxid,
             ..Upkeep::default()
         };
@@ -134,13 +144,19 @@ impl<C, W: Clone> Machine<C, W> {
     }
 
     /// A server says that the session does not exist.
-    fn refused(&mut self) {
+    fn refused(&mut self, account: Option<tenure_wire::Account>) {
         if let Some(closing) = self.closing.take() {
             // So it is closed, which was wanted.
             self.closed(closing.completions);
             return;
         }
-        self.lose(LostReason::Expired { account: None });
+        let account = account.map(Account::from);
+        self.lose(match account {
+            Some(account) if account.cause != EndCause::Expired => {
+                LostReason::ClosedElsewhere { account }
+            }
+            account => LostReason::Expired { account },
+        });
     }
 
     /// The session was closed as the application wished.

@@ -14,7 +14,7 @@
 
 use std::time::Duration;
 
-use super::{Failure, Interruption, Link, Machine};
+use super::{Failure, Interruption, Link, Machine, PlantedBug};
 use crate::moment::Moment;
 use crate::status::{LinkFault, Liveness, LostReason, Risk};
 
@@ -45,8 +45,12 @@ impl<C, W: Clone> Machine<C, W> {
     /// As `valid_until`, also while the session is being closed.
     fn deadline(&self) -> Option<Moment> {
         let held = self.held.as_ref()?;
-        let timeout = held.token.timeout;
-        Some(held.vouched? + (timeout - margin(timeout)))
+        Some(held.vouched? + self.believable(held.token.timeout))
+    }
+
+    /// For how long a session of this timeout may be believed in once it was vouched for.
+    pub(super) fn believable(&self, timeout: Duration) -> Duration {
+        if self.has(PlantedBug::NoMargin) { timeout } else { timeout - margin(timeout) }
     }
 
     /// When [`Machine::timeout_at`] must be called, at the latest.
@@ -117,6 +121,7 @@ impl<C, W: Clone> Machine<C, W> {
 
     /// Notes how late this call is: a process that did not run for long must not blame the server.
     pub(super) fn observe(&mut self, now: Moment) {
+        self.see(now);
         self.late = self.next_deadline().map_or(Duration::ZERO, |due| now.since(due));
     }
 

@@ -10,6 +10,7 @@
 mod attach;
 mod deadlines;
 mod hosts;
+mod planted;
 mod queue;
 mod replies;
 #[cfg(test)]
@@ -25,6 +26,10 @@ use tenure_wire::{OpCode, Request, RequestHeader, Xid, Zxid, frame};
 
 pub use hosts::{DEFAULT_PORT, Host, HostsError};
 pub(crate) use hosts::{Hosts, parse as parse_hosts};
+#[cfg(feature = "planted-bugs")]
+pub use planted::PlantedBug;
+#[cfg(not(feature = "planted-bugs"))]
+use planted::PlantedBug;
 pub use queue::Submission;
 pub(crate) use queue::{Queue, vouches_when_answered};
 pub(crate) use watches::Watches;
@@ -219,6 +224,11 @@ pub struct Machine<C, W> {
     skip: usize,
     /// By how much the latest call came later than it was due.
     late: Duration,
+    /// When the latest call was made.
+    #[cfg(feature = "planted-bugs")]
+    seen: Moment,
+    #[cfg(feature = "planted-bugs")]
+    planted: Option<PlantedBug>,
     actions: VecDeque<Action<C, W>>,
 }
 
@@ -258,6 +268,10 @@ impl<C, W: Clone> Machine<C, W> {
             partial: Vec::new(),
             skip: 0,
             late: Duration::ZERO,
+            #[cfg(feature = "planted-bugs")]
+            seen: Moment::default(),
+            #[cfg(feature = "planted-bugs")]
+            planted: None,
             actions: VecDeque::new(),
             settings,
         }
@@ -449,6 +463,7 @@ impl<C, W: Clone> Machine<C, W> {
             }
         }
         self.partial = Vec::new();
+        self.reorder_if_planted();
     }
 
     fn end_watches(&mut self, reason: &LostReason) {

@@ -7,7 +7,7 @@ use tenure_wire::{
 };
 
 use super::watches::{Event, EventKind, WatchKind};
-use super::{Action, Failure, Link, LinkId, Machine, Reply, vouches_when_answered};
+use super::{Action, Failure, Link, LinkId, Machine, PlantedBug, Reply, vouches_when_answered};
 use crate::moment::Moment;
 use crate::status::{LinkFault, Liveness, LostReason};
 
@@ -122,9 +122,10 @@ impl<C, W: Clone> Machine<C, W> {
     /// A server confirmed a packet that was sent at `sent`, and the leader knows of it.
     fn vouch(&mut self, sent: Moment) {
         self.prove();
-        self.upkeep.confirmed = self.upkeep.confirmed.max(sent);
+        let counted = self.counted_from(sent);
+        self.upkeep.confirmed = self.upkeep.confirmed.max(counted);
         if let Some(held) = self.held.as_mut().filter(|held| !held.is_local) {
-            held.vouched = held.vouched.max(Some(sent));
+            held.vouched = held.vouched.max(Some(counted));
         }
         if matches!(self.liveness, Liveness::AtRisk { .. }) {
             self.set(self.state, Liveness::Live);
@@ -155,8 +156,12 @@ impl<C, W: Clone> Machine<C, W> {
         if header.zxid > self.last_zxid {
             self.last_zxid = header.zxid;
         }
-        if header.err == 0 && vouches_when_answered(entry.op) {
+        let vouches = vouches_when_answered(entry.op) || self.has(PlantedBug::ReadsVouch);
+        if header.err == 0 && vouches {
             self.vouch(entry.sent);
+        } else if vouches {
+            // What was to save a ping did not: it is due as if nothing had been asked.
+            self.upkeep.asked = self.upkeep.confirmed;
         }
         let found_nothing = entry.op == OpCode::Exists && header.err == NO_NODE;
         let succeeded = header.err == 0 || found_nothing;

@@ -36,13 +36,14 @@ impl Session {
     /// Creates a znode: persistent, with these data, open to anyone, unless the builder is told
     /// otherwise.
     ///
-    /// ```no_run
-    /// # async fn example(session: tenure_client::Session) -> Result<(), tenure_client::Error> {
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
     /// session.create("/app", "").await?;
     /// let created = session.create("/app/task-", b"payload").ephemeral().sequential().await?;
     /// assert_eq!(created.path, "/app/task-0000000000");
     /// # Ok(())
-    /// # }
+    /// # });
     /// ```
     ///
     /// # Errors

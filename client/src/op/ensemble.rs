@@ -14,6 +14,16 @@ impl Session {
     /// Has the server catch up with the leader: reads handed in afterwards see every write that
     /// was acknowledged to anybody before.
     ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// // See whatever anybody was told has happened, whichever server this session is at.
+    /// session.sync("/").await?;
+    /// let names = session.children("/").await?.names;
+    /// # Ok(())
+    /// # });
+    /// ```
+    ///
     /// # Errors
     /// None of its own.
     pub fn sync<'a>(&'a self, path: &'a str) -> Reply<()> {
@@ -23,6 +33,14 @@ impl Session {
     }
 
     /// The identities of the present link.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// assert_eq!(session.who_am_i().await?[0].scheme, "ip");
+    /// # Ok(())
+    /// # });
+    /// ```
     ///
     /// # Errors
     /// None of its own.
@@ -40,6 +58,15 @@ impl Session {
 
     /// Reads the ensemble's configuration, which no chroot hides.
     ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// let configuration = session.config().await?;
+    /// println!("{}", String::from_utf8_lossy(&configuration.data));
+    /// # Ok(())
+    /// # });
+    /// ```
+    ///
     /// # Errors
     /// `NoAuth`.
     pub async fn config(&self) -> Result<Node, crate::Error> {
@@ -50,6 +77,15 @@ impl Session {
 
     /// Reads the ensemble's configuration and waits for it to change.
     ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// let (_configuration, changed) = session.config_and_watch().await?;
+    /// drop(changed);
+    /// # Ok(())
+    /// # });
+    /// ```
+    ///
     /// # Errors
     /// `NoAuth`.
     pub async fn config_and_watch(&self) -> Result<(Node, super::OneTimeWatch), crate::Error> {
@@ -58,6 +94,18 @@ impl Session {
     }
 
     /// Changes the ensemble's members.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// use tenure_client::ReconfigSpec;
+    ///
+    /// let spec = ReconfigSpec { leaving: Some("3".to_owned()), ..ReconfigSpec::default() };
+    /// // Switched off unless the servers are configured otherwise.
+    /// assert!(session.reconfigure(&spec).await.is_err());
+    /// # Ok(())
+    /// # });
+    /// ```
     ///
     /// # Errors
     /// `ReconfigDisabled`, `NoAuth`, `BadVersion`, `BadArguments`, `NewConfigNoQuorum`,

@@ -41,15 +41,17 @@ pub struct AclList {
 impl Session {
     /// Reads a znode's data and stat.
     ///
-    /// ```no_run
-    /// # use tenure_client::Session;
-    /// # async fn example(session: Session) -> Result<(), Box<dyn std::error::Error>> {
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// session.create("/config", "one").await?;
     /// let (node, changed) = session.get("/config").watch().await?;
-    /// println!("version {}: {:?}", node.stat.version, node.data);
-    /// let event = changed.await?;
-    /// println!("{:?} {}", event.kind, event.path);
+    /// assert_eq!((&node.data[..], node.stat.version), (&b"one"[..], 0));
+    ///
+    /// session.set("/config", "two").await?;
+    /// assert_eq!(changed.await?.path, "/config");
     /// # Ok(())
-    /// # }
+    /// # });
     /// ```
     ///
     /// # Errors
@@ -60,6 +62,19 @@ impl Session {
 
     /// Asks whether a znode exists, and for its stat.
     ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// use tenure_client::EventKind;
+    ///
+    /// let (stat, watch) = session.exists("/ready").watch().await?;
+    /// assert_eq!(stat, None);
+    /// session.create("/ready", "").await?;
+    /// assert_eq!(watch.await?.kind, EventKind::Created);
+    /// # Ok(())
+    /// # });
+    /// ```
+    ///
     /// # Errors
     /// `NoAuth`. That there is no znode is not an error.
     pub fn exists<'a>(&'a self, path: &'a str) -> Exists<'a> {
@@ -68,6 +83,16 @@ impl Session {
 
     /// Lists a znode's children by name, in order.
     ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// session.create_all("/app/b").await?;
+    /// session.create_all("/app/a").await?;
+    /// assert_eq!(session.children("/app").await?.names, ["a", "b"]);
+    /// # Ok(())
+    /// # });
+    /// ```
+    ///
     /// # Errors
     /// `NoNode`, `NoAuth`.
     pub fn children<'a>(&'a self, path: &'a str) -> ListChildren<'a> {
@@ -75,6 +100,16 @@ impl Session {
     }
 
     /// Reads a znode's access control list. The hashes of others' passwords do not show.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// use tenure_client::Acl;
+    ///
+    /// assert_eq!(session.acl("/").await?.acl, [Acl::OPEN]);
+    /// # Ok(())
+    /// # });
+    /// ```
     ///
     /// # Errors
     /// `NoNode`, `NoAuth`.
@@ -89,6 +124,15 @@ impl Session {
     }
 
     /// The paths of this session's ephemerals that start with `prefix`, in order.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// session.create("/mine", "").ephemeral().await?;
+    /// assert_eq!(session.ephemerals("/").await?, ["/mine"]);
+    /// # Ok(())
+    /// # });
+    /// ```
     ///
     /// # Errors
     /// None of its own.
@@ -106,6 +150,15 @@ impl Session {
     }
 
     /// How many descendants a znode has.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// session.create_all("/a/b/c").await?;
+    /// assert_eq!(session.count_descendants("/a").await?, 2);
+    /// # Ok(())
+    /// # });
+    /// ```
     ///
     /// # Errors
     /// `NoNode`, `NoAuth`.

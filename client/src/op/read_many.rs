@@ -28,13 +28,14 @@ pub enum ReadOutcome {
 impl Session {
     /// Begins a request of several reads.
     ///
-    /// ```no_run
-    /// # async fn example(session: tenure_client::Session) -> Result<(), tenure_client::Error> {
-    /// for read in session.read_many().get("/a").children("/b").commit().await? {
-    ///     println!("{read:?}");
-    /// }
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// session.create("/a", "data").await?;
+    /// let outcomes = session.read_many().get("/a").children("/missing").commit().await?;
+    /// assert!(outcomes[0].is_ok() && outcomes[1].is_err());
     /// # Ok(())
-    /// # }
+    /// # });
     /// ```
     pub fn read_many(&self) -> ReadMany<'_> {
         ReadMany { session: self, ops: Vec::new() }

@@ -11,19 +11,23 @@ use crate::session::Session;
 
 /// Writes that happen together, or not at all; made by [`Session::transaction`].
 ///
-/// ```no_run
-/// # async fn example(session: tenure_client::Session) -> Result<(), Box<dyn std::error::Error>> {
-/// use tenure_client::CreateMode;
+/// ```
+/// # tenure_testing::example(async |hosts| {
+/// # let session = tenure_client::Session::establish(hosts).await?;
+/// use tenure_client::{CreateMode, Outcome};
 ///
-/// session
+/// let version = session.create("/jobs", "idle").await?.stat.version;
+/// let outcomes = session
 ///     .transaction()
-///     .check("/leader", 3)
+///     .check("/jobs", version)
 ///     .create("/jobs/job-", "payload", CreateMode::PersistentSequential)
 ///     .set("/jobs", "busy", None)
 ///     .commit()
 ///     .await?;
+/// let Outcome::Created { path, .. } = &outcomes[1] else { panic!("{outcomes:?}") };
+/// assert_eq!(path, "/jobs/job-0000000000");
 /// # Ok(())
-/// # }
+/// # });
 /// ```
 #[must_use = "nothing happens until the transaction is committed"]
 pub struct Transaction<'a> {
@@ -74,6 +78,19 @@ pub enum TransactionError {
 
 impl Session {
     /// Begins a transaction: an atomic sequence of checks and writes.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// use tenure_client::TransactionError;
+    ///
+    /// let transaction = session.transaction().set("/", "new", None).delete("/missing", None);
+    /// let outcome = transaction.commit().await;
+    /// assert!(matches!(outcome, Err(TransactionError::Failed { index: 1, .. })));
+    /// assert!(session.get("/").await?.data.is_empty(), "nothing happened");
+    /// # Ok(())
+    /// # });
+    /// ```
     pub fn transaction(&self) -> Transaction<'_> {
         Transaction { session: self, ops: Vec::new(), invalid: None }
     }

@@ -10,6 +10,16 @@ impl Session {
     /// Makes sure that a znode exists, with its parents: what is missing is created, persistent,
     /// empty, and open to anyone.
     ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// session.create_all("/app/config/live").await?;
+    /// session.create_all("/app/config/live").await?;
+    /// assert!(session.exists("/app/config").await?.is_some());
+    /// # Ok(())
+    /// # });
+    /// ```
+    ///
     /// # Errors
     /// As [`Session::create`], except that nothing is wrong with a znode that is there.
     pub async fn create_all(&self, path: &str) -> Result<(), Error> {
@@ -41,6 +51,16 @@ impl Session {
 
     /// Deletes a znode and everything below it. Not atomic: what others create meanwhile is
     /// deleted too, or stands in the way.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// session.create_all("/app/config/live").await?;
+    /// session.delete_all("/app").await?;
+    /// assert_eq!(session.exists("/app").await?, None);
+    /// # Ok(())
+    /// # });
+    /// ```
     ///
     /// # Errors
     /// As [`Session::delete`]; what was deleted before stays deleted.

@@ -41,16 +41,18 @@ impl Session {
     /// Watches a path again and again, whether or not there is a znode. The stream ends when the
     /// session is lost.
     ///
-    /// ```no_run
-    /// # async fn example(session: tenure_client::Session) -> Result<(), tenure_client::Error> {
-    /// use tenure_client::WatchMode;
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// use tenure_client::{EventKind, WatchMode};
     ///
     /// let mut watch = session.watch("/app", WatchMode::Recursive).await?;
-    /// while let Some(event) = watch.next().await {
-    ///     println!("{:?} {}", event.kind, event.path);
-    /// }
+    /// session.create_all("/app/one").await?;
+    /// let (first, second) = (watch.next().await, watch.next().await);
+    /// assert_eq!(first.map(|event| event.kind), Some(EventKind::Created));
+    /// assert_eq!(second.map(|event| event.path), Some("/app/one".into()));
     /// # Ok(())
-    /// # }
+    /// # });
     /// ```
     ///
     /// # Errors
@@ -73,6 +75,18 @@ impl Session {
     }
 
     /// Removes this session's watches of a path: those of one kind, or all. Their streams end.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// use tenure_client::WatchMode;
+    ///
+    /// let mut watch = session.watch("/app", WatchMode::Persistent).await?;
+    /// session.remove_watches("/app", None).await?;
+    /// assert_eq!(watch.next().await, None);
+    /// # Ok(())
+    /// # });
+    /// ```
     ///
     /// # Errors
     /// `NoWatcher` if there are none.

@@ -13,13 +13,18 @@ pub(super) const ANY_VERSION: i32 = -1;
 impl Session {
     /// Replaces a znode's data.
     ///
-    /// ```no_run
-    /// # async fn example(session: tenure_client::Session) -> Result<(), tenure_client::Error> {
-    /// let node = session.get("/counter").await?;
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// use tenure_client::ErrorCode;
+    ///
+    /// let stat = session.create("/counter", "41").await?.stat;
     /// // Only if nobody else has set it meanwhile.
-    /// session.set("/counter", "42").version(node.stat.version).await?;
+    /// session.set("/counter", "42").version(stat.version).await?;
+    /// let error = session.set("/counter", "43").version(stat.version).await.unwrap_err();
+    /// assert!(error.is(ErrorCode::BadVersion));
     /// # Ok(())
-    /// # }
+    /// # });
     /// ```
     ///
     /// # Errors
@@ -31,6 +36,16 @@ impl Session {
 
     /// Deletes a znode that has no children.
     ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// session.create("/gone", "").await?;
+    /// session.delete("/gone").await?;
+    /// assert_eq!(session.exists("/gone").await?, None);
+    /// # Ok(())
+    /// # });
+    /// ```
+    ///
     /// # Errors
     /// `NoNode`, `BadVersion`, `NotEmpty`, `NoAuth`.
     pub fn delete<'a>(&'a self, path: &'a str) -> Delete<'a> {
@@ -38,6 +53,19 @@ impl Session {
     }
 
     /// Replaces a znode's access control list.
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # let session = tenure_client::Session::establish(hosts).await?;
+    /// use tenure_client::{Acl, Perms};
+    ///
+    /// session.create("/public", "").await?;
+    /// let read = Acl { perms: Perms::READ, ..Acl::OPEN };
+    /// session.set_acl("/public", &[read]).await?;
+    /// assert!(session.set("/public", "x").await.is_err());
+    /// # Ok(())
+    /// # });
+    /// ```
     ///
     /// # Errors
     /// `NoNode`, `BadVersion`, `NoAuth`, `InvalidAcl`.

@@ -41,7 +41,8 @@ impl State {
             ephemerals: found.ephemerals.len() as u32,
             paths: Vec::new(),
         };
-        let closed = Closed { session, reason, origin, ephemerals: ended.ephemerals };
+        let (timeout_ms, ephemerals) = (ended.timeout_ms, ended.ephemerals);
+        let closed = Closed { session, reason, timeout_ms, origin, ephemerals };
         let left = self.sessions.take_ephemerals(session).into_iter();
         Some(Box::new(Closing { closed, txn, left, ended }))
     }
@@ -52,6 +53,7 @@ impl State {
         mut closing: Box<Closing>,
         changes: &mut Changes,
     ) -> Result<Closed, Box<Closing>> {
+        changes.begin(None, closing.txn.time_ms);
         for _ in 0..limits::CLOSE_SLICE {
             let Some(node) = closing.left.next() else { return Ok(self.closed(*closing)) };
             let path = self.tree.path(node);

@@ -48,6 +48,9 @@ impl State {
         {
             self.tree.set_owned_at(moved, node.owned_at);
         }
+        if let NodeKind::Ephemeral(owner) = node.kind {
+            changes.add_gone(path, owner, zxid);
+        }
         let bytes = node.data.as_ref().map_or(0, |data| data.len() as i64);
         self.quota_used(path, -1, -bytes);
         self.quota_deleted(path);

@@ -12,11 +12,12 @@ mod reap;
 mod set_acl;
 mod set_data;
 
-use tenure_wire::{ErrorCode, EventType, OpCode, Perms, Request, SessionId, Stat, Xid};
+use tenure_wire::{ErrorCode, EventType, OpCode, Perms, Request, SessionId, Stat, Xid, Zxid};
 
 pub(crate) use close_session::Closing;
 
 use crate::entry::{LoggedEntry, Operation, Origin, Policy};
+use crate::gone::Gone;
 use crate::input::ConnId;
 use crate::session::ended::EndReason;
 use crate::state::State;
@@ -41,9 +42,24 @@ pub(crate) struct Change {
 pub(crate) struct Changes {
     pub(crate) wanted: bool,
     pub(crate) list: Vec<Change>,
+    /// Ephemerals that were removed: wanted or not, somebody may ask for them later.
+    pub(crate) gone: Vec<Gone>,
+    /// Who makes the changes, if a session does.
+    by: Option<SessionId>,
+    /// The leader's wall clock when they were proposed.
+    time_ms: i64,
 }
 
 impl Changes {
+    fn begin(&mut self, by: Option<SessionId>, time_ms: i64) {
+        (self.by, self.time_ms) = (by, time_ms);
+    }
+
+    fn add_gone(&mut self, path: &str, owner: SessionId, zxid: Zxid) {
+        let (deleted_by, gone_ms) = (self.by, self.time_ms);
+        self.gone.push(Gone { path: path.to_owned(), owner, deleted_by, zxid, gone_ms });
+    }
+
     fn add(&mut self, kind: EventType, path: &str, acl: AclId, parent_acl: AclId) {
         if self.wanted {
             self.list.push(Change { kind, path: path.to_owned(), acl, parent_acl });
@@ -102,6 +118,7 @@ pub(crate) enum Applied {
 pub(crate) struct Closed {
     pub(crate) session: SessionId,
     pub(crate) reason: EndReason,
+    pub(crate) timeout_ms: u32,
     pub(crate) origin: Option<(Origin, Xid)>,
     pub(crate) ephemerals: u32,
 }
@@ -131,6 +148,10 @@ impl State {
                     None => Applied::Nothing,
                 }
             }
+            Operation::Prolong { session, timeout_ms } => {
+                self.sessions.prolong(session, timeout_ms);
+                Applied::Nothing
+            }
             Operation::Reap { path } => {
                 self.reap(&path, txn, changes);
                 Applied::Nothing
@@ -139,6 +160,7 @@ impl State {
                 let identities = decode_identities(identities).unwrap_or_default();
                 let asker = Asker { session, identities: &identities, policy: entry.policy, txn };
                 let Some(op) = OpCode::from_i32(op) else { return Applied::Nothing };
+                changes.begin(Some(session), txn.time_ms);
                 let outcome = self.request(op, body, &asker, changes);
                 Applied::Request { origin, xid, op, outcome }
             }
@@ -223,6 +245,9 @@ pub fn describe(data: &[u8]) -> String {
                 }
                 Operation::CloseSession { session, reason, .. } => {
                     format!("end session {session}: {reason}")
+                }
+                Operation::Prolong { session, timeout_ms } => {
+                    format!("prolong session {session} to a timeout of {timeout_ms} ms")
                 }
                 Operation::Reap { path } => format!("reap {path}"),
             };

@@ -17,7 +17,7 @@ impl State {
         self.tree.begin();
         self.sessions.begin();
         let quotas = self.quotas.clone();
-        let first_change = changes.list.len();
+        let (first_change, first_gone) = (changes.list.len(), changes.gone.len());
         let mut results = Vec::with_capacity(requests.len());
         for request in requests {
             match self.single(request, asker, changes) {
@@ -27,6 +27,7 @@ impl State {
                     self.sessions.rollback();
                     self.quotas = quotas;
                     changes.list.truncate(first_change);
+                    changes.gone.truncate(first_gone);
                     for result in &mut results {
                         *result = Err(ErrorCode::Ok);
                     }

@@ -185,6 +185,19 @@ impl Consensus {
         }
     }
 
+    /// Asks a quorum whether this replica, a leader whose first entry is committed, still leads.
+    /// `take_confirmed` says so once enough members have answered.
+    pub(crate) fn confirm_leadership(&mut self, round: i64) {
+        self.raw.read_index(round.to_be_bytes().to_vec());
+    }
+
+    /// The newest round in which a quorum has confirmed, after it was begun, that this replica led.
+    pub(crate) fn take_confirmed(&mut self) -> Option<i64> {
+        let confirmed = std::mem::take(&mut self.raw.raft.read_states);
+        let round = |context: Vec<u8>| Some(i64::from_be_bytes(context.try_into().ok()?));
+        confirmed.into_iter().filter_map(|state| round(state.request_ctx)).max()
+    }
+
     /// A member cannot be reached: what was sent to it last is probably lost.
     pub(crate) fn unreachable(&mut self, member: u64) {
         self.raw.report_unreachable(member);

@@ -16,7 +16,13 @@ pub(crate) enum PeerMessage<'a> {
     /// From the leader: those touches count.
     Touched { batch: i64 },
     /// To the leader: a client wants to resume this session here.
-    Revalidate { conn: ConnId, session: SessionId, timeout_ms: u32, password: &'a [u8] },
+    Revalidate {
+        conn: ConnId,
+        session: SessionId,
+        timeout_ms: u32,
+        is_tenure: bool,
+        password: &'a [u8],
+    },
     /// From the leader: it may, once this log index is applied; or it may not.
     Revalidated { conn: ConnId, valid: bool, behind: u64 },
     /// From the leader: this session is served elsewhere now.
@@ -65,11 +71,12 @@ impl<'a> PeerMessage<'a> {
                 out.put_i32(TOUCHED);
                 out.put_i64(*batch);
             }
-            PeerMessage::Revalidate { conn, session, timeout_ms, password } => {
+            PeerMessage::Revalidate { conn, session, timeout_ms, is_tenure, password } => {
                 out.put_i32(REVALIDATE);
                 out.put_i64(conn.0 as i64);
                 out.put_i64(session.0);
                 out.put_i32(*timeout_ms as i32);
+                out.put_bool(*is_tenure);
                 out.put_buffer(Some(password));
             }
             PeerMessage::Revalidated { conn, valid, behind } => {
@@ -115,6 +122,7 @@ impl<'a> PeerMessage<'a> {
                 conn: ConnId(from.i64()? as u64),
                 session: SessionId(from.i64()?),
                 timeout_ms: from.i32()? as u32,
+                is_tenure: from.bool()?,
                 password: from.buffer()?.unwrap_or_default(),
             },
             REVALIDATED => {
@@ -141,7 +149,13 @@ mod tests {
             PeerMessage::Forward(vec![b"one", b"", b"three"]),
             PeerMessage::Touches { batch: 1, sessions: vec![session, SessionId(4)] },
             PeerMessage::Touched { batch: i64::MAX },
-            PeerMessage::Revalidate { conn, session, timeout_ms: 4000, password: &[1; 16] },
+            PeerMessage::Revalidate {
+                conn,
+                session,
+                timeout_ms: 4000,
+                is_tenure: true,
+                password: &[1; 16],
+            },
             PeerMessage::Revalidated { conn, valid: true, behind: 8 },
             PeerMessage::Moved { session },
             PeerMessage::Sync { request: 5 },

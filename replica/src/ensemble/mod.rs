@@ -20,19 +20,25 @@ use crate::entry::{LoggedEntry, Operation};
 use crate::input::{ConnId, Now};
 use crate::output::{CloseWhy, Output, Outputs};
 use crate::replica::Replica;
-use crate::requests::{close, refuse};
-use crate::session::attach::Pending;
+use crate::requests::close;
+use crate::session::attach::{Manner, Pending};
 
-/// What a follower waits for from its leader.
+/// What a follower waits for from its leader, or the leader from its followers: it vouches for a
+/// session only once a quorum has confirmed that it still led when the client was heard.
 #[derive(Debug, Default)]
 pub(crate) struct Following {
     /// Term and leader that the rest refers to.
     led_by: (u64, u64),
     /// Sessions heard since the last batch of touches was sent.
     touched: Vec<SessionId>,
-    /// The last batch sent, and the last one the leader has confirmed.
+    /// The last batch sent, and the last one the leader has confirmed. At the leader: the last round
+    /// of asking a quorum whether it leads, and the last one confirmed.
     batch: i64,
     confirmed: i64,
+    /// Leader: somebody waits for a round that has not begun.
+    wants_round: bool,
+    /// Leader: answers to other members that wait for a round to be confirmed.
+    answers: VecDeque<(i64, u64, Vec<u8>)>,
     /// Connections with a ping that waits for a batch to be confirmed.
     pinging: VecDeque<(i64, ConnId)>,
     /// Connections that want to resume a session, with its password.
@@ -58,6 +64,16 @@ impl Owners {
     /// Whether this member may use the session: the first one after an election may.
     fn may_use(&mut self, session: SessionId, member: u64) -> bool {
         *self.0.entry(session).or_insert(member) == member
+    }
+
+    /// Whether another member than this one uses the session.
+    fn is_elsewhere(&self, session: SessionId, member: u64) -> bool {
+        self.0.get(&session).is_some_and(|owner| *owner != member)
+    }
+
+    /// The member that uses the session, if that is known.
+    pub(crate) fn get(&self, session: SessionId) -> Option<u64> {
+        self.0.get(&session).copied()
     }
 
     /// Makes this member the owner; says who was it before.
@@ -90,7 +106,7 @@ impl Replica {
         self.resuming.clear();
         self.owners = Owners::new();
         for conn in self.attachments.conns() {
-            self.detach(conn);
+            self.let_go(conn, Some(CloseWhy::NotServing), out);
             close(conn, CloseWhy::NotServing, out);
         }
     }
@@ -138,18 +154,36 @@ impl Replica {
         let password = request.password.and_then(|password| password.try_into().ok());
         let Some(password) = password else {
             self.detach(conn);
-            return refuse(conn, request.read_only, out);
+            return self.refuse(conn, request.session, Manner::of(request), out);
         };
         let session = request.session;
+        // What was heard on an earlier connection must not count for the new one.
+        self.following.touched.retain(|touched| *touched != session);
         self.following.resuming.insert(conn, (session, password));
         let password = &password;
-        self.tell_leader(&PeerMessage::Revalidate { conn, session, timeout_ms, password }, out);
+        let is_tenure = Manner::of(request).is_tenure;
+        let question = PeerMessage::Revalidate { conn, session, timeout_ms, is_tenure, password };
+        self.tell_leader(&question, out);
     }
 
-    /// Sends what was collected for the leader in this turn: one batch of touches at a time.
-    pub(crate) fn report_touches(&mut self, out: &mut Outputs) {
+    /// Sends what was collected for the leader in this turn: one batch of touches at a time. The
+    /// leader itself begins a round of asking whether it leads: one at a time as well.
+    pub(crate) fn report_touches(&mut self, now: Now, out: &mut Outputs) {
         let following = &mut self.following;
-        if following.touched.is_empty() || following.batch != following.confirmed {
+        if following.batch != following.confirmed {
+            return;
+        }
+        if self.consensus.is_leader() {
+            if following.wants_round && self.serving {
+                following.wants_round = false;
+                following.batch += 1;
+                self.consensus.confirm_leadership(following.batch);
+                // A quorum of one has answered already.
+                self.leadership_confirmed(now, out);
+            }
+            return;
+        }
+        if following.touched.is_empty() {
             return;
         }
         following.batch += 1;
@@ -160,12 +194,47 @@ impl Replica {
         self.tell_leader(&PeerMessage::Touches { batch, sessions }, out);
     }
 
-    /// A ping to a follower is answered once the leader has counted it: so its reply vouches that
-    /// the session lives.
+    /// A ping is answered once the leader has counted it and is known to have led then: so its
+    /// reply vouches that the session lives.
     pub(crate) fn await_touch(&mut self, conn: ConnId) -> i64 {
-        let batch = self.following.batch + 1;
+        let batch = self.await_round();
         self.following.pinging.push_back((batch, conn));
         batch
+    }
+
+    /// The batch, or at the leader the round, that begins next: what happens now is before it.
+    fn await_round(&mut self) -> i64 {
+        self.following.wants_round = true;
+        self.following.batch + 1
+    }
+
+    /// What must be confirmed before a client hears of its session: at the leader the round that
+    /// begins next; a follower has asked the leader before.
+    pub(crate) fn round_to_grant(&mut self) -> i64 {
+        let asks = self.consensus.is_leader() && !self.is_alone();
+        if asks { self.await_round() } else { 0 }
+    }
+
+    /// Leader: answers another member once it is known that this one led when it judged.
+    fn answer_when_confirmed(&mut self, to: u64, message: &PeerMessage<'_>) {
+        let answer = (self.await_round(), to, message.encode());
+        self.following.answers.push_back(answer);
+    }
+
+    /// A quorum may have confirmed that this replica led when a round began.
+    fn leadership_confirmed(&mut self, now: Now, out: &mut Outputs) {
+        let Some(round) = self.consensus.take_confirmed() else { return };
+        if !self.consensus.is_leader() || round > self.following.batch {
+            return;
+        }
+        self.batch_confirmed(round, now, out);
+        let confirmed = self.following.confirmed;
+        while let Some((_, to, message)) =
+            self.following.answers.pop_front_if(|answer| answer.0 <= confirmed)
+        {
+            out.items.push(Output::Peer { to, message });
+        }
+        self.resume_waiting(now, out);
     }
 
     pub(crate) fn is_confirmed(&self, batch: i64) -> bool {
@@ -204,26 +273,36 @@ impl Replica {
     pub(crate) fn peer(&mut self, from: u64, bytes: &[u8], now: Now, out: &mut Outputs) {
         let Ok(message) = PeerMessage::decode(bytes) else { return };
         match message {
-            PeerMessage::Consensus(bytes) => self.consensus.receive(bytes),
+            PeerMessage::Consensus(bytes) => {
+                self.consensus.receive(bytes);
+                self.leadership_confirmed(now, out);
+            }
             PeerMessage::Forward(entries) => self.forwarded(from, &entries, now, out),
             PeerMessage::Touches { batch, sessions } => {
                 if self.consensus.is_leader() {
                     for session in sessions {
-                        self.expiry.touch(session, now.mono_us);
+                        // A session that was resumed elsewhere meanwhile is heard of there.
+                        if !self.owners.is_elsewhere(session, from) {
+                            self.expiry.touch(session, now.mono_us);
+                        }
                     }
-                    self.tell(from, &PeerMessage::Touched { batch }, out);
+                    self.answer_when_confirmed(from, &PeerMessage::Touched { batch });
                 }
             }
             PeerMessage::Touched { batch } => self.touches_confirmed(from, batch, now, out),
-            PeerMessage::Revalidate { conn, session, timeout_ms, password } => {
+            PeerMessage::Revalidate { conn, session, timeout_ms, is_tenure, password } => {
                 if self.consensus.is_leader() {
                     let valid = self.revalidate(from, session, timeout_ms, password, now, out);
+                    if valid {
+                        self.keep_promise(session, is_tenure, now);
+                    }
                     let behind = self.last_proposed();
-                    self.tell(from, &PeerMessage::Revalidated { conn, valid, behind }, out);
+                    let answer = PeerMessage::Revalidated { conn, valid, behind };
+                    self.answer_when_confirmed(from, &answer);
                 }
             }
             PeerMessage::Revalidated { conn, valid, behind } => {
-                self.revalidated(conn, valid.then_some(behind), now, out);
+                self.revalidated(conn, valid, behind, now, out);
             }
             PeerMessage::Moved { session } => self.moved(session, out),
             PeerMessage::Sync { request } => {
@@ -261,7 +340,9 @@ impl Replica {
                     }
                 }
                 Operation::CloseSession { session, .. } => self.expiry.remove(*session),
-                Operation::OpenSession { .. } | Operation::Reap { .. } => {}
+                Operation::OpenSession { .. }
+                | Operation::Prolong { .. }
+                | Operation::Reap { .. } => {}
             }
             let stamped = LoggedEntry { time_ms: now.wall_ms, policy: self.policy(), ..entry };
             let mut bytes = Vec::with_capacity(bytes.len());
@@ -274,6 +355,11 @@ impl Replica {
         if from != self.consensus.leader() || batch > self.following.batch {
             return;
         }
+        self.batch_confirmed(batch, now, out);
+    }
+
+    /// Answers the pings that waited for a batch of touches, or for a round.
+    fn batch_confirmed(&mut self, batch: i64, now: Now, out: &mut Outputs) {
         self.following.confirmed = self.following.confirmed.max(batch);
         while let Some((batch, conn)) = self.following.pinging.front().copied() {
             if batch > self.following.confirmed {
@@ -297,10 +383,10 @@ impl Replica {
     ) -> bool {
         let known = self.state.sessions.get(session);
         let right = known.is_some_and(|known| known.has_password(Some(password)));
-        if !right || !self.expiry.set_timeout(session, timeout_ms) {
+        if !right || !self.expiry.resume(session, timeout_ms, now.mono_us) {
             return false;
         }
-        self.expiry.touch(session, now.mono_us);
+        self.prolong(session, timeout_ms, now);
         self.take_over(session, member, out);
         true
     }
@@ -318,23 +404,27 @@ impl Replica {
         }
     }
 
-    /// `behind` is the log index to wait for, if the session may be resumed.
-    fn revalidated(&mut self, conn: ConnId, behind: Option<u64>, now: Now, out: &mut Outputs) {
+    /// `behind` is the log index to wait for: what the session's earlier connections asked for, or
+    /// its end, may not have come here yet.
+    fn revalidated(&mut self, conn: ConnId, valid: bool, behind: u64, now: Now, out: &mut Outputs) {
         let Some((session, password)) = self.following.resuming.remove(&conn) else { return };
-        let Some(attachment) = self.attachments.get(conn) else { return };
-        if let Some(behind) = behind {
+        let Some(manner) = self.attachments.get(conn).map(|attachment| attachment.manner) else {
+            return;
+        };
+        if valid {
             self.resume(conn, (session, password), behind, now, out);
+        } else if manner.is_tenure {
+            self.refuse_behind(conn, session, behind, now, out);
         } else {
-            let read_only = attachment.read_only;
             self.detach(conn);
-            refuse(conn, read_only, out);
+            self.refuse(conn, session, manner, out);
         }
     }
 
     /// The session is served elsewhere: its connection here is closed, with no error (trap 8).
     fn moved(&mut self, session: SessionId, out: &mut Outputs) {
         if let Some(conn) = self.attachments.conn_of(session) {
-            self.detach(conn);
+            self.let_go(conn, Some(CloseWhy::Moved), out);
             close(conn, CloseWhy::Moved, out);
         }
     }
@@ -365,7 +455,7 @@ impl Replica {
     pub(crate) fn may_answer(&self, pending: &Pending) -> bool {
         match pending {
             Pending::Write { .. } => false,
-            Pending::Deferred { .. } => true,
+            Pending::Deferred { .. } | Pending::Answered { .. } => true,
             Pending::Ping { batch, .. } => self.is_confirmed(*batch),
             Pending::Sync { request, .. } => self.is_synced(*request),
         }

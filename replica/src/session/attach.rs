@@ -5,23 +5,73 @@ use std::net::IpAddr;
 
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
-use tenure_wire::{SessionId, Xid};
+use tenure_wire::{
+    ConnectRequest, ConnectResponse, PASSWORD_LEN, SessionId, TENURE_PASSWORD, TENURE_PROTOCOL, Xid,
+};
 
 use crate::input::ConnId;
+use crate::output::Answered;
+use crate::session::ended::Ended;
 use crate::session::sasl::SaslExchange;
 use crate::tree::acl::{Identity, encode_identities};
 
-/// A request that cannot be answered yet.
+/// A request that cannot be answered yet, or only behind others.
 #[derive(Debug)]
 pub(crate) enum Pending {
     /// A write on its way through the log.
     Write { xid: Xid, received_us: u64 },
+    /// The reply to a write that took effect while a ping or sync before it still waits.
+    Answered { reply: Box<[u8]>, answered: Answered },
     /// A frame that must wait for the writes before it (FIFO order of a session).
     Deferred { payload: Box<[u8]>, received_us: u64 },
     /// A ping to a follower, until the leader has counted the touch.
     Ping { xid: Xid, batch: i64, received_us: u64 },
     /// A sync at a follower, until it has caught up.
     Sync { payload: Box<[u8]>, request: i64, received_us: u64 },
+}
+
+/// How a handshake is answered, by what the client has shown to understand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Manner {
+    /// Whether the request had its last byte, which the response mirrors.
+    pub(crate) has_read_only: bool,
+    /// The client is one of Tenure's: it is told what stock clients are not.
+    pub(crate) is_tenure: bool,
+}
+
+impl Manner {
+    pub(crate) fn of(request: &ConnectRequest<'_>) -> Self {
+        let is_tenure = match request.session {
+            SessionId(0) => request.password == Some(&TENURE_PASSWORD),
+            _ => request.protocol_version == TENURE_PROTOCOL,
+        };
+        Manner { has_read_only: request.read_only.is_some(), is_tenure }
+    }
+
+    /// The answer to a client that gets its session.
+    pub(crate) fn granted(
+        self,
+        timeout_ms: u32,
+        session: SessionId,
+        password: [u8; PASSWORD_LEN],
+    ) -> ConnectResponse {
+        ConnectResponse {
+            protocol_version: if self.is_tenure { TENURE_PROTOCOL } else { 0 },
+            timeout_ms: timeout_ms as i32,
+            session,
+            password,
+            read_only: self.has_read_only.then_some(false),
+            account: None,
+        }
+    }
+
+    /// The answer to a client that does not. How the session ended, if it is remembered, is only
+    /// for those who understand it.
+    pub(crate) fn refused(self, ended: Option<&Ended>) -> ConnectResponse {
+        let account = ended.filter(|_| self.is_tenure).map(Ended::account);
+        let read_only = self.has_read_only.then_some(false);
+        ConnectResponse { account, ..ConnectResponse::refused(read_only) }
+    }
 }
 
 /// A connection and the session on it.
@@ -39,8 +89,8 @@ pub struct Attachment {
     pub(crate) identities: Vec<Identity>,
     /// The same, encoded once for all writes.
     pub(crate) encoded: Vec<u8>,
-    /// Whether the handshake had its last byte, which the response mirrors.
-    pub(crate) read_only: Option<bool>,
+    /// How its handshake is answered.
+    pub(crate) manner: Manner,
     /// Random bytes of this connection alone.
     pub(crate) entropy: [u8; 16],
     pub(crate) sasl: SaslExchange,
@@ -50,12 +100,7 @@ pub struct Attachment {
 }
 
 impl Attachment {
-    pub(crate) fn new(
-        peer: IpAddr,
-        timeout_ms: u32,
-        read_only: Option<bool>,
-        entropy: [u8; 16],
-    ) -> Self {
+    pub(crate) fn new(peer: IpAddr, timeout_ms: u32, manner: Manner, entropy: [u8; 16]) -> Self {
         let mut attachment = Attachment {
             session: SessionId(0),
             peer,
@@ -63,7 +108,7 @@ impl Attachment {
             established: false,
             identities: Vec::new(),
             encoded: Vec::new(),
-            read_only,
+            manner,
             entropy,
             sasl: SaslExchange::default(),
             finished: false,
@@ -153,6 +198,26 @@ impl Attachments {
         if let Some(attachment) = self.by_conn.get_mut(&conn) {
             attachment.pending.push_back(pending);
             self.outstanding += 1;
+        }
+    }
+
+    /// Replaces a write that is not at the head of its connection's queue by what `answer` makes of
+    /// the time at which it was received.
+    pub(crate) fn answer_in_queue(
+        &mut self,
+        conn: ConnId,
+        xid: Xid,
+        answer: impl FnOnce(u64) -> Pending,
+    ) {
+        let Some(attachment) = self.by_conn.get_mut(&conn) else { return };
+        let write = attachment.pending.iter_mut().find_map(|pending| match pending {
+            Pending::Write { xid: own, received_us } if *own == xid => {
+                Some((*received_us, pending))
+            }
+            _ => None,
+        });
+        if let Some((received_us, pending)) = write {
+            *pending = answer(received_us);
         }
     }
 

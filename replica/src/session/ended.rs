@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 
-use tenure_wire::{SessionId, Zxid};
+use tenure_wire::{Account, EndedBy, SessionId, Zxid};
 
 use crate::limits;
 
@@ -40,7 +40,7 @@ pub struct Ended {
     pub session: SessionId,
     /// Who ended it, and why.
     pub reason: EndReason,
-    /// The timeout it had negotiated when it was established.
+    /// The longest timeout ever negotiated for it.
     pub timeout_ms: u32,
     /// Leader's wall clock when it was established.
     pub opened_ms: i64,
@@ -52,6 +52,19 @@ pub struct Ended {
     pub ephemerals: u32,
     /// The first few of their paths.
     pub paths: Vec<String>,
+}
+
+impl Ended {
+    /// What the client is told that asks for the session.
+    pub(crate) fn account(&self) -> Account {
+        let (by, silent_ms) = match self.reason {
+            EndReason::ClosedByClient => (EndedBy::Client, None),
+            EndReason::Expired { silent_ms } => (EndedBy::Expiry, i64::try_from(silent_ms).ok()),
+            EndReason::ClosedByOperator => (EndedBy::Operator, None),
+        };
+        let explanation = Some(self.reason.to_string());
+        Account { by, ended_at_ms: self.ended_ms, silent_ms, explanation }
+    }
 }
 
 /// The sessions that ended last, oldest first.

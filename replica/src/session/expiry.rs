@@ -30,6 +30,8 @@ pub(crate) struct Expiry {
 struct Silence {
     touched_us: u64,
     filed_us: u64,
+    /// The deadline of before a resume, until the client is heard again; then 0.
+    promised_us: u64,
     timeout_ms: u32,
 }
 
@@ -67,7 +69,8 @@ impl Expiry {
 
     /// Starts a session's timeout, from the last advance on.
     pub(crate) fn add(&mut self, session: SessionId, timeout_ms: u32) {
-        let mut silence = Silence { touched_us: self.now_us, filed_us: 0, timeout_ms };
+        let mut silence =
+            Silence { touched_us: self.now_us, filed_us: 0, promised_us: 0, timeout_ms };
         silence.filed_us = file_at(session, self.now_us, silence.deadline_us());
         let filed_us = silence.filed_us;
         self.sessions.insert(session, silence);
@@ -79,25 +82,41 @@ impl Expiry {
     pub(crate) fn touch(&mut self, session: SessionId, mono_us: u64) -> bool {
         // A clock that stood behind the touch would let the session expire early.
         self.advance(mono_us);
-        match self.sessions.get_mut(&session) {
-            Some(silence) => {
-                silence.touched_us = self.now_us;
-                true
-            }
-            None => false,
-        }
-    }
-
-    /// Changes a session's timeout; the silence so far counts on. False if it is not on the clock.
-    pub(crate) fn set_timeout(&mut self, session: SessionId, timeout_ms: u32) -> bool {
         let Some(silence) = self.sessions.get_mut(&session) else { return false };
-        silence.timeout_ms = timeout_ms;
-        let deadline_us = silence.deadline_us();
-        if deadline_us < silence.filed_us {
-            silence.filed_us = deadline_us;
-            self.file(session, deadline_us);
+        silence.touched_us = self.now_us;
+        if silence.promised_us != 0 {
+            silence.promised_us = 0;
+            let deadline_us = silence.deadline_us();
+            if deadline_us < silence.filed_us {
+                silence.filed_us = deadline_us;
+                self.file(session, deadline_us);
+            }
         }
         true
+    }
+
+    /// The client resumes its session, with another timeout perhaps. Until it is heard again it may
+    /// not know that, and rely on the deadline of before: a resume never brings that forward. False
+    /// if the session is not on the clock.
+    pub(crate) fn resume(&mut self, session: SessionId, timeout_ms: u32, mono_us: u64) -> bool {
+        self.advance(mono_us);
+        let Some(silence) = self.sessions.get_mut(&session) else { return false };
+        silence.promised_us = silence.deadline_us();
+        silence.timeout_ms = timeout_ms;
+        silence.touched_us = self.now_us;
+        true
+    }
+
+    /// Until when, on this clock, a session that was resumed keeps its deadline of before.
+    pub(crate) fn promised_us(&self, session: SessionId) -> u64 {
+        self.sessions.get(&session).map_or(0, |silence| silence.promised_us)
+    }
+
+    /// Renews that promise: what was heard since then shows nothing of what the client knows.
+    pub(crate) fn promise(&mut self, session: SessionId, until_us: u64) {
+        if let Some(silence) = self.sessions.get_mut(&session) {
+            silence.promised_us = silence.promised_us.max(until_us);
+        }
     }
 
     /// Takes a session off the clock.
@@ -149,6 +168,12 @@ impl Expiry {
         Some(silence.deadline_us().saturating_sub(self.now_us).div_ceil(1000))
     }
 
+    /// How long nothing was heard of a session, in milliseconds.
+    pub(crate) fn silent_ms(&self, session: SessionId) -> Option<u64> {
+        let silence = self.sessions.get(&session)?;
+        Some((self.now_us - silence.touched_us) / 1000)
+    }
+
     fn file(&mut self, session: SessionId, deadline_us: u64) {
         self.queue.push(Reverse((deadline_us, session)));
         self.drop_void_entries();
@@ -180,7 +205,7 @@ fn file_at(session: SessionId, now_us: u64, deadline_us: u64) -> u64 {
 
 impl Silence {
     fn deadline_us(&self) -> u64 {
-        self.touched_us + u64::from(self.timeout_ms) * 1000
+        (self.touched_us + u64::from(self.timeout_ms) * 1000).max(self.promised_us)
     }
 }
 

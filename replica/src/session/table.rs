@@ -12,8 +12,8 @@ use crate::tree::node::NodeId;
 pub struct Session {
     /// Its id, shown to the client and stored in its ephemerals.
     pub id: SessionId,
-    /// The timeout negotiated when it was established. Reattaching may use another one, but this
-    /// is what counts after a restart (reference 2.3).
+    /// The longest timeout ever negotiated for it. Reattaching may use a shorter one, but this is
+    /// what counts after a restart and with a new leader (reference 2.3).
     pub timeout_ms: u32,
     /// What the client must show to resume it.
     pub(crate) password: [u8; 16],
@@ -86,6 +86,13 @@ impl SessionTable {
         let entry = self.index.find_entry(hash(id), |(found, _)| *found == id).ok()?;
         let ((_, slot), _) = entry.remove();
         self.sessions.remove(slot)
+    }
+
+    /// It was resumed with another timeout: only a longer one changes anything.
+    pub(crate) fn prolong(&mut self, id: SessionId, timeout_ms: u32) {
+        if let Some(session) = self.slot(id).and_then(|slot| self.sessions.get_mut(slot)) {
+            session.timeout_ms = session.timeout_ms.max(timeout_ms);
+        }
     }
 
     /// Adds an ephemeral to its owner's list and says where in it.

@@ -15,7 +15,7 @@ mod tests;
 /// `PersistentRecursive`) and the child table (`Child`, `Persistent`). In this order each of them
 /// is a range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum WatchKind {
+pub enum WatchKind {
     /// Once: the path's children change, or the path is deleted.
     Child,
     /// Until removed: everything about exactly this path.

@@ -1,11 +1,13 @@
 //! All watches of this server, findable by path and by connection.
 
+use std::collections::VecDeque;
 use std::hash::BuildHasher;
 
 use foldhash::fast::FixedState;
 use hashbrown::{HashMap, HashTable};
 
 use crate::input::ConnId;
+use crate::limits::WATCH_SLICE;
 use crate::watch::watchers::Watchers;
 use crate::watch::{CHILD_TABLE, DATA_TABLE, WatchKind};
 
@@ -18,6 +20,8 @@ pub(crate) struct WatchTable {
     /// Buckets hold (hash, slot), so that growing the table reads no paths.
     index: HashTable<(u32, PathSlot)>,
     conns: HashMap<ConnId, ConnWatches, FixedState>,
+    /// Connections that are gone, whose watches are still being removed.
+    leaving: VecDeque<ConnId>,
     seed: FixedState,
     totals: Totals,
     /// Kept between changes so that a notification allocates nothing.
@@ -116,6 +120,7 @@ impl WatchTable {
             free: Vec::new(),
             index: HashTable::new(),
             conns: HashMap::with_hasher(seed.clone()),
+            leaving: VecDeque::new(),
             seed,
             totals: Totals::default(),
             notified: Vec::new(),
@@ -175,19 +180,37 @@ impl WatchTable {
         which.kinds().iter().any(|kind| kinds & kind.bit() != 0)
     }
 
-    /// Removes all watches of a connection that is gone.
+    /// Removes all watches of a connection that is gone: a few at once, many in slices.
     pub(crate) fn drop_conn(&mut self, conn: ConnId) {
-        let Some(mut watches) = self.conns.remove(&conn) else { return };
-        for entry in std::mem::take(&mut watches.paths) {
+        if self.conns.contains_key(&conn) {
+            self.leaving.push_back(conn);
+            self.drop_slice();
+        }
+    }
+
+    /// Whether watches of connections that are gone are still to be removed. They may fire
+    /// meanwhile; nobody is told.
+    pub(crate) fn has_leaving(&self) -> bool {
+        !self.leaving.is_empty()
+    }
+
+    /// Removes the next slice of them.
+    pub(crate) fn drop_slice(&mut self) {
+        let Some(conn) = self.leaving.front().copied() else { return };
+        let entries = self.conns.get(&conn).map(|watches| watches.paths.iter());
+        let slice: Vec<u32> = entries.into_iter().flatten().take(WATCH_SLICE).copied().collect();
+        for entry in slice {
             let (slot, kinds) = (entry >> KIND_BITS, entry & KINDS);
-            let watched = &mut self.paths[slot as usize];
             for kind in WatchKind::ALL {
-                if kinds & kind.bit() != 0 {
-                    watched.watchers.remove(kind, conn);
+                if kinds & kind.bit() != 0 && self.forget(conn, slot, kind) {
+                    self.paths[slot as usize].watchers.remove(kind, conn);
                 }
             }
-            self.totals.change(watched, &mut watches, kinds, 0);
             self.vacate_if_empty(slot);
+        }
+        // The last one takes the connection along.
+        if !self.conns.contains_key(&conn) {
+            self.leaving.pop_front();
         }
     }
 
@@ -203,6 +226,22 @@ impl WatchTable {
                     watched.map(|entry| &*self.paths[(entry >> KIND_BITS) as usize].path).collect();
                 paths.sort_unstable();
                 (*conn, paths)
+            })
+            .collect();
+        all.sort_unstable();
+        all
+    }
+
+    /// What one connection watches, in order.
+    pub(crate) fn of_conn(&self, conn: ConnId) -> Vec<(WatchKind, &str)> {
+        let Some(watches) = self.conns.get(&conn) else { return Vec::new() };
+        let mut all: Vec<_> = watches
+            .paths
+            .iter()
+            .flat_map(|entry| {
+                let path = &*self.paths[(entry >> KIND_BITS) as usize].path;
+                let set = WatchKind::ALL.into_iter().filter(move |kind| entry & kind.bit() != 0);
+                set.map(move |kind| (kind, path))
             })
             .collect();
         all.sort_unstable();

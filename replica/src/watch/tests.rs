@@ -162,6 +162,9 @@ fn many_watchers_and_many_watches_are_not_quadratic() {
     for conn in 0..100_000 {
         table.drop_conn(ConnId(conn));
     }
+    while table.has_leaving() {
+        table.drop_slice();
+    }
     assert_eq!(table.held(), (0, 0, 0));
     assert!(started.elapsed().as_secs() < 20, "took {:?}", started.elapsed());
 }
@@ -285,4 +288,34 @@ fn seeded_operations_agree_with_the_naive_model() {
     for seed in 0..20 {
         compare(seed, 12_000);
     }
+}
+
+#[test]
+fn the_watches_of_a_gone_connection_go_in_slices_and_fire_for_nobody() {
+    let mut table = WatchTable::new(1);
+    let paths: Vec<String> = (0..10_000).map(|number| format!("/n{number}")).collect();
+    for path in &paths {
+        table.add(ConnId(1), path, WatchKind::Data);
+        table.add(ConnId(1), path, WatchKind::Child);
+    }
+    table.add(ConnId(2), "/n1", WatchKind::Data);
+    table.drop_conn(ConnId(1));
+    assert!(table.has_leaving());
+    let mut told = Vec::new();
+    for path in paths.iter().take(5_000) {
+        table.deleted(path, &mut |conn, _, _| told.push(conn));
+    }
+    assert_eq!(told.iter().filter(|conn| **conn == ConnId(2)).count(), 1);
+    // Slots that became free are used again meanwhile.
+    table.add(ConnId(3), "/other", WatchKind::Persistent);
+    let mut slices = 0;
+    while table.has_leaving() {
+        table.drop_slice();
+        slices += 1;
+    }
+    assert!((2..=6).contains(&slices), "{slices}");
+    let counts = table.counts();
+    assert_eq!((counts.conns, counts.paths, counts.data, counts.child), (1, 1, 1, 1));
+    assert_eq!(table.held(), (1, 1, 1));
+    table.data_changed("/other", &mut |conn, _, _| assert_eq!(conn, ConnId(3)));
 }

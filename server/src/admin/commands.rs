@@ -273,7 +273,7 @@ fn dump(now_wall_ms: i64, sessions: &[SessionReport]) -> Answer {
     let mut by_expiry = Map::new();
     let mut by_session = Map::new();
     for session in sessions {
-        let expiry = expiry_wall_ms(now_wall_ms, session.expires_in_ms).to_string();
+        let expiry = expiry_wall_ms(now_wall_ms, session.expires_in_ms.unwrap_or(0)).to_string();
         let ids = by_expiry.entry(expiry).or_insert_with(|| json!([]));
         if let Value::Array(ids) = ids {
             ids.push(session.id.0.into());

@@ -2,12 +2,17 @@
 //! the golden outputs were captured from the reference server.
 
 use std::path::PathBuf;
+use std::time::Instant;
 
-use tenure_replica::{EndReason, Ended};
+use tenure_replica::{EndReason, Ended, Gone, WatchKind};
 use tenure_wire::{OpCode, SessionId, Xid, Zxid};
 
+use super::events::{EventPage, SessionEvents};
 use super::live::Live;
+use super::operate::{EndAs, OperateError};
+use super::query::Reply;
 use super::report::*;
+use super::why::PathReport;
 use crate::metrics::{ConnectionStats, Done, Metrics, ProcessInfo, Readings, Snapshot};
 
 pub(crate) const FIRST: SessionId = SessionId(0x0100_001f_6012_0000);
@@ -20,6 +25,7 @@ pub(crate) struct FakeServer {
     pub(crate) config: ConfigReport,
     pub(crate) connections: Vec<ConnectionReport>,
     pub(crate) mask: i64,
+    pub(crate) events: SessionEvents,
 }
 
 impl FakeServer {
@@ -54,7 +60,7 @@ impl FakeServer {
             connection(35_802, Some((FIRST, 30_000)), Some((OpCode::Ping, Xid(-2)))),
             connection(35_856, None, None),
         ];
-        Self { readings, counted, config, connections, mask: 306 }
+        Self { readings, counted, config, connections, mask: 306, events: SessionEvents::default() }
     }
 }
 
@@ -110,8 +116,12 @@ impl Live for FakeServer {
         let report = |id, timeout_ms: u32, port: u16, paths: &[&str]| SessionReport {
             id,
             timeout_ms,
-            silent_ms: 12,
-            expires_in_ms: timeout_ms.into(),
+            opened_wall_ms: 1_795_447_600_000,
+            silent_ms: Some(12),
+            expires_in_ms: Some(timeout_ms.into()),
+            deadline_wall_ms: Some(self.now_wall_ms() + i64::from(timeout_ms)),
+            served_by: Some(1),
+            watches: vec![(WatchKind::Child, "/a".into()), (WatchKind::Data, "/a".into())],
             peer: Some(([127, 0, 0, 1], port).into()),
             ephemeral_count: paths.len() as u64,
             ephemerals: if range.paths {
@@ -145,6 +155,33 @@ impl Live for FakeServer {
         }]
     }
 
+    fn path(&self, path: &str) -> PathReport {
+        let gone = |deleted_by| Gone {
+            path: path.to_owned(),
+            owner: FIRST,
+            deleted_by: Some(deleted_by),
+            zxid: Zxid(0x82),
+            gone_ms: 1_795_447_663_000,
+        };
+        let ended = self.ended_sessions().into_iter().next();
+        let nothing = PathReport { lost: 9, lost_paths: 9, ..PathReport::default() };
+        match path {
+            "/a/e1" => PathReport { exists: true, owner: self.session(FIRST), ..nothing },
+            "/a" => PathReport { exists: true, ..nothing },
+            "/gone" => {
+                PathReport { owner: self.session(FIRST), deleted: Some(gone(SECOND)), ..nothing }
+            }
+            "/let go" => PathReport { deleted: Some(gone(FIRST)), ..nothing },
+            "/lost" => PathReport { ended, ..nothing },
+            "/cut" => PathReport { lost: 12, ..nothing },
+            _ => nothing,
+        }
+    }
+
+    fn session_events(&mut self, after: u64, until: Option<Instant>, reply: Reply<EventPage>) {
+        self.events.ask(after, until, reply);
+    }
+
     fn watches(&self) -> Vec<WatchReport> {
         vec![
             WatchReport { session: FIRST, paths: vec!["/a".into()] },
@@ -175,5 +212,27 @@ impl Live for FakeServer {
 
     fn reset_connections(&mut self) {
         self.connections.iter_mut().for_each(|connection| connection.stats.reset());
+    }
+
+    fn end_session(
+        &mut self,
+        id: SessionId,
+        how: EndAs,
+        reply: Reply<Result<Ended, OperateError>>,
+    ) {
+        assert_eq!(how, EndAs::ClosedByOperator);
+        reply.send(match self.session(id) {
+            None => Err(OperateError::UnknownSession(id)),
+            Some(live) => Ok(Ended {
+                session: id,
+                reason: EndReason::ClosedByOperator,
+                timeout_ms: live.timeout_ms,
+                opened_ms: 1_795_447_600_000,
+                ended_ms: 1_795_447_663_000,
+                zxid: Zxid(0x81),
+                ephemerals: live.ephemeral_count as u32,
+                paths: live.ephemerals,
+            }),
+        });
     }
 }

@@ -1,8 +1,9 @@
 //! The admin HTTP server: ZooKeeper's commands, Prometheus metrics, sessions and probes, served by
 //! one thread that asks the I/O thread for everything.
 //!
-//! It reads and it resets counters; nothing here changes data. `snapshot` and `restore` answer 503,
-//! as the reference server does where they are switched off.
+//! It reads and it resets counters. The one thing here that changes data is the end of a session,
+//! so that is for this machine alone, unless the configuration says otherwise. `snapshot` and
+//! `restore` answer 503, as the reference server does where they are switched off.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -11,19 +12,21 @@ use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
 use axum::Router;
-use axum::extract::{RawQuery, State};
-use axum::http::{Method, StatusCode, Uri, header};
+use axum::extract::{ConnectInfo, RawQuery, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Value, json};
 use tokio::runtime;
 use tokio::sync::oneshot;
 
-use super::bounded::BoundedListener;
+use super::bounded::{BoundedListener, Peer};
 use super::commands::{self, Command};
 use super::query::{AdminClient, AdminQuery};
 use super::report::ConfigReport;
 use super::sessions::{self, Answered};
+use super::why;
 use crate::config::{AdminSettings, Listen, MetricsSettings};
+use crate::limits;
 
 /// The running admin server. Dropping it stops it.
 pub struct AdminServer {
@@ -46,13 +49,16 @@ impl AdminServer {
             metrics.prometheus.as_ref().and_then(|at| bind("metricsProvider.httpPort", at));
         let addr_of = |listener: &Option<TcpListener>| listener.as_ref()?.local_addr().ok();
         let (addr, prometheus_addr) = (addr_of(&main), addr_of(&prometheus));
+        let idle = Duration::from_millis(admin.idle_timeout_ms.into());
         let shared = Arc::new(Shared {
             command_url: admin.command_url.clone(),
             process_info: metrics.process_info,
+            anybody_closes: admin.close_sessions,
+            // A connection on which nothing is sent is closed for idleness.
+            longest_wait: limits::SESSION_EVENTS_WAIT.min(idle * 2 / 3),
             config,
             client,
         });
-        let idle = Duration::from_millis(admin.idle_timeout_ms.into());
         let routers = [
             (main, Router::new().fallback(admin_page).with_state(Arc::clone(&shared))),
             (prometheus, Router::new().fallback(metrics_page).with_state(shared)),
@@ -111,7 +117,8 @@ fn spawn(
             for (listener, router) in served {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
                 let listener = BoundedListener::new(listener, idle);
-                tokio::spawn(axum::serve(listener, router).into_future());
+                let service = router.into_make_service_with_connect_info::<Peer>();
+                tokio::spawn(axum::serve(listener, service).into_future());
             }
             // The sender is only ever dropped; that is the sign.
             let _ = stopped.await;
@@ -133,6 +140,10 @@ fn spawn(
 struct Shared {
     command_url: String,
     process_info: bool,
+    /// Who is not on this machine may end sessions too.
+    anybody_closes: bool,
+    /// Longest time for which an answer may be held back.
+    longest_wait: Duration,
     config: ConfigReport,
     client: AdminClient,
 }
@@ -140,9 +151,11 @@ struct Shared {
 /// Everything on the admin port.
 async fn admin_page(
     State(shared): State<Arc<Shared>>,
+    ConnectInfo(peer): ConnectInfo<Peer>,
     method: Method,
     uri: Uri,
     RawQuery(query): RawQuery,
+    headers: HeaderMap,
 ) -> Response {
     let argument = |name| argument(query.as_deref(), name);
     let path = uri.path();
@@ -161,10 +174,17 @@ async fn admin_page(
             }
         };
     }
+    let client = &shared.client;
+    if let Some(id) = path.strip_prefix("/sessions/").and_then(|rest| rest.strip_suffix("/close")) {
+        return match (method == Method::POST, may_close(&shared, peer, &headers)) {
+            (false, _) => refusal(StatusCode::METHOD_NOT_ALLOWED, "only POST is answered here"),
+            (true, Err(why)) => refusal(StatusCode::FORBIDDEN, why),
+            (true, Ok(())) => json_response(sessions::close(id, client).await),
+        };
+    }
     if !is_read(&method) {
         return not_allowed();
     }
-    let client = &shared.client;
     match path.trim_end_matches('/') {
         "" => Html(START_PAGE.replace("{commands}", &shared.command_url)).into_response(),
         "/metrics" => metrics(&shared).await,
@@ -174,6 +194,12 @@ async fn admin_page(
             json_response(sessions::live(argument("after"), argument("limit"), client).await)
         }
         "/sessions/ended" => json_response(sessions::ended(client).await),
+        "/sessions/why" => json_response(why::why(argument("path"), client).await),
+        "/sessions/events" => {
+            let (after, wait_ms) = (argument("after"), argument("wait_ms"));
+            let longest = shared.longest_wait;
+            json_response(sessions::events(after, wait_ms, longest, client).await)
+        }
         path => match path.strip_prefix("/sessions/") {
             Some(id) => json_response(sessions::one(id, client).await),
             None => not_found(path),
@@ -201,6 +227,19 @@ fn command_name<'a>(path: &'a str, command_url: &str) -> Option<&'a str> {
 /// With commands at the root, only their names are theirs.
 fn is_command(name: &str) -> bool {
     Command::find(name).is_some()
+}
+
+/// Whether this request may end a session.
+fn may_close(shared: &Shared, peer: Peer, headers: &HeaderMap) -> Result<(), &'static str> {
+    // Browsers name the page that sends a request. No page has business here, wherever the browser.
+    if headers.contains_key(header::ORIGIN) {
+        return Err("sessions are not closed for web pages");
+    }
+    if shared.anybody_closes || peer.0.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    Err("sessions are closed only from the server's own machine; \
+         tenure.admin.closeSessions=true in its configuration allows it from others")
 }
 
 fn is_read(method: &Method) -> bool {
@@ -252,8 +291,11 @@ fn not_found(path: &str) -> Response {
 }
 
 fn not_allowed() -> Response {
-    let body = json!({"error": "only GET and HEAD are answered here"});
-    json_response(Some((StatusCode::METHOD_NOT_ALLOWED, body)))
+    refusal(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD are answered here")
+}
+
+fn refusal(status: StatusCode, why: &str) -> Response {
+    json_response(Some((status, json!({"error": why}))))
 }
 
 fn index(command_url: &str) -> String {
@@ -269,6 +311,7 @@ const START_PAGE: &str = "<!doctype html>\n<title>Tenure</title>\n<h1>Tenure</h1
     <li><a href=\"/metrics\">/metrics</a>: metrics for Prometheus</li>\n\
     <li><a href=\"/sessions\">/sessions</a>: live sessions</li>\n\
     <li><a href=\"/sessions/ended\">/sessions/ended</a>: sessions that ended, and why</li>\n\
+    <li><a href=\"/sessions/events\">/sessions/events</a>: what happened to sessions lately</li>\n\
     <li><a href=\"/health\">/health</a>, <a href=\"/ready\">/ready</a>: probes</li>\n</ul>\n";
 
 #[cfg(test)]

@@ -1,13 +1,19 @@
 //! The one thing the driver must provide: a view of the live server, from which four-letter words
 //! and admin queries are answered.
 
+use std::time::Instant;
+
 use tenure_replica::Ended;
 use tenure_wire::SessionId;
 
+use super::events::EventPage;
+use super::operate::{EndAs, OperateError};
+use super::query::Reply;
 use super::report::{
     ConfigReport, ConnectionReport, DigestReport, ServerReport, SessionRange, SessionReport,
     SnapshotReport, WatchReport, WatchTotals,
 };
+use super::why::PathReport;
 use crate::metrics::Snapshot;
 
 /// A view of the live server, and the few things that operators may change. The driver has one over
@@ -29,6 +35,10 @@ pub trait Live {
     fn session(&self, id: SessionId) -> Option<SessionReport>;
     /// Sessions that ended and are still remembered, the latest first.
     fn ended_sessions(&self) -> Vec<Ended>;
+    /// What is known of the ephemeral znode at a path.
+    fn path(&self, path: &str) -> PathReport;
+    /// Answers with what happened to sessions after a number, or waits for the next until then.
+    fn session_events(&mut self, after: u64, until: Option<Instant>, reply: Reply<EventPage>);
     /// Every watch of every session.
     fn watches(&self) -> Vec<WatchReport>;
     /// How many watches there are.
@@ -44,4 +54,6 @@ pub trait Live {
     fn reset_server(&mut self);
     /// Forgets what was counted about every connection.
     fn reset_connections(&mut self);
+    /// Ends a session and answers once that is applied.
+    fn end_session(&mut self, id: SessionId, how: EndAs, reply: Reply<Result<Ended, OperateError>>);
 }

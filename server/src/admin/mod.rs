@@ -7,17 +7,25 @@ mod bounded;
 mod clock;
 mod commands;
 mod environment;
+mod events;
 #[cfg(test)]
 mod fake;
 mod http;
 mod live;
+mod operate;
 mod query;
 pub mod report;
 mod sessions;
 mod version;
+mod why;
 pub mod words;
 
+pub(crate) use events::SessionEvents;
+pub use events::{EventPage, SessionEvent, SessionEventKind};
 pub use http::AdminServer;
 pub use live::Live;
+pub(crate) use operate::END_TIMEOUT;
+pub use operate::{EndAs, OperateError};
 pub use query::{AdminClient, AdminQuery, Reply};
 pub use version::version;
+pub use why::PathReport;

@@ -1,16 +1,21 @@
 //! Questions from the admin thread to the I/O thread, each with a place for its answer.
 
+use std::fmt;
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use tenure_replica::Ended;
 use tenure_wire::SessionId;
 use tokio::sync::oneshot;
 
+use super::events::EventPage;
 use super::live::Live;
+use super::operate::{EndAs, OperateError};
 use super::report::{
     ConnectionReport, DigestReport, ServerReport, SessionRange, SessionReport, SnapshotReport,
     WatchReport, WatchTotals,
 };
+use super::why::PathReport;
 use crate::metrics::Snapshot;
 
 /// One question.
@@ -28,6 +33,10 @@ pub enum AdminQuery {
     Session(SessionId, Reply<Option<SessionReport>>),
     /// Sessions that ended.
     EndedSessions(Reply<Vec<Ended>>),
+    /// What is known of the ephemeral znode at a path.
+    Path(String, Reply<PathReport>),
+    /// What happened to sessions after a number, or what happens next until then.
+    SessionEvents(u64, Option<Instant>, Reply<EventPage>),
     /// Every watch.
     Watches(Reply<Vec<WatchReport>>),
     /// How many watches there are.
@@ -42,16 +51,29 @@ pub enum AdminQuery {
     ResetServer(Reply<()>),
     /// Forget what was counted about connections.
     ResetConnections(Reply<()>),
+    /// End a session; answered once its end is applied, with what is remembered of it.
+    EndSession(SessionId, EndAs, Reply<Result<Ended, OperateError>>),
 }
 
 /// Where an answer goes.
-#[derive(Debug)]
-pub struct Reply<T>(oneshot::Sender<T>);
+pub struct Reply<T>(Box<dyn FnOnce(T) + Send>);
 
 impl<T> Reply<T> {
-    /// Hands the answer over. Whoever asked may have given up; then nobody misses it.
-    fn send(self, answer: T) {
-        let _ = self.0.send(answer);
+    /// Has `deliver` called with the answer, on the I/O thread, so it must not wait; or dropped
+    /// uncalled if there will be no answer.
+    pub(crate) fn new(deliver: impl FnOnce(T) + Send + 'static) -> Self {
+        Self(Box::new(deliver))
+    }
+
+    /// Hands the answer over.
+    pub(crate) fn send(self, answer: T) {
+        (self.0)(answer);
+    }
+}
+
+impl<T> fmt::Debug for Reply<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Reply")
     }
 }
 
@@ -65,6 +87,8 @@ impl AdminQuery {
             Self::Sessions(range, reply) => reply.send(live.sessions(range)),
             Self::Session(id, reply) => reply.send(live.session(id)),
             Self::EndedSessions(reply) => reply.send(live.ended_sessions()),
+            Self::Path(path, reply) => reply.send(live.path(&path)),
+            Self::SessionEvents(after, until, reply) => live.session_events(after, until, reply),
             Self::Watches(reply) => reply.send(live.watches()),
             Self::WatchTotals(reply) => reply.send(live.watch_totals()),
             Self::Digests(reply) => reply.send(live.digests()),
@@ -78,6 +102,7 @@ impl AdminQuery {
                 live.reset_connections();
                 reply.send(());
             }
+            Self::EndSession(id, how, reply) => live.end_session(id, how, reply),
         }
     }
 }
@@ -96,12 +121,25 @@ impl AdminClient {
     }
 
     /// Asks and waits; `None` if the server is stopping or does not answer in time.
-    pub(crate) async fn ask<T>(&self, question: impl FnOnce(Reply<T>) -> AdminQuery) -> Option<T> {
+    pub(crate) async fn ask<T: Send + 'static>(
+        &self,
+        question: impl FnOnce(Reply<T>) -> AdminQuery,
+    ) -> Option<T> {
+        self.ask_within(ANSWER_TIMEOUT, question).await
+    }
+
+    /// The same for a question whose answer may take this long.
+    pub(crate) async fn ask_within<T: Send + 'static>(
+        &self,
+        time: Duration,
+        question: impl FnOnce(Reply<T>) -> AdminQuery,
+    ) -> Option<T> {
         let (sender, answer) = oneshot::channel();
-        (self.post)(question(Reply(sender)));
-        tokio::time::timeout(ANSWER_TIMEOUT, answer).await.ok()?.ok()
+        // Whoever asked may have given up; then nobody misses the answer.
+        (self.post)(question(Reply::new(move |answer| drop(sender.send(answer)))));
+        tokio::time::timeout(time, answer).await.ok()?.ok()
     }
 }
 
 /// The I/O thread answers between two batches of work; longer than this and something is stuck.
-const ANSWER_TIMEOUT: std::time::Duration = std::time::Duration::from_secs(5);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(5);

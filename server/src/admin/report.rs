@@ -4,6 +4,7 @@
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use tenure_replica::WatchKind;
 use tenure_wire::{SessionId, Zxid};
 
 use crate::config::ServerConfig;
@@ -105,12 +106,20 @@ pub struct SessionReport {
     pub id: SessionId,
     /// Its negotiated timeout.
     pub timeout_ms: u32,
-    /// Time since its client was last heard.
-    pub silent_ms: u64,
-    /// Time until it expires if nothing comes.
-    pub expires_in_ms: u64,
-    /// Where its client is connected, if it is.
+    /// When it was established, by the leader's wall clock since the Unix epoch.
+    pub opened_wall_ms: i64,
+    /// Time since its client was last heard, which only the leader knows.
+    pub silent_ms: Option<u64>,
+    /// Time until it expires if nothing comes, which only the leader knows.
+    pub expires_in_ms: Option<u64>,
+    /// When that will be, by this server's wall clock since the Unix epoch.
+    pub deadline_wall_ms: Option<i64>,
+    /// The member through which it is used, if this one knows.
+    pub served_by: Option<u64>,
+    /// Where its client is connected, if it is to this server.
     pub peer: Option<SocketAddr>,
+    /// What it watches through this server, if paths were asked for.
+    pub watches: Vec<(WatchKind, String)>,
     /// How many ephemeral znodes it owns.
     pub ephemeral_count: u64,
     /// Their paths, if they were asked for.

@@ -310,7 +310,7 @@ fn envi() -> String {
 /// The text of `dump`, for sessions that expire relative to `now_wall_ms`.
 fn dump(now_wall_ms: i64, sessions: &[SessionReport], connections: &[ConnectionReport]) -> String {
     let mut text = String::from("SessionTracker dump:\n");
-    let ids = sessions.iter().map(|s| (s.expires_in_ms, s.id.to_string()));
+    let ids = sessions.iter().map(|s| (s.expires_in_ms.unwrap_or(0), s.id.to_string()));
     push_by_expiry(&mut text, "Session Sets", now_wall_ms, ids);
     text.push_str("ephemeral nodes dump:\n");
     let owners = sessions.iter().filter(|session| !session.ephemerals.is_empty());

@@ -271,6 +271,8 @@ pub struct AdminSettings {
     pub snapshot: bool,
     /// The `restore` command is allowed.
     pub restore: bool,
+    /// Sessions may be closed from other machines too.
+    pub close_sessions: bool,
 }
 
 impl Default for AdminSettings {
@@ -282,6 +284,7 @@ impl Default for AdminSettings {
             idle_timeout_ms: 30_000,
             snapshot: true,
             restore: true,
+            close_sessions: false,
         }
     }
 }

@@ -81,6 +81,7 @@ fn numbers_and_addresses() {
          globalOutstandingLimit=7\nnio.sessionlessCnxnTimeout=500\nsnapCount=1\n\
          snapSizeLimitInKb=0\nfsync.warningthresholdms=20\nadmin.serverAddress=127.0.0.1\n\
          admin.serverPort=0\nadmin.commandURL=/c/\nadmin.enableServer=false\n\
+         tenure.admin.closeSessions=true\n\
          autopurge.purgeInterval=24\nautopurge.snapRetainCount=5\nlargeRequestThreshold=4096",
     );
     assert_eq!(config.client, Some(Listen::on("10.0.0.1", 2181)));
@@ -101,6 +102,7 @@ fn numbers_and_addresses() {
     assert_eq!(config.admin.listen, Listen::on("127.0.0.1", 0));
     assert_eq!(config.admin.command_url, "/c");
     assert!(!config.admin.enabled);
+    assert!(config.admin.close_sessions);
 }
 
 #[test]

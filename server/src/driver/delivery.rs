@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use tenure_replica::{Answered, CloseWhy, ConnId, EndReason, Event, Input, Output};
+use tenure_replica::{Answered, CloseWhy, ConnId, Input, Output};
 
 use tenure_wire::{OpCode, Xid, frame};
 
@@ -32,7 +32,7 @@ impl Driver {
                         peers.send(to, message);
                     }
                 }
-                Output::Event(event) => self.log_event(&event),
+                Output::Event(event) => self.note_event(&event),
             }
         }
         for answered in &out.answered {
@@ -207,8 +207,10 @@ impl Driver {
             listener.released(connection.peer.ip());
         }
         if connection.phase == Phase::Attached {
+            self.leaving = Some((id, connection.peer));
             self.forget(id);
             self.deliver();
+            self.leaving = None;
         }
     }
 
@@ -226,29 +228,6 @@ impl Driver {
                     tracing::info!(%peer, times, "connection closed: no handshake in time");
                 }
                 self.drop_connection(id);
-            }
-        }
-    }
-
-    fn log_event(&mut self, event: &Event) {
-        match event {
-            Event::Leading { epoch } => tracing::info!(epoch, "leading"),
-            Event::SessionOpened { session, timeout_ms } => {
-                tracing::debug!(%session, timeout_ms, "session opened");
-            }
-            Event::SessionResumed { session, timeout_ms } => {
-                tracing::debug!(%session, timeout_ms, "session resumed");
-            }
-            Event::SessionEnded { session, reason: EndReason::ClosedByClient, ephemerals } => {
-                tracing::debug!(%session, ephemerals, "session closed by its client");
-            }
-            Event::SessionEnded { session, reason, ephemerals } => {
-                if matches!(reason, EndReason::Expired { .. }) {
-                    self.metrics.sessions_expired += 1;
-                }
-                if let Some(times) = self.noise.allow() {
-                    tracing::info!(%session, %reason, ephemerals, times, "session ended");
-                }
             }
         }
     }

@@ -1,16 +1,18 @@
 //! What the running server tells operators about itself.
 
 use std::net::SocketAddr;
+use std::time::Instant;
 
-use tenure_replica::{ConnId, Ended, Session};
+use tenure_replica::{ConnId, Ended, NodeKind, Session};
 use tenure_wire::SessionId;
 
 use super::Driver;
-use crate::admin::Live;
+use super::orders::EndReply;
 use crate::admin::report::{
     AttachedSession, ConfigReport, ConnectionReport, DigestReport, ServerReport, SessionRange,
     SessionReport, SnapshotReport, WatchReport, WatchTotals,
 };
+use crate::admin::{EndAs, EventPage, Live, PathReport, Reply};
 use crate::connection::{Connection, Phase};
 use crate::metrics::{ProcessInfo, Readings, ServerState, Snapshot};
 
@@ -52,6 +54,41 @@ impl Live for Driver {
 
     fn ended_sessions(&self) -> Vec<Ended> {
         self.replica.state().ended.iter().rev().cloned().collect()
+    }
+
+    fn path(&self, path: &str) -> PathReport {
+        let state = self.replica.state();
+        let lost = state.ended.iter().map(|ended| u64::from(ended.ephemerals)).sum();
+        let lost_paths = state.ended.iter().map(|ended| ended.paths.len() as u64).sum();
+        let nothing = PathReport { lost, lost_paths, ..PathReport::default() };
+        if let Some(node) = state.tree.find(path).and_then(|id| state.tree.node(id)) {
+            let owner = match node.kind() {
+                NodeKind::Ephemeral(owner) => self.session(owner),
+                _ => None,
+            };
+            return PathReport { exists: true, owner, ..nothing };
+        }
+        // What ended sessions took with them is known for longer, but not of every ephemeral.
+        let gone = self.replica.gone_ephemeral(path);
+        let went_with = |ended: &&Ended| ended.paths.iter().any(|lost| lost == path);
+        let ended = state.ended.iter().rev().find(went_with);
+        match (gone, ended) {
+            (Some(gone), found) if found.is_none_or(|found| found.zxid <= gone.zxid) => {
+                let ended = state.ended.get(gone.owner);
+                let has_own_story = gone.deleted_by.is_some() || ended.is_none();
+                PathReport {
+                    owner: self.session(gone.owner),
+                    deleted: has_own_story.then(|| gone.clone()),
+                    ended: ended.cloned(),
+                    ..nothing
+                }
+            }
+            (_, ended) => PathReport { ended: ended.cloned(), ..nothing },
+        }
+    }
+
+    fn session_events(&mut self, after: u64, until: Option<Instant>, reply: Reply<EventPage>) {
+        self.session_events.ask(after, until, reply);
     }
 
     fn watches(&self) -> Vec<WatchReport> {
@@ -99,6 +136,10 @@ impl Live for Driver {
 
     fn reset_connections(&mut self) {
         self.connections.iter_mut().for_each(|connection| connection.stats.reset());
+    }
+
+    fn end_session(&mut self, id: SessionId, how: EndAs, reply: EndReply) {
+        self.propose_end(id, how, reply);
     }
 }
 
@@ -159,25 +200,31 @@ impl Driver {
         let conn = self.replica.connection_of(session.id);
         let attachment = conn.and_then(|conn| self.replica.attachment(conn));
         let timeout_ms = attachment.map_or(session.timeout_ms, |a| a.timeout_ms);
-        let expires_in_ms = self.replica.expires_in_ms(session.id).unwrap_or(0);
+        let expires_in_ms = self.replica.expires_in_ms(session.id);
         let tree = &self.replica.state().tree;
         let mut ephemerals: Vec<String> = match paths {
             true => session.ephemerals().iter().map(|id| tree.path(*id)).collect(),
             false => Vec::new(),
         };
         ephemerals.sort_unstable();
+        let watches = conn.filter(|_| paths).map(|conn| self.replica.watches_of(conn));
+        let watches = watches.unwrap_or_default();
         SessionReport {
             id: session.id,
             timeout_ms,
-            silent_ms: u64::from(timeout_ms).saturating_sub(expires_in_ms),
+            opened_wall_ms: session.opened_ms,
+            silent_ms: self.replica.silent_ms(session.id),
             expires_in_ms,
+            deadline_wall_ms: expires_in_ms.map(|ms| self.clock.now().wall_ms + ms as i64),
+            served_by: self.replica.served_by(session.id),
             peer: conn.and_then(|conn| self.peer_of(conn)),
+            watches: watches.into_iter().map(|(kind, path)| (kind, path.to_owned())).collect(),
             ephemeral_count: session.ephemeral_count() as u64,
             ephemerals,
         }
     }
 
-    fn peer_of(&self, conn: ConnId) -> Option<SocketAddr> {
+    pub(super) fn peer_of(&self, conn: ConnId) -> Option<SocketAddr> {
         self.connections.get(conn).map(|connection| connection.peer)
     }
 }

@@ -3,9 +3,9 @@
 use std::borrow::Cow;
 
 use tenure_wire::{
-    Acl, ConnectRequest, ConnectResponse, Create, EventType, Identity, MultiResult, OpCode, Perms,
-    ReplyHeader, Request, RequestHeader, Response, SessionId, SetWatches, Stat, WatcherEvent, Xid,
-    Zxid,
+    Account, Acl, ConnectRequest, ConnectResponse, Create, EndedBy, EventType, Identity,
+    MultiResult, OpCode, Perms, ReplyHeader, Request, RequestHeader, Response, SessionId,
+    SetWatches, Stat, WatcherEvent, Xid, Zxid,
 };
 
 /// A splitmix64 generator: small, and good enough for tests.
@@ -116,12 +116,30 @@ pub(crate) fn connect_request(rng: &mut Rng) -> ConnectRequest<'static> {
 
 /// Either handshake of a server.
 pub(crate) fn connect_response(rng: &mut Rng) -> ConnectResponse {
+    let password = [rng.next() as u8; 16];
+    let read_only = *rng.pick(&[None, Some(false), Some(true)]);
+    if rng.below(4) == 0 {
+        let account = read_only.map(|_| account(rng));
+        return ConnectResponse { read_only, account, ..ConnectResponse::default() };
+    }
     ConnectResponse {
         protocol_version: rng.i32(),
         timeout_ms: rng.i32(),
         session: SessionId(rng.i64()),
-        password: [rng.next() as u8; 16],
-        read_only: *rng.pick(&[None, Some(false), Some(true)]),
+        password,
+        read_only,
+        account: None,
+    }
+}
+
+/// How a session ended.
+fn account(rng: &mut Rng) -> Account {
+    let named = [EndedBy::Client, EndedBy::Expiry, EndedBy::Operator, EndedBy::Other(4)];
+    Account {
+        by: *rng.pick(&named),
+        ended_at_ms: rng.i64(),
+        silent_ms: Some(rng.i64()).filter(|silent_ms| *silent_ms >= 0),
+        explanation: Some(text(rng).into_owned()).filter(|text| !text.is_empty()),
     }
 }
 

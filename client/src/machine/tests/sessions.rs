@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use tenure_wire::{
-    AUTH_XID, ConnectResponse, ErrorCode, OpCode, PING_XID, Response, SessionId, Stat, Zxid,
+    AUTH_XID, Account, ConnectRequest, ConnectResponse, EndedBy, ErrorCode, OpCode, PING_XID,
+    Response, SessionId, Stat, TENURE_PASSWORD, TENURE_PROTOCOL, Zxid,
 };
 
 use super::lab::{Lab, PASSWORD, SESSION, TIMEOUT_MS, at, get, set};
@@ -182,6 +183,39 @@ fn an_answer_that_waited_out_a_pause_counts_from_when_it_was_asked_for() {
 }
 
 #[test]
+fn refused_writes_do_not_put_off_the_heartbeat() {
+    let mut lab = Lab::established();
+    for number in 0..20 {
+        lab.pass(TIMEOUT_MS / 4);
+        lab.submit(&set("/a"), number);
+        for sent in lab.sent() {
+            match sent.op {
+                OpCode::Ping => lab.reply(PING_XID, Response::Empty),
+                _ => lab.refuse(sent.xid, ErrorCode::NodeExists),
+            }
+        }
+        for sent in lab.sent() {
+            assert_eq!(sent.op, OpCode::Ping, "a refusal vouches for nothing");
+            lab.reply(PING_XID, Response::Empty);
+        }
+    }
+    assert_eq!(lab.changes.len(), 2, "never at risk: {:?}", lab.changes);
+}
+
+#[test]
+fn a_session_that_is_confirmed_too_late_is_not_believed_in() {
+    let mut lab = Lab::with(|_| {});
+    lab.connect();
+    // This process does not run until after the deadline of what it is about to hear.
+    lab.ms += TIMEOUT_MS;
+    lab.confirm(SESSION, TIMEOUT_MS as i32);
+    assert_eq!(lab.states(), [State::Connecting], "it was never live: {:?}", lab.changes);
+    lab.reopen();
+    lab.establish();
+    assert_eq!(*lab.machine.liveness(), Liveness::Live);
+}
+
+#[test]
 fn an_idle_session_lives_on_heartbeats() {
     let mut lab = Lab::established();
     lab.pass_with_pings(100 * TIMEOUT_MS, 3);
@@ -336,4 +370,36 @@ fn a_server_that_cannot_write_vouches_for_nothing_and_its_session_is_its_own() {
     lab.confirm(SessionId(5), TIMEOUT_MS as i32);
     assert_eq!(lab.changes.last(), Some(&(State::Connected, Liveness::Live)));
     assert!(lab.machine.valid_until().is_some());
+}
+
+#[test]
+fn a_tenure_server_gives_an_account_of_the_end_to_whoever_held_the_session() {
+    let mut lab = Lab::with(|_| {});
+    let mut bytes = Vec::new();
+    lab.machine.connected(lab.link.unwrap(), lab.now());
+    lab.machine.transmit(lab.now(), &mut bytes, 1000);
+    let request = ConnectRequest::decode(&bytes[4..]).unwrap();
+    assert_eq!(request.password, Some(&TENURE_PASSWORD[..]));
+    lab.shake(ConnectResponse {
+        protocol_version: TENURE_PROTOCOL,
+        timeout_ms: TIMEOUT_MS as i32,
+        session: SESSION,
+        password: PASSWORD,
+        read_only: Some(false),
+        account: None,
+    });
+    lab.lose_link();
+    lab.reopen();
+    assert_eq!(lab.connect().protocol_version, TENURE_PROTOCOL);
+    let account = Account {
+        by: EndedBy::Operator,
+        ended_at_ms: 7,
+        silent_ms: None,
+        explanation: Some("closed by an operator".to_owned()),
+    };
+    let refused = ConnectResponse::refused(Some(false));
+    lab.shake(ConnectResponse { account: Some(account), ..refused });
+    let LostReason::ClosedElsewhere { account } = lab.lost_reason() else { panic!() };
+    assert_eq!((account.ended_at_ms, account.silent), (7, None));
+    assert_eq!(lab.lost_reason().to_string(), "closed elsewhere: closed by an operator");
 }

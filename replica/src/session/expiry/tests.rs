@@ -42,7 +42,7 @@ fn a_silent_session_expires_on_its_millisecond() {
     assert_eq!(expiry.next_deadline_us(), None);
     assert_eq!(expiry.left_ms(SessionId(1)), None);
     assert!(!expiry.touch(SessionId(1), 9_000_000));
-    assert!(!expiry.set_timeout(SessionId(1), 5));
+    assert!(!expiry.resume(SessionId(1), 5, 9_000_000));
 }
 
 #[test]
@@ -55,15 +55,43 @@ fn a_touch_starts_the_timeout_again() {
 }
 
 #[test]
-fn a_new_timeout_counts_from_the_last_touch() {
+fn a_resume_never_brings_the_deadline_forward() {
+    // To a shorter timeout: the client may die before it hears of it, and believes in the old one.
     let mut expiry = one(0, 10_000);
     assert_eq!(run(&mut expiry, 0, 500), None);
-    assert!(expiry.set_timeout(SessionId(1), 1_000));
-    assert_eq!(expiry.next_deadline_us(), Some(1_000_000));
-    assert_eq!(run(&mut expiry, 501, 3_000), Some((1_000, 1, 1_000)));
+    assert!(expiry.resume(SessionId(1), 1_000, 600_000));
+    assert_eq!(expiry.left_ms(SessionId(1)), Some(9_400));
+    assert_eq!(run(&mut expiry, 601, 20_000), Some((10_000, 1, 9_400)));
+    // To a longer one, which counts from the resume.
     let mut expiry = one(0, 1_000);
-    assert!(expiry.set_timeout(SessionId(1), 5_000));
-    assert_eq!(run(&mut expiry, 0, 9_000), Some((5_000, 1, 5_000)));
+    assert!(expiry.resume(SessionId(1), 5_000, 100_000));
+    assert_eq!(run(&mut expiry, 101, 9_000), Some((5_100, 1, 5_000)));
+}
+
+#[test]
+fn the_packet_behind_a_resume_begins_the_new_timeout() {
+    let mut expiry = one(0, 10_000);
+    assert_eq!(run(&mut expiry, 0, 500), None);
+    assert!(expiry.resume(SessionId(1), 1_000, 600_000));
+    assert!(expiry.touch(SessionId(1), 700_000));
+    assert_eq!(expiry.next_deadline_us(), Some(1_700_000));
+    assert_eq!(run(&mut expiry, 701, 20_000), Some((1_700, 1, 1_000)));
+}
+
+#[test]
+fn a_promise_can_be_renewed_and_resumes_add_up() {
+    let mut expiry = one(0, 10_000);
+    assert!(expiry.resume(SessionId(1), 1_000, 100_000));
+    let promised_us = expiry.promised_us(SessionId(1));
+    assert_eq!(promised_us, 10_000_000);
+    // What was pipelined behind the handshake shows nothing.
+    assert!(expiry.touch(SessionId(1), 100_000));
+    expiry.promise(SessionId(1), promised_us);
+    assert_eq!(expiry.left_ms(SessionId(1)), Some(9_900));
+    // A second resume, still without a packet: the first promise stands.
+    assert!(expiry.resume(SessionId(1), 50, 200_000));
+    assert_eq!(run(&mut expiry, 201, 20_000), Some((10_000, 1, 9_800)));
+    assert_eq!(expiry.promised_us(SessionId(1)), 0);
 }
 
 #[test]
@@ -122,13 +150,29 @@ fn timeouts_started_together_are_not_looked_at_together() {
     assert!(per_tick.values().all(|count| *count < 1_000), "{per_tick:?}");
 }
 
+/// What a session's life should be; all times in microseconds of real time.
+#[derive(Clone, Copy)]
+struct Modelled {
+    touched_us: u64,
+    timeout_us: u64,
+    /// The deadline that a resume must keep, 0 for none.
+    promised_us: u64,
+    /// How much pause came since the touch.
+    paused_us: u64,
+}
+
+impl Modelled {
+    fn deadline_us(&self) -> u64 {
+        (self.touched_us + self.timeout_us + self.paused_us).max(self.promised_us)
+    }
+}
+
 #[test]
 fn seeded_sessions_are_never_early_and_at_most_one_step_late() {
     for seed in 0..60 {
         let mut random = Random::new(seed);
         let mut expiry = Expiry::new();
-        // Touched when, timeout, and how much pause came since the touch; all in microseconds.
-        let mut model: BTreeMap<i64, (u64, u64, u64)> = BTreeMap::new();
+        let mut model: BTreeMap<i64, Modelled> = BTreeMap::new();
         let mut mono_us = random.next() % 1_000_000;
         expiry.advance(mono_us);
         for step in 0..4_000 {
@@ -136,25 +180,28 @@ fn seeded_sessions_are_never_early_and_at_most_one_step_late() {
             let session = random.below(20) as i64;
             let timeout_ms = 50 + random.below(2_000) as u32;
             let timeout_us = u64::from(timeout_ms) * 1000;
+            let touched =
+                Modelled { touched_us: mono_us, timeout_us, promised_us: 0, paused_us: 0 };
             match random.below(8) {
                 0 => {
                     expiry.add(SessionId(session), timeout_ms);
-                    model.insert(session, (mono_us, timeout_us, 0));
+                    model.insert(session, touched);
                 }
                 1 | 2 => {
                     mono_us += random.next() % 10_000;
                     let known = model.get_mut(&session);
                     assert_eq!(expiry.touch(SessionId(session), mono_us), known.is_some());
-                    if let Some((touched_us, _, paused_us)) = known {
-                        (*touched_us, *paused_us) = (mono_us, 0);
+                    if let Some(known) = known {
+                        let timeout_us = known.timeout_us;
+                        *known = Modelled { touched_us: mono_us, timeout_us, ..touched };
                     }
                 }
                 3 => {
                     let known = model.get_mut(&session);
-                    let set = expiry.set_timeout(SessionId(session), timeout_ms);
-                    assert_eq!(set, known.is_some(), "{}", context());
-                    if let Some((_, timeout, _)) = known {
-                        *timeout = timeout_us;
+                    let resumed = expiry.resume(SessionId(session), timeout_ms, mono_us);
+                    assert_eq!(resumed, known.is_some(), "{}", context());
+                    if let Some(known) = known {
+                        *known = Modelled { promised_us: known.deadline_us(), ..touched };
                     }
                 }
                 4 => {
@@ -166,21 +213,25 @@ fn seeded_sessions_are_never_early_and_at_most_one_step_late() {
                     let longest_us = if pause { 9_000_000 } else { 60_000 };
                     let step_us = 1 + random.next() % longest_us;
                     mono_us += step_us;
-                    for (_, _, paused_us) in model.values_mut() {
-                        *paused_us += step_us.saturating_sub(MAX_STEP_US);
+                    let paused_us = step_us.saturating_sub(MAX_STEP_US);
+                    for known in model.values_mut() {
+                        known.paused_us += paused_us;
+                        if known.promised_us > 0 {
+                            known.promised_us += paused_us;
+                        }
                     }
                     let promised_us = expiry.next_deadline_us();
                     expiry.advance(mono_us);
                     let gone = expired(&mut expiry);
                     for (session, silent_ms) in &gone {
-                        let (touched_us, timeout_us, paused_us) = model.remove(session).unwrap();
-                        let silent_us = mono_us - touched_us;
-                        assert!(silent_us >= timeout_us, "early: seed {seed} step {step}");
-                        assert_eq!(*silent_ms, (silent_us - paused_us) / 1000, "seed {seed}");
+                        let known = model.remove(session).unwrap();
+                        assert!(mono_us >= known.deadline_us(), "early: seed {seed} step {step}");
+                        let silent_us = mono_us - known.touched_us - known.paused_us;
+                        assert_eq!(*silent_ms, silent_us / 1000, "seed {seed}");
                         assert!(promised_us.is_some_and(|promised| promised <= mono_us));
                     }
-                    for (session, (touched_us, timeout_us, paused_us)) in &model {
-                        let left = touched_us + timeout_us + paused_us;
+                    for (session, known) in &model {
+                        let left = known.deadline_us();
                         assert!(left > mono_us, "late: {session} seed {seed} step {step}");
                     }
                 }

@@ -233,6 +233,9 @@ fn sessions_alive_and_ended() {
         let (status, one) = get_json(&admin, &format!("/sessions/{id}"));
         assert_eq!((status, &one["state"]), (200, &json!("live")));
         assert_eq!(one["ephemeral_paths"], json!(["/a/e2", "/a/e1"]));
+        assert_eq!(one["opened_at"], "2026-11-23T15:26:40.000Z");
+        assert_eq!(one["last_heard_at"], "2026-11-23T15:28:20.587Z");
+        assert_eq!(one["deadline_at"], "2026-11-23T15:28:50.599Z");
     }
     let (status, one) = get_json(&admin, &format!("/sessions/{ENDED}"));
     assert_eq!(status, 200);
@@ -258,6 +261,68 @@ fn sessions_alive_and_ended() {
 }
 
 #[test]
+fn every_answer_to_why_is_a_sentence() {
+    let admin = serve(FakeServer::new());
+    for (path, sentence) in [
+        (
+            "/a/e1",
+            "/a/e1 exists and belongs to session 0x100001f60120000, whose client \
+             127.0.0.1:35802 is connected.",
+        ),
+        ("/a", "/a exists and is not ephemeral: it belongs to no session."),
+        (
+            "/gone",
+            "/gone belonged to session 0x100001f60120000 and was deleted by session \
+             0x100001f60120001 at 2026-11-23T15:27:43.000Z.",
+        ),
+        (
+            "/let%20go",
+            "/let go was deleted at 2026-11-23T15:27:43.000Z by session 0x100001f60120000, which \
+             owned it.",
+        ),
+        (
+            "/lost",
+            "/lost vanished at 2026-11-23T15:28:20.125Z with session 0x100001f60120002, which \
+             expired: nothing heard from its client for 4003 ms.",
+        ),
+        (
+            "/cut",
+            "/cut does not exist, and is not remembered as an ephemeral znode. Of 12 ephemerals \
+             that went with sessions, the paths of 9 are remembered; it may be one of the others.",
+        ),
+        ("/no", "/no does not exist, and is not remembered as an ephemeral znode."),
+    ] {
+        let (status, answer) = get_json(&admin, &format!("/sessions/why?path={path}"));
+        assert_eq!((status, &answer["explanation"]), (200, &json!(sentence)));
+    }
+}
+
+#[test]
+fn sessions_are_closed_from_this_machine_unless_the_owner_says_otherwise() {
+    let shared = |anybody_closes| Shared {
+        command_url: String::new(),
+        process_info: false,
+        anybody_closes,
+        longest_wait: Duration::ZERO,
+        config: FakeServer::new().config,
+        client: AdminClient::new(drop),
+    };
+    let peer = |addr: &str| Peer(addr.parse().unwrap());
+    let plain = HeaderMap::new();
+    for here in ["127.0.0.1:5", "127.9.9.9:5", "[::1]:5", "[::ffff:127.0.0.1]:5"] {
+        assert_eq!(may_close(&shared(false), peer(here), &plain), Ok(()), "{here}");
+    }
+    for there in ["10.0.0.1:5", "[::ffff:10.0.0.1]:5", "[2001:db8::1]:5"] {
+        let refused = may_close(&shared(false), peer(there), &plain);
+        assert!(refused.is_err_and(|why| why.contains("tenure.admin.closeSessions")), "{there}");
+        assert_eq!(may_close(&shared(true), peer(there), &plain), Ok(()), "{there}");
+    }
+    let mut page = HeaderMap::new();
+    page.insert(header::ORIGIN, "null".parse().unwrap());
+    assert!(may_close(&shared(true), peer("127.0.0.1:5"), &page).is_err());
+}
+
+#[test]
 fn other_paths_and_methods() {
     let admin = serve(FakeServer::new());
     let addr = admin.addr().unwrap();
@@ -273,6 +338,9 @@ fn other_paths_and_methods() {
         ("GET", "/commands/snapshot", 503),
         ("GET", "/commands/snap?streaming=true", 503),
         ("POST", "/commands/restore", 503),
+        ("POST", "/sessions/0x100001f60120000/close", 200),
+        ("POST", "/sessions/0x77/close", 404),
+        ("GET", "/sessions/0x77/close", 405),
     ] {
         let (found, _, body) = request(addr, method, path);
         assert_eq!(found, status, "{method} {path}");

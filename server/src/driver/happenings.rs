@@ -1,0 +1,80 @@
+//! What happens to sessions: told to operators who follow it, to those who asked for it, and to the
+//! log.
+
+use tenure_replica::{CloseWhy, ConnId, EndReason, Event};
+use tenure_wire::SessionId;
+
+use super::Driver;
+use crate::admin::{SessionEvent, SessionEventKind};
+
+impl Driver {
+    /// Spreads the news.
+    pub(super) fn note_event(&mut self, event: &Event) {
+        match *event {
+            Event::Leading { epoch } => tracing::info!(epoch, "leading"),
+            Event::SessionOpened { session, timeout_ms, conn } => {
+                tracing::debug!(%session, timeout_ms, "session opened");
+                let kind = SessionEventKind::Established;
+                self.tell_followers(kind, session, timeout_ms, conn, None);
+            }
+            Event::SessionResumed { session, timeout_ms, conn } => {
+                tracing::debug!(%session, timeout_ms, "session resumed");
+                let kind = SessionEventKind::Resumed;
+                self.tell_followers(kind, session, timeout_ms, Some(conn), None);
+            }
+            Event::SessionDetached { session, timeout_ms, conn, why } => {
+                let reason = match why {
+                    None => "the connection ended",
+                    Some(CloseWhy::Moved) => "the session is used through another member now",
+                    Some(_) => "the server lost its leader",
+                };
+                tracing::debug!(%session, reason, "session without a connection");
+                let (kind, reason) = (SessionEventKind::LinkLost, Some(reason.to_owned()));
+                self.tell_followers(kind, session, timeout_ms, Some(conn), reason);
+            }
+            Event::SessionEnded { session, reason, timeout_ms, ephemerals, conn } => {
+                self.log_end(session, reason, ephemerals);
+                self.tell_end(session);
+                let kind = match reason {
+                    EndReason::ClosedByClient => SessionEventKind::ClosedByClient,
+                    EndReason::Expired { .. } => SessionEventKind::Expired,
+                    EndReason::ClosedByOperator => SessionEventKind::ClosedByOperator,
+                };
+                let reason = Some(format!("{reason}; ephemerals lost: {ephemerals}"));
+                self.tell_followers(kind, session, timeout_ms, conn, reason);
+            }
+        }
+    }
+
+    fn log_end(&mut self, session: SessionId, reason: EndReason, ephemerals: u32) {
+        if reason == EndReason::ClosedByClient {
+            tracing::debug!(%session, ephemerals, "session closed by its client");
+            return;
+        }
+        if matches!(reason, EndReason::Expired { .. }) {
+            self.metrics.sessions_expired += 1;
+        }
+        if let Some(times) = self.noise.allow() {
+            tracing::info!(%session, %reason, ephemerals, times, "session ended");
+        }
+    }
+
+    fn tell_followers(
+        &mut self,
+        kind: SessionEventKind,
+        session: SessionId,
+        timeout_ms: u32,
+        conn: Option<ConnId>,
+        reason: Option<String>,
+    ) {
+        let wall_ms = self.clock.now().wall_ms;
+        let client = conn.and_then(|conn| match self.leaving {
+            Some((leaving, peer)) if leaving == conn => Some(peer),
+            _ => self.peer_of(conn),
+        });
+        // The number is given where it is kept.
+        let seq = 0;
+        let event = SessionEvent { seq, wall_ms, kind, session, client, timeout_ms, reason };
+        self.session_events.push(event);
+    }
+}

@@ -1,0 +1,95 @@
+//! What a seed decides before a history begins: how many take part, how well their clocks and
+//! their network are, and how much goes wrong.
+
+use crate::clock::{Clock, MS, Nanos};
+use crate::random::Random;
+
+/// Sizes and rates of one history.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(crate) member_clocks: Vec<Clock>,
+    /// Bounds of the session timeout at each server, in milliseconds.
+    pub(crate) bounds_ms: Vec<(u32, u32)>,
+    pub(crate) client_clocks: Vec<Clock>,
+    /// Session timeout that each client asks for.
+    pub(crate) timeouts_ms: Vec<u64>,
+    /// Least and greatest time of a packet between client and server.
+    pub(crate) latency: (Nanos, Nanos),
+    pub(crate) peer_latency: (Nanos, Nanos),
+    pub(crate) disk: (Nanos, Nanos),
+    /// How many packets in a thousand take much longer.
+    pub(crate) slow_per_mille: u64,
+    /// The time between two steps of one application, on average.
+    pub(crate) step_every: Nanos,
+    /// The time between two faults, on average.
+    pub(crate) fault_every: Nanos,
+    /// From then on nothing goes wrong any more.
+    pub(crate) healed_at: Nanos,
+    /// By then every client must be connected.
+    pub(crate) settled_at: Nanos,
+    pub(crate) ends_at: Nanos,
+    /// The longest timeout that any session may get.
+    pub(crate) longest: Nanos,
+}
+
+/// Time for the first election.
+const QUIET_START: Nanos = 700 * MS;
+
+impl Plan {
+    pub(crate) fn new(random: &mut Random) -> Self {
+        let members = if random.per_mille(250) { 1 } else { 3 };
+        let clients = random.between(2, 4) as usize;
+        // Some worlds are so quick and so regular that only the clocks tell them from perfect.
+        let is_tight = random.per_mille(250);
+        let clock = |random: &mut Random, sign: i64| {
+            let drift = if is_tight { 1000 * sign } else { random.between(0, 2000) as i64 - 1000 };
+            Clock::new(random.between(0, 100_000) * MS, drift)
+        };
+        // The worst case: slow clocks at clients, fast ones at servers; then the opposite.
+        let sign = if random.per_mille(800) { 1 } else { -1 };
+        let member_clocks = (0..members).map(|_| clock(random, sign)).collect();
+        let client_clocks = (0..clients).map(|_| clock(random, -sign)).collect();
+        let timeouts: &[u64] =
+            if is_tight { &[1000, 2000] } else { &[200, 300, 400, 600, 1000, 1500, 2000] };
+        let timeouts_ms: Vec<u64> = (0..clients).map(|_| random.pick(timeouts)).collect();
+        let uniform = random.per_mille(600);
+        let one = bounds(random);
+        let bounds_ms: Vec<_> =
+            (0..members).map(|_| if uniform { one } else { bounds(random) }).collect();
+        let longest_ms = bounds_ms.iter().fold(200, |longest, (least, most)| {
+            let wished = timeouts_ms.iter().map(|wish| (*wish as u32).clamp(*least, *most));
+            wished.fold(longest, u32::max)
+        });
+        let longest = u64::from(longest_ms) * MS;
+        let fault_time = random.between(1_500, 6_000) * MS;
+        let healed_at = QUIET_START + fault_time;
+        let settled_at = healed_at + 2_000 * MS + 2 * longest;
+        let micros = |low: u64, high: u64| (low * 1000, high * 1000);
+        let slow_latency = random.pick(&[1_000, 5_000, 20_000]);
+        Plan {
+            member_clocks,
+            bounds_ms,
+            client_clocks,
+            timeouts_ms,
+            latency: if is_tight { micros(20, 100) } else { micros(100, slow_latency) },
+            peer_latency: if is_tight { micros(20, 60) } else { micros(50, slow_latency / 2) },
+            disk: if is_tight { micros(10, 40) } else { micros(50, 4_000) },
+            slow_per_mille: if is_tight { 0 } else { random.pick(&[0, 5, 30]) },
+            step_every: random.between(10, 120) * MS,
+            fault_every: random.between(40, 600) * MS,
+            healed_at,
+            settled_at,
+            ends_at: settled_at + longest * 13 / 10 + 300 * MS,
+            longest,
+        }
+    }
+
+    pub(crate) fn faults_begin(&self) -> Nanos {
+        QUIET_START
+    }
+}
+
+fn bounds(random: &mut Random) -> (u32, u32) {
+    let least = random.pick(&[100, 100, 200, 500, 1000]);
+    (least, random.pick(&[1000, 1500, 2000, 2000]).max(least))
+}

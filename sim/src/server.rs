@@ -1,0 +1,472 @@
+//! Servers: a real replica each, with a disk that forgets what it was not given time to write.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::mem;
+use std::net::{IpAddr, Ipv4Addr};
+
+use tenure_replica::{
+    Config, ConnId, EndReason, HardState, Input, LogEntry, Output, Outputs, Persist, Replica,
+    Restored,
+};
+use tenure_wire::{
+    ConnectRequest, ConnectResponse, DEFAULT_MAX_FRAME, OpCode, PING_XID, Reader, ReplyHeader,
+    RequestHeader, SessionId, frame,
+};
+
+use crate::clock::{Clock, MS, Nanos};
+use crate::network::{Piece, Way};
+use crate::trace::{Who, digest};
+use crate::world::{Event, World};
+
+/// A server.
+#[derive(Debug)]
+pub(crate) struct Member {
+    pub(crate) index: usize,
+    pub(crate) clock: Clock,
+    config: Config,
+    /// The process; none while it is down.
+    pub(crate) replica: Option<Replica>,
+    /// Counts processes.
+    pub(crate) life: u64,
+    /// While it is down nothing answers for it, not even its operating system.
+    pub(crate) is_silent: bool,
+    pub(crate) refuses_until: Nanos,
+    pub(crate) paused_until: Nanos,
+    /// What came during a pause.
+    inbox: VecDeque<Event>,
+    /// When the replica will be called next.
+    wake_at: Nanos,
+    /// The last epoch that it led.
+    pub(crate) led_epoch: u64,
+    disk: Disk,
+    conns: BTreeMap<ConnId, usize>,
+    next_conn: u64,
+}
+
+#[derive(Debug, Default)]
+struct Disk {
+    hard_state: HardState,
+    log: Vec<LogEntry>,
+    /// Handed over, and not durable yet.
+    pending: VecDeque<Persist>,
+    free_at: Nanos,
+}
+
+impl Disk {
+    fn write(&mut self, persist: Persist) {
+        if let Some(hard_state) = persist.hard_state {
+            self.hard_state = hard_state;
+        }
+        if let Some(first) = persist.entries.first() {
+            let keep = self.log.partition_point(|entry| entry.index < first.index);
+            self.log.truncate(keep);
+            self.log.extend(persist.entries);
+        }
+    }
+}
+
+impl Member {
+    pub(crate) fn new(
+        index: usize,
+        members: usize,
+        clock: Clock,
+        (least, most): (u32, u32),
+        hash_seed: u64,
+    ) -> Self {
+        let config = Config {
+            id: index as u64 + 1,
+            voters: (1..=members as u64).collect(),
+            hash_seed,
+            min_session_timeout_ms: least,
+            max_session_timeout_ms: most,
+            ..Config::default()
+        };
+        Member {
+            index,
+            clock,
+            config,
+            replica: None,
+            life: 0,
+            is_silent: false,
+            refuses_until: 0,
+            paused_until: 0,
+            inbox: VecDeque::new(),
+            wake_at: 0,
+            led_epoch: 0,
+            disk: Disk::default(),
+            conns: BTreeMap::new(),
+            next_conn: 1,
+        }
+    }
+
+    fn is_paused(&self, now: Nanos) -> bool {
+        now < self.paused_until
+    }
+}
+
+impl World {
+    /// Starts a server's process on what its disk holds.
+    pub(crate) fn start_server(&mut self, member: usize) {
+        let incarnation = self.random.next();
+        let hash_seed = self.random.next();
+        let server = &mut self.members[member];
+        server.life += 1;
+        server.is_silent = false;
+        server.conns.clear();
+        server.config.incarnation = incarnation;
+        server.config.hash_seed = hash_seed;
+        let Disk { hard_state, log, .. } = &server.disk;
+        let restored = Restored { snapshot: None, hard_state: *hard_state, entries: log.clone() };
+        let now = server.clock.now(self.now);
+        server.replica = Some(Replica::new(server.config.clone(), restored, now));
+        server.wake_at = Nanos::MAX;
+        self.turn(member);
+    }
+
+    pub(crate) fn restart(&mut self, member: usize) {
+        if self.members[member].replica.is_none() {
+            self.trace.note(self.now, Who::Server(member), "restart", 0, String::new);
+            self.start_server(member);
+        }
+    }
+
+    /// The process is gone, and with it what the disk had not written.
+    pub(crate) fn crash(&mut self, member: usize, is_silent: bool) {
+        let survives = self.random.below(3) as usize;
+        let server = &mut self.members[member];
+        server.replica = None;
+        server.is_silent = is_silent;
+        server.paused_until = 0;
+        server.inbox.clear();
+        for _ in 0..survives {
+            let Some(persist) = server.disk.pending.pop_front() else { break };
+            server.disk.write(persist);
+        }
+        server.disk.pending.clear();
+        server.disk.free_at = self.now;
+        let links: Vec<usize> = mem::take(&mut server.conns).into_values().collect();
+        for other in (0..self.members.len()).filter(|other| *other != member) {
+            self.peer_links[other][member].epoch += 1;
+            self.peer_links[member][other].epoch += 1;
+            if !is_silent {
+                let (life, at) = (self.members[other].life, self.now + MS);
+                self.schedule(at, Event::PeerDown { member: other, life, other: member });
+            }
+        }
+        if !is_silent {
+            for link in links {
+                self.send(link, Way::ToClient, Piece::End);
+            }
+        }
+    }
+
+    /// Whether what arrives must wait. If so, it is kept.
+    fn must_wait(&mut self, member: usize, event: impl FnOnce() -> Event) -> bool {
+        let server = &mut self.members[member];
+        let waits = server.is_paused(self.now);
+        if waits {
+            server.inbox.push_back(event());
+        }
+        waits
+    }
+
+    /// Everything that came during a pause is read before the clock is looked at.
+    pub(crate) fn wake_server(&mut self, member: usize) {
+        let server = &mut self.members[member];
+        if server.is_paused(self.now) || server.replica.is_none() {
+            return;
+        }
+        for event in mem::take(&mut server.inbox) {
+            match event {
+                Event::Stored { member, life, ticket } => self.stored(member, life, ticket),
+                Event::PeerMessage { from, to, epoch, message } => {
+                    self.peer_message(from, to, epoch, message);
+                }
+                Event::PeerDown { member, life, other } => self.peer_down(member, life, other),
+                Event::Arrives { link, piece, .. } => self.at_server(link, piece),
+                other => unreachable!("{other:?} is nothing that a server waits for"),
+            }
+        }
+        self.step(member, Input::Tick);
+        self.turn(member);
+    }
+
+    pub(crate) fn tick(&mut self, member: usize) {
+        let server = &self.members[member];
+        if server.wake_at != self.now || server.replica.is_none() || server.is_paused(self.now) {
+            return;
+        }
+        self.step(member, Input::Tick);
+        self.turn(member);
+    }
+
+    pub(crate) fn stored(&mut self, member: usize, life: u64, ticket: u64) {
+        if self.members[member].life != life || self.members[member].replica.is_none() {
+            return;
+        }
+        let disk = &mut self.members[member].disk;
+        // The disk works on while the process stands still.
+        while let Some(persist) = disk.pending.pop_front_if(|next| next.ticket <= ticket) {
+            disk.write(persist);
+        }
+        if !self.must_wait(member, || Event::Stored { member, life, ticket }) {
+            self.step(member, Input::Persisted { ticket });
+            self.turn(member);
+        }
+    }
+
+    pub(crate) fn peer_message(&mut self, from: usize, to: usize, epoch: u64, message: Vec<u8>) {
+        if self.members[to].replica.is_none() || self.peer_links[from][to].epoch != epoch {
+            return;
+        }
+        if self.members[to].is_paused(self.now) {
+            self.members[to].inbox.push_back(Event::PeerMessage { from, to, epoch, message });
+            return;
+        }
+        self.step(to, Input::Peer { from: from as u64 + 1, message: &message });
+        self.turn(to);
+    }
+
+    pub(crate) fn peer_down(&mut self, member: usize, life: u64, other: usize) {
+        if self.members[member].life != life || self.members[member].replica.is_none() {
+            return;
+        }
+        if !self.must_wait(member, || Event::PeerDown { member, life, other }) {
+            self.trace.note(self.now, Who::Server(member), "peer down", other as u64, || {
+                format!("server {}", other + 1)
+            });
+            self.step(member, Input::PeerDown { member: other as u64 + 1 });
+            self.turn(member);
+        }
+    }
+
+    /// Something arrives from a client.
+    pub(crate) fn at_server(&mut self, link: usize, piece: Piece) {
+        let (member, life) = (self.links[link].member, self.links[link].life);
+        let server = &self.members[member];
+        if server.replica.is_none() {
+            return;
+        }
+        if server.life != life {
+            // The operating system knows no such connection.
+            if matches!(piece, Piece::Bytes(_)) {
+                self.send(link, Way::ToClient, Piece::End);
+            }
+            return;
+        }
+        if server.is_paused(self.now) {
+            let event = Event::Arrives { link, way: Way::ToServer, piece };
+            self.members[member].inbox.push_back(event);
+            return;
+        }
+        if self.links[link].server.is_closed {
+            return;
+        }
+        match piece {
+            Piece::Bytes(bytes) => self.take_in(link, &bytes),
+            Piece::End => {
+                self.links[link].server.is_closed = true;
+                if let Some(conn) = self.links[link].server.conn {
+                    self.members[member].conns.remove(&conn);
+                    self.step(member, Input::Disconnected { conn });
+                }
+            }
+        }
+        self.turn(member);
+    }
+
+    /// Hands the frames among the bytes to the replica.
+    fn take_in(&mut self, link: usize, bytes: &[u8]) {
+        let mut whole = mem::take(&mut self.links[link].server.partial);
+        whole.extend_from_slice(bytes);
+        let mut taken = 0;
+        while !self.links[link].server.is_closed {
+            let rest = &whole[taken..];
+            let split = frame::split(rest, DEFAULT_MAX_FRAME);
+            let Some(payload) = split.expect("clients send frames") else { break };
+            taken += payload.end;
+            self.take_frame(link, &rest[payload]);
+        }
+        self.links[link].server.partial = whole.split_off(taken);
+    }
+
+    fn take_frame(&mut self, link: usize, payload: &[u8]) {
+        let (member, now) = (self.links[link].member, self.now);
+        let number = digest(payload);
+        if let Some(conn) = self.links[link].server.conn {
+            let header = RequestHeader::decode(&mut Reader::new(payload));
+            let header = header.expect("clients send whole headers");
+            let op = OpCode::from_i32(header.op);
+            self.trace.note(now, Who::Server(member), "request", number, || {
+                let op = op.map_or("?".to_owned(), |op| op.to_string());
+                format!("{op} xid {} on connection {}", header.xid, conn.0)
+            });
+            let end = &mut self.links[link].server;
+            match op {
+                Some(OpCode::Ping) => end.pings.push_back(now),
+                Some(op) if is_write(op) => end.writes.push_back((header.xid, now)),
+                _ => {}
+            }
+            return self.step(member, Input::Frame { conn, payload });
+        }
+        let request = ConnectRequest::decode(payload).expect("clients send whole handshakes");
+        let conn = ConnId(self.members[member].next_conn);
+        self.members[member].next_conn += 1;
+        self.members[member].conns.insert(conn, link);
+        let end = &mut self.links[link].server;
+        end.conn = Some(conn);
+        end.connected_at = Some(now);
+        let client = self.links[link].client;
+        self.trace.note(now, Who::Server(member), "handshake", number, || {
+            let (session, timeout) = (request.session, request.timeout_ms);
+            format!("client {client} wants {session} for {timeout} ms, connection {}", conn.0)
+        });
+        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        let mut entropy = [0; 16];
+        entropy[..8].copy_from_slice(&self.random.next().to_le_bytes());
+        entropy[8..].copy_from_slice(&self.random.next().to_le_bytes());
+        self.step(member, Input::Connect { conn, peer, request, entropy });
+    }
+
+    pub(crate) fn step(&mut self, member: usize, input: Input<'_>) {
+        let server = &mut self.members[member];
+        let now = server.clock.now(self.now);
+        let Some(replica) = &mut server.replica else { return };
+        let mut out = Outputs::default();
+        replica.step(input, now, &mut out);
+        self.perform(member, out);
+    }
+
+    /// Ends a server's turn: what its inputs led to is proposed, and its next tick is set.
+    pub(crate) fn turn(&mut self, member: usize) {
+        loop {
+            let server = &mut self.members[member];
+            let now = server.clock.now(self.now);
+            let Some(replica) = &mut server.replica else { return };
+            let mut out = Outputs::default();
+            replica.flush(now, &mut out);
+            let has_work = replica.has_work(false);
+            self.perform(member, out);
+            if !has_work {
+                break;
+            }
+            self.step(member, Input::Work { snapshot_room: false });
+        }
+        let server = &self.members[member];
+        let Some(replica) = &server.replica else { return };
+        let due = server.clock.when(replica.next_deadline_us() * 1000);
+        if server.wake_at <= self.now || due < server.wake_at {
+            // No operating system wakes a process on the nanosecond.
+            let at = due.max(self.now + 1) + self.random.below(200_000);
+            self.members[member].wake_at = at;
+            self.schedule(at, Event::Tick(member));
+        }
+    }
+
+    fn perform(&mut self, member: usize, out: Outputs) {
+        for item in out.items {
+            match item {
+                Output::Send { conn, range } => self.deliver(member, conn, &out.bytes[range]),
+                Output::Close { conn, why } => self.hang_up(member, conn, &format!("{why:?}")),
+                Output::Persist(persist) => {
+                    let (life, ticket) = (self.members[member].life, persist.ticket);
+                    let takes = self.random.between(self.plan.disk.0, self.plan.disk.1);
+                    let disk = &mut self.members[member].disk;
+                    disk.free_at = disk.free_at.max(self.now) + takes;
+                    disk.pending.push_back(persist);
+                    let at = disk.free_at;
+                    self.schedule(at, Event::Stored { member, life, ticket });
+                }
+                Output::Peer { to, message } => self.send_peer(member, to as usize - 1, message),
+                Output::Event(event) => self.server_event(member, &event),
+                Output::SnapshotBegin(_) | Output::SnapshotChunk(_) | Output::SnapshotEnd => {}
+            }
+        }
+    }
+
+    fn hang_up(&mut self, member: usize, conn: ConnId, why: &str) {
+        let Some(link) = self.members[member].conns.remove(&conn) else { return };
+        self.trace.note(self.now, Who::Server(member), "hangs up", conn.0, || {
+            format!("connection {}: {why}", conn.0)
+        });
+        self.links[link].server.is_closed = true;
+        self.send(link, Way::ToClient, Piece::End);
+    }
+
+    /// Sends frames to a client, and notes what they promise it.
+    fn deliver(&mut self, member: usize, conn: ConnId, bytes: &[u8]) {
+        let Some(link) = self.members[member].conns.get(&conn).copied() else { return };
+        let mut rest = bytes;
+        while let Ok(Some(payload)) = frame::split(rest, usize::MAX >> 1) {
+            self.note_reply(member, link, &rest[payload.clone()]);
+            rest = &rest[payload.end..];
+        }
+        self.send(link, Way::ToClient, Piece::Bytes(bytes.to_vec()));
+    }
+
+    fn note_reply(&mut self, member: usize, link: usize, payload: &[u8]) {
+        let (number, now) = (digest(payload), self.now);
+        let end = &mut self.links[link].server;
+        let conn = end.conn.map_or(0, |conn| conn.0);
+        if !end.is_answered {
+            end.is_answered = true;
+            let response = ConnectResponse::decode(payload).expect("servers send whole handshakes");
+            let (session, timeout_ms) = (response.session, response.timeout_ms);
+            self.trace.note(now, Who::Server(member), "answers", number, || {
+                format!("connection {conn}: {session} for {timeout_ms} ms")
+            });
+            if session != SessionId(0) {
+                let timeout = timeout_ms as u64 * MS;
+                end.granted = Some((session, timeout));
+                let heard_at = end.connected_at.unwrap_or(now);
+                self.ledger.granted(session, heard_at, timeout);
+            }
+            return;
+        }
+        let header = ReplyHeader::decode(&mut Reader::new(payload)).expect("whole headers");
+        self.trace.note(now, Who::Server(member), "replies", number, || {
+            let ReplyHeader { xid, zxid, err } = header;
+            format!("connection {conn}: xid {xid} err {err} zxid {zxid}")
+        });
+        let heard_at = match header.xid {
+            PING_XID => end.pings.pop_front(),
+            xid => end.writes.pop_front_if(|write| write.0 == xid).map(|write| write.1),
+        };
+        if let (Some(heard_at), Some((session, timeout)), 0) = (heard_at, end.granted, header.err) {
+            self.ledger.vouched(session, heard_at, timeout);
+        }
+    }
+
+    fn server_event(&mut self, member: usize, event: &tenure_replica::Event) {
+        let now = self.now;
+        let text = || format!("{event:?}");
+        match event {
+            tenure_replica::Event::Leading { epoch } => {
+                self.trace.note(now, Who::Server(member), "leads", *epoch, text);
+                self.members[member].led_epoch = *epoch;
+                self.counts.add("elections won");
+            }
+            tenure_replica::Event::SessionEnded { session, reason, .. } => {
+                self.trace.note(now, Who::Server(member), "ended", session.0 as u64, text);
+                let expired = matches!(reason, EndReason::Expired { .. });
+                self.session_ended(*session, expired);
+            }
+            tenure_replica::Event::SessionOpened { session, .. } => {
+                self.trace.note(now, Who::Server(member), "opened", session.0 as u64, text);
+            }
+            tenure_replica::Event::SessionResumed { session, .. } => {
+                self.trace.note(now, Who::Server(member), "resumed", session.0 as u64, text);
+            }
+            tenure_replica::Event::SessionDetached { session, .. } => {
+                self.trace.note(now, Who::Server(member), "detached", session.0 as u64, text);
+            }
+        }
+    }
+}
+
+fn is_write(op: OpCode) -> bool {
+    matches!(
+        op,
+        OpCode::Create | OpCode::Create2 | OpCode::Delete | OpCode::SetData | OpCode::Multi
+    )
+}

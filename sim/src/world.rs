@@ -1,0 +1,261 @@
+//! One history: everybody who takes part, and the queue of what happens next.
+
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::fmt;
+
+use tenure_client::machine::PlantedBug;
+
+use crate::checks::Ledger;
+use crate::client::Client;
+use crate::clock::{MS, Nanos};
+use crate::counts::Counts;
+use crate::network::{Cut, Link, Piece, Way};
+use crate::plan::Plan;
+use crate::random::Random;
+use crate::server::Member;
+use crate::trace::{Trace, Who};
+
+/// A rule that was broken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Violation {
+    /// The rule.
+    pub rule: Rule,
+    /// When, in milliseconds since the history began.
+    pub at_ms: u64,
+    /// What happened.
+    pub text: String,
+}
+
+impl fmt::Display for Violation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} at {} ms: {}", self.rule, self.at_ms, self.text)
+    }
+}
+
+/// What must hold in every history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Rule {
+    /// No client believes in a session that the ensemble has expired.
+    NoBelieverAfterExpiry,
+    /// No two clients believe that they hold the lock.
+    OneBelieverOfLock,
+    /// State and liveness change as the reference says, and the last change is the present state.
+    LegalTransitions,
+    /// Every request ends once, in order, and nobody hears of its end before that of the session.
+    RequestsEndOnce,
+    /// What is reported of a write is true.
+    WritesAsReported,
+    /// No event of a watch is lost, none comes twice, and each before a read that reveals it.
+    NoEventLost,
+    /// No session expires before its timeout has passed since its client was last heard.
+    NeverExpiredEarly,
+    /// Whose network and servers are well is served, and keeps its session.
+    AliveWhenWell,
+    /// All servers come to the same state, and it holds no session of a dead client.
+    ServersAgree,
+}
+
+/// Something that is to happen.
+#[derive(Debug)]
+pub(crate) enum Event {
+    /// A server's replica wanted to be called.
+    Tick(usize),
+    /// A batch is on a server's disk; `life` tells its process from later ones.
+    Stored { member: usize, life: u64, ticket: u64 },
+    /// A message between servers.
+    PeerMessage { from: usize, to: usize, epoch: u64, message: Vec<u8> },
+    /// A server notices that the link to another one broke.
+    PeerDown { member: usize, life: u64, other: usize },
+    /// Something arrives at one end of a link.
+    Arrives { link: usize, way: Way, piece: Piece },
+    /// A client's attempt to connect succeeds.
+    Opened { link: usize },
+    /// A client's attempt to connect is refused.
+    Refused { link: usize },
+    /// A client's machine wanted to be called.
+    Timer(usize),
+    /// An application does something.
+    Step(usize),
+    /// A client's process goes on after a pause.
+    WakeClient(usize),
+    /// A server's process goes on after a pause.
+    WakeServer(usize),
+    /// A server's process starts again.
+    Restart(usize),
+    /// The next fault is chosen.
+    NextFault,
+    /// Whatever went wrong is over.
+    Heal,
+    /// Everybody must be well by now.
+    Settled,
+}
+
+#[derive(Debug)]
+struct Scheduled {
+    at: Nanos,
+    number: u64,
+    event: Event,
+}
+
+impl PartialEq for Scheduled {
+    fn eq(&self, other: &Self) -> bool {
+        self.number == other.number
+    }
+}
+
+impl Eq for Scheduled {}
+
+impl PartialOrd for Scheduled {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Scheduled {
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        (self.at, self.number).cmp(&(other.at, other.number))
+    }
+}
+
+/// Everybody and everything.
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) now: Nanos,
+    queue: BinaryHeap<Reverse<Scheduled>>,
+    scheduled: u64,
+    pub(crate) random: Random,
+    pub(crate) plan: Plan,
+    pub(crate) members: Vec<Member>,
+    pub(crate) clients: Vec<Client>,
+    pub(crate) links: Vec<Link>,
+    /// Between a client and a server.
+    pub(crate) cuts: Vec<Vec<Cut>>,
+    /// From one server to another.
+    pub(crate) peer_links: Vec<Vec<crate::network::PeerLink>>,
+    /// Until when packets are slow for everybody.
+    pub(crate) slow_until: Nanos,
+    pub(crate) ledger: Ledger,
+    pub(crate) trace: Trace,
+    pub(crate) counts: Counts,
+    pub(crate) violation: Option<Violation>,
+    pub(crate) bug: Option<PlantedBug>,
+}
+
+impl World {
+    pub(crate) fn new(seed: u64, bug: Option<PlantedBug>, keeps_lines: bool) -> Self {
+        let mut random = Random::new(crate::random::mix(seed ^ 0x7e_9u64.rotate_left(40)));
+        let plan = Plan::new(&mut random);
+        let (members, clients) = (plan.member_clocks.len(), plan.client_clocks.len());
+        let mut world = World {
+            now: 0,
+            queue: BinaryHeap::new(),
+            scheduled: 0,
+            members: Vec::new(),
+            clients: plan.client_clocks.iter().map(|clock| Client::new(*clock)).collect(),
+            links: Vec::new(),
+            cuts: vec![vec![Cut::default(); members]; clients],
+            peer_links: vec![vec![Default::default(); members]; members],
+            slow_until: 0,
+            ledger: Ledger::new(),
+            trace: Trace::new(keeps_lines),
+            counts: Counts::default(),
+            violation: None,
+            bug,
+            random,
+            plan,
+        };
+        let (plan, now) = (format!("{:?}", world.plan), world.now);
+        world.trace.note(now, Who::World, "plan", seed, || plan);
+        for member in 0..members {
+            let clock = world.plan.member_clocks[member];
+            let hash_seed = world.random.next();
+            world.members.push(Member::new(
+                member,
+                members,
+                clock,
+                world.plan.bounds_ms[member],
+                hash_seed,
+            ));
+            world.start_server(member);
+        }
+        for client in 0..clients {
+            let at = world.random.between(1, 900) * MS;
+            world.schedule_step(client, at);
+        }
+        world.schedule(world.plan.faults_begin(), Event::NextFault);
+        world.schedule(world.plan.healed_at, Event::Heal);
+        world.schedule(world.plan.settled_at, Event::Settled);
+        world
+    }
+
+    pub(crate) fn schedule(&mut self, at: Nanos, event: Event) {
+        let number = self.scheduled;
+        self.scheduled += 1;
+        let at = at.max(self.now);
+        self.queue.push(Reverse(Scheduled { at, number, event }));
+    }
+
+    /// Lets the history take its course, up to its end or a violation.
+    pub(crate) fn run(&mut self) {
+        while self.violation.is_none() {
+            match self.queue.pop() {
+                Some(Reverse(next)) if next.at <= self.plan.ends_at => {
+                    self.now = next.at;
+                    self.happen(next.event);
+                }
+                _ => {
+                    self.now = self.plan.ends_at;
+                    self.check_the_end();
+                    break;
+                }
+            }
+        }
+        self.counts.add("histories");
+    }
+
+    fn happen(&mut self, event: Event) {
+        match event {
+            Event::Tick(member) => self.tick(member),
+            Event::Stored { member, life, ticket } => self.stored(member, life, ticket),
+            Event::PeerMessage { from, to, epoch, message } => {
+                self.peer_message(from, to, epoch, message);
+            }
+            Event::PeerDown { member, life, other } => self.peer_down(member, life, other),
+            Event::Arrives { link, way: Way::ToServer, piece } => self.at_server(link, piece),
+            Event::Arrives { link, way: Way::ToClient, piece } => self.at_client(link, piece),
+            Event::Opened { link } => self.opened(link),
+            Event::Refused { link } => self.refused(link),
+            Event::Timer(client) => self.timer(client),
+            Event::Step(client) => self.step_application(client),
+            Event::WakeClient(client) => self.wake_client(client),
+            Event::WakeServer(member) => self.wake_server(member),
+            Event::Restart(member) => self.restart(member),
+            Event::NextFault => self.choose_fault(),
+            Event::Heal => self.heal(),
+            Event::Settled => self.check_settled(),
+        }
+    }
+
+    /// Notes the first rule that was broken; the history ends with it.
+    pub(crate) fn violated(&mut self, rule: Rule, text: impl FnOnce() -> String) {
+        if self.violation.is_none() {
+            let violation = Violation { rule, at_ms: self.now / MS, text: text() };
+            let (now, line) = (self.now, violation.to_string());
+            self.trace.note(now, Who::World, "VIOLATION", 0, || line);
+            self.violation = Some(violation);
+        }
+    }
+
+    /// Whether faults are over.
+    pub(crate) fn is_healed(&self) -> bool {
+        self.now >= self.plan.healed_at
+    }
+
+    /// The member that leads, if one does; the newest if there are two.
+    pub(crate) fn leader(&self) -> Option<usize> {
+        let leads = |member: &&Member| member.replica.as_ref().is_some_and(|r| r.is_leader());
+        let newest = self.members.iter().filter(leads).max_by_key(|member| member.led_epoch)?;
+        Some(newest.index)
+    }
+}
