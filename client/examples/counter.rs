@@ -32,7 +32,11 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let value = AtomicValue::new(&session, "/example/value");
     value.update(|_| b"blue".to_vec()).await?;
     let seen = value.get().await?.expect("it was just set");
-    println!("set if still {:?}: {:?}", seen.data, value.compare_and_set(Some(seen.version), "red").await?);
+    println!(
+        "set if still {:?}: {:?}",
+        seen.data,
+        value.compare_and_set(Some(seen.version), "red").await?
+    );
     println!("and once more: {:?}", value.compare_and_set(Some(seen.version), "green").await?);
     session.delete_all("/example").await?;
     Ok(())

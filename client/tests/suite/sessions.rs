@@ -278,8 +278,7 @@ async fn an_expired_session_is_told_by_the_server() {
     let thief = within(scene.direct().resume(session.token().unwrap())).await.unwrap();
     within(thief.close()).await.unwrap();
     let reason = within(session.lost()).await;
-    let told =
-        matches!(reason, LostReason::Expired { .. } | LostReason::ClosedElsewhere { .. });
+    let told = matches!(reason, LostReason::Expired { .. } | LostReason::ClosedElsewhere { .. });
     assert!(told, "{reason}");
     assert_eq!(session.state(), State::Closed);
     assert_eq!(within(session.get("/")).await.unwrap_err(), Error::Lost(reason));
