@@ -1,4 +1,5 @@
-//! Three parties compute in rounds: nobody begins before all are there, nobody goes on before all are done.
+//! Three parties compute in rounds: nobody begins before all are there, nobody goes on before all
+//! are done.
 //!
 //! `cargo run -p tenure-client --example double_barrier -- 127.0.0.1:2181`
 

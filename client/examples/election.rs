@@ -1,4 +1,5 @@
-//! Two candidates and an observer: the first leader crashes, and the second leads as soon as its session is over.
+//! Two candidates and an observer: the first leader crashes, and the second leads as soon as the
+//! session of the first is over.
 //!
 //! `cargo run -p tenure-client --example election -- 127.0.0.1:2181`
 

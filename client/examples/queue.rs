@@ -30,7 +30,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let again = queue.take_locked().await?;
     println!("bob gets {:?} once ada's session is over", again.data());
     again.consume().await?;
-    println!("{} items are left", queue.len().await?);
+    println!("{} items are left", queue.count().await?);
     bob.delete_all("/example").await?;
     Ok(())
 }

@@ -1,4 +1,5 @@
-//! Two readers hold a read-write lock together; a writer waits for both, and a reader for the writer.
+//! Two readers hold a read-write lock together; a writer waits for both, and a reader for the
+//! writer.
 //!
 //! `cargo run -p tenure-client --example read_write_lock -- 127.0.0.1:2181`
 

@@ -220,7 +220,7 @@ async fn a_taken_item_goes_to_another_after_its_taker_is_lost() {
         proxy.heal();
         assert!(item.consume().await.is_err());
         taken.consume().await.unwrap();
-        assert_eq!(again.len().await.unwrap(), 0);
+        assert_eq!(again.count().await.unwrap(), 0);
     }
 }
 
