@@ -178,7 +178,7 @@ impl World {
             800..860 => self.read_own(client),
             860..890 => self.watch_all(client),
             890..900 => self.drop_watch(client),
-            900..930 => self.update_hosts(client),
+            900..908 => self.update_hosts(client),
             _ => self.ask(client, What::Sync, &Request::Sync { path: "/".into() }, None),
         }
     }

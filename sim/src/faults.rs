@@ -174,6 +174,10 @@ impl World {
                 let outage = Outage { until: until(self.now, lasts), loses };
                 for at in (0..self.members.len()).filter(|at| *at != member) {
                     if other.is_none_or(|other| other == at) {
+                        if loses {
+                            // No stream loses some of its bytes and goes on.
+                            self.schedule(outage.until, Event::PeersBreak(member, at));
+                        }
                         if ways != Ways::Back {
                             self.peer_links[member][at].outage = outage;
                         }

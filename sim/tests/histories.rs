@@ -45,8 +45,49 @@ fn no_history_breaks_a_rule() {
     }
 }
 
-/// How often, in a hundred histories, each thing must happen at least: far less than it does.
-const BUSY: [(&str, u64); 1] = [("histories", 100)];
+/// How often, in a hundred histories, each thing must happen at least: less than half as often as
+/// it does.
+const BUSY: [(&str, u64); 2] = [("histories", 100), ("requests", 1000)];
+
+/// Seeds until a planted mistake breaks one of the rules that it must break.
+fn found(bug: PlantedBug, rules: &[Rule]) -> u64 {
+    for seed in 1..=MOST_SEEDS {
+        if let Some(violation) = run(seed, Some(bug), false).violation
+            && rules.contains(&violation.rule)
+        {
+            println!("{bug:?}: seed {seed}: {violation}");
+            return seed;
+        }
+    }
+    panic!("{bug:?} broke none of {rules:?} in {MOST_SEEDS} histories");
+}
+
+const MOST_SEEDS: u64 = 300;
+
+#[test]
+fn a_deadline_counted_from_the_arrival_of_replies_is_found() {
+    found(PlantedBug::CountsFromArrival, &[Rule::NoBelieverAfterExpiry, Rule::OneBelieverOfLock]);
+}
+
+#[test]
+fn reads_that_vouch_are_found() {
+    found(PlantedBug::ReadsVouch, &[Rule::NoBelieverAfterExpiry, Rule::OneBelieverOfLock]);
+}
+
+#[test]
+fn a_deadline_without_a_margin_is_found() {
+    found(PlantedBug::NoMargin, &[Rule::NoBelieverAfterExpiry, Rule::OneBelieverOfLock]);
+}
+
+#[test]
+fn an_end_published_behind_the_ends_of_its_requests_is_found() {
+    found(PlantedBug::LostComesLast, &[Rule::RequestsEndOnce]);
+}
+
+#[test]
+fn watches_that_are_not_set_again_are_found() {
+    found(PlantedBug::ForgetsWatches, &[Rule::NoEventLost]);
+}
 
 #[test]
 fn the_same_seed_gives_the_same_history() {
