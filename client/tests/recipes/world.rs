@@ -9,7 +9,7 @@ use tenure_testing::TestServer;
 use crate::proxy::Proxy;
 
 /// The session timeout asked for; a server of one's own grants it.
-pub(crate) const TIMEOUT: Duration = Duration::from_millis(600);
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(900);
 
 /// What never takes that long unless something is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
