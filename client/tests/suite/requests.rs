@@ -1,4 +1,4 @@
-//! Requests under way: their order, their number, their time, and those whose outcome nobody awaits.
+//! Requests under way: their order, number and time, and those whose outcome nobody awaits.
 
 use std::time::{Duration, Instant};
 

@@ -33,8 +33,8 @@ pub(crate) struct Following {
     led_by: (u64, u64),
     /// Sessions heard since the last batch of touches was sent.
     touched: Vec<SessionId>,
-    /// The last batch sent, and the last one the leader has confirmed. At the leader: the last round
-    /// of asking a quorum whether it leads, and the last one confirmed.
+    /// The last batch sent, and the last one the leader has confirmed. At the leader: the last
+    /// round of asking a quorum whether it leads, and the last one confirmed.
     batch: i64,
     confirmed: i64,
     /// Leader: somebody waits for a round that has not begun.
