@@ -3,6 +3,7 @@
 use tenure_wire::ErrorCode;
 
 use crate::error::Error;
+use crate::machine::Interruption;
 use crate::path;
 use crate::session::Session;
 
@@ -36,6 +37,8 @@ impl Session {
                     Some(parent) => missing.push(parent),
                     None => return Err(error),
                 },
+                // It may be there by now, which is found out by trying again: then it exists.
+                Err(Error::Unknown { cause: Interruption::Link(_), .. }) => {}
                 // Whoever must not create the parent need not, if it is there.
                 Err(error) if error.is(ErrorCode::NoAuth) => match self.exists(path).await {
                     Ok(Some(_)) => {

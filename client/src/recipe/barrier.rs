@@ -143,10 +143,9 @@ impl DoubleBarrier {
         Self { session: session.clone(), dir: path.to_owned(), parties }
     }
 
-    /// Waits until all parties are here. A party that crashes while it waits does not count any more
-    /// once its session is closed or expired. One
-    /// that would be early for the next round waits until the last has left this one. Dropping the
-    /// future takes the party back.
+    /// Waits until all parties are here. A party that crashes while it waits counts until its
+    /// session is closed or expires. One that would be early for the next round waits until the
+    /// last has left this one. Dropping the future takes the party back.
     ///
     /// # Errors
     /// If the session is lost, or the server refuses to let anybody wait here.

@@ -118,7 +118,8 @@ impl Election {
 /// ready to be refused by a leader that is none any more.
 ///
 /// ```no_run
-/// # async fn example(election: tenure_client::recipe::Election) -> Result<(), tenure_client::Error> {
+/// # use tenure_client::{Error, recipe::Election};
+/// # async fn example(election: Election) -> Result<(), Error> {
 /// let mut observer = election.observe();
 /// loop {
 ///     match observer.next().await? {

@@ -56,7 +56,8 @@ pub enum Loss {
     /// The session is lost, or may be: its deadline has passed.
     #[error("the session is lost: {0}")]
     Session(LostReason),
-    /// Somebody deleted the guard's znode.
+    /// Somebody deleted the guard's znode: a person, or the ensemble itself, if it expired the
+    /// session earlier than this client's deadline, as an operator can have it do.
     #[error("somebody deleted {path}")]
     Deleted {
         /// The znode.

@@ -107,7 +107,12 @@ impl Queue {
             let turn = takers.acquire("taker", Rule::Exclusive).await?;
             let taken = turn.run_while_held(self.take_next()).await;
             match taken {
-                Ok(item) => return item,
+                Ok(item) => {
+                    let item = item?;
+                    // Whoever crashes with the item must not keep the line waiting as well.
+                    turn.release().await?;
+                    return Ok(item);
+                }
                 Err(_) if self.session.liveness().is_lost() => {
                     return Err(Error::Lost(self.session.lost_reason()));
                 }
@@ -206,7 +211,7 @@ impl Queue {
     ///
     /// # Errors
     /// As [`Session::children`].
-    pub async fn len(&self) -> Result<usize, Error> {
+    pub async fn count(&self) -> Result<usize, Error> {
         let names = list(&self.session, &self.items()).await?;
         Ok(names.iter().filter(|name| Name::parse(name).is_some()).count())
     }

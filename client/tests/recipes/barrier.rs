@@ -1,7 +1,10 @@
 //! Barriers: nobody passes too early, and rounds do not mix.
 
+use std::future::Future;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::task::{Context, Waker};
 
 use tenure_client::recipe::{Barrier, DoubleBarrier, Loss};
 
@@ -76,6 +79,26 @@ async fn all_parties_enter_and_leave_together_round_after_round() {
         soon(task).await.unwrap();
     }
     children_count(&sessions[0], &path, 0).await;
+}
+
+#[tokio::test]
+async fn who_is_slow_to_leave_does_not_wait_for_the_next_round() {
+    let world = World::start();
+    let path = world.path("barrier");
+    let sessions = world.sessions(2).await;
+    let (fast, slow) =
+        (DoubleBarrier::new(&sessions[0], &path, 2), DoubleBarrier::new(&sessions[1], &path, 2));
+    let (first, second) = soon(async { tokio::join!(fast.enter(), slow.enter()) }).await;
+    let mut leaving = pin!(second.unwrap().leave());
+    assert!(leaving.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_pending());
+    sessions[1].sync("/").await.unwrap();
+    // It has left, and has not looked yet whether the other one has, who is back already.
+    soon(first.unwrap().leave()).await.unwrap();
+    let entering = tokio::spawn(async move { fast.enter().await });
+    children_count(&sessions[1], &path, 1).await;
+    soon(leaving).await.unwrap();
+    let (first, second) = soon(async { tokio::join!(entering, slow.enter()) }).await;
+    assert!(first.unwrap().unwrap().is_held() && second.unwrap().is_held());
 }
 
 #[tokio::test]

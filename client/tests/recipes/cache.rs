@@ -1,6 +1,9 @@
 //! Caches: what they have in the end is what the server has, whatever happened in between.
 
 use std::collections::BTreeMap;
+use std::future::Future;
+use std::pin::pin;
+use std::task::{Context, Waker};
 
 use bytes::Bytes;
 use tenure_client::recipe::{CacheChange, NodeCache, TreeCache};
@@ -73,6 +76,31 @@ async fn a_node_cache_follows_one_znode_through_its_lives() {
     assert_eq!(soon(cache.next()).await, None);
     assert!(soon(cache.ready()).await.is_err());
     assert!(!cache.view().is_current());
+}
+
+#[tokio::test]
+async fn an_answer_that_is_out_of_date_when_it_is_looked_at_is_asked_for_again() {
+    let world = World::start();
+    let root = world.path("tree");
+    let sessions = world.sessions(2).await;
+    sessions[1].create_all(&root).await.unwrap();
+    let mut cache = TreeCache::new(&sessions[0], &root);
+    soon(cache.ready()).await.unwrap();
+    while soon(cache.next()).await != Some(CacheChange::Synced) {}
+    sessions[1].set(&root, "one").await.unwrap();
+    sessions[0].sync("/").await.unwrap();
+    // It hears of the change and asks.
+    let polled = pin!(cache.next()).poll(&mut Context::from_waker(Waker::noop()));
+    assert!(polled.is_pending());
+    sessions[0].sync("/").await.unwrap();
+    // The answer is here, and the next change as well, before it looks at either.
+    sessions[1].set(&root, "two").await.unwrap();
+    sessions[0].sync("/").await.unwrap();
+    while cache.view().get(&root).unwrap().data != "two" {
+        soon(cache.next()).await.unwrap();
+    }
+    sessions[1].delete(&root).await.unwrap();
+    assert!(matches!(soon(cache.next()).await, Some(CacheChange::Removed { .. })));
 }
 
 #[tokio::test]

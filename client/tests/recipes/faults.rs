@@ -12,6 +12,7 @@ use tenure_client::recipe::{
 };
 use tenure_client::{Error, LostReason, Moment, Session};
 
+use crate::proxy::Proxy;
 use crate::world::{World, soon};
 
 /// What happens to the holder.
@@ -21,8 +22,8 @@ enum Fault {
     Crash,
     /// No byte passes between it and the server any more.
     Partition,
-    /// Nor between anybody and the server, for longer than the session timeout: as if the server
-    /// stood still.
+    /// The server stands still for longer than the session timeout; if it is not ours, no byte
+    /// passes between it and anybody.
     Pause,
 }
 
@@ -57,7 +58,6 @@ async fn hand_over(fault: Fault, acquire: impl Fn(Session, String) -> Acquiring)
     });
     // It is in line: its requests so far are answered.
     next_session.sync("/").await.unwrap();
-    let mut other_sessions = 0;
     let (next, next_at) = match fault {
         Fault::Crash => {
             session.leave();
@@ -68,14 +68,18 @@ async fn hand_over(fault: Fault, acquire: impl Fn(Session, String) -> Acquiring)
             soon(next).await.unwrap()
         }
         Fault::Pause => {
-            proxy.blackhole();
-            next_proxy.blackhole();
+            let server = world.own("a pause of the server itself");
+            match server {
+                Some(server) => server.pause().unwrap(),
+                None => [&proxy, &next_proxy].into_iter().for_each(Proxy::blackhole),
+            }
             soon(session.lost()).await;
             soon(next_session.lost()).await;
             assert!(soon(next).await.unwrap().0.is_err(), "who waits is told the truth as well");
-            proxy.heal();
-            next_proxy.heal();
-            other_sessions += 1;
+            match server {
+                Some(server) => server.resume(),
+                None => [&proxy, &next_proxy].into_iter().for_each(Proxy::heal),
+            }
             let third = world.session().await;
             let acquired = soon(acquire(third, path.clone())).await;
             (acquired, Moment::now())
@@ -94,7 +98,7 @@ async fn hand_over(fault: Fault, acquire: impl Fn(Session, String) -> Acquiring)
     assert_fenced(held.guard.token(), next.guard.token());
     proxy.heal();
     let late = held.guard.set(&target, "by the first, too late").await;
-    assert!(late.is_err(), "after {other_sessions} other sessions");
+    assert!(late.is_err());
     next.guard.set(&target, "by the next").await.unwrap();
     let data = next.guard.session().get(&target).await.unwrap().data;
     assert_eq!(&data[..], b"by the next");
@@ -216,8 +220,32 @@ async fn a_taken_item_goes_to_another_after_its_taker_is_lost() {
         proxy.heal();
         assert!(item.consume().await.is_err());
         taken.consume().await.unwrap();
-        assert_eq!(again.len().await.unwrap(), 0);
+        assert_eq!(again.count().await.unwrap(), 0);
     }
+}
+
+#[tokio::test]
+async fn an_expiry_by_the_server_is_told_and_ends_all_writes() {
+    let world = World::start();
+    let Some(server) = world.own("the expiry of a session at once") else { return };
+    let (session, next_session) = (world.session().await, world.session().await);
+    let guard = Lock::new(&session, &world.path("lock")).acquire().await.unwrap();
+    let next = tokio::spawn({
+        let lock = Lock::new(&next_session, &world.path("lock"));
+        async move { lock.acquire().await.unwrap() }
+    });
+    server.expire_session(session.id()).unwrap();
+    let next = soon(next).await.unwrap();
+    let late = guard.set(&world.root, "late").await;
+    assert!(late.is_err());
+    // The znode's end may be told before the session's.
+    let loss = soon(guard.lost()).await;
+    let is_of_session = matches!(loss, Loss::Session(LostReason::Expired { .. }));
+    assert!(is_of_session || matches!(loss, Loss::Deleted { .. }), "{loss}");
+    let reason = soon(session.lost()).await;
+    assert!(matches!(reason, LostReason::Expired { .. }), "{reason}");
+    assert!(!guard.is_held() && next.is_held());
+    assert_fenced(guard.token(), next.token());
 }
 
 #[tokio::test]
@@ -234,11 +262,17 @@ async fn work_stops_when_the_guard_is_lost() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     });
-    let until = session.valid_until().unwrap();
-    let stopped: Result<(), Loss> = soon(working).await;
-    assert!(matches!(stopped, Err(Loss::Session(_))));
-    let latest = session.valid_until().unwrap_or(until).max(until);
-    // A ping under way when the link was cut may have been answered, and moved the deadline.
-    assert!(last_polled <= latest + session.timeout(), "{last_polled} {latest}");
+    let mut until = session.valid_until().unwrap();
+    let stopped: Result<(), Loss> = {
+        let mut working = std::pin::pin!(working);
+        soon(std::future::poll_fn(|cx| {
+            // An answer under way when the link was cut may have moved it once more.
+            until = session.valid_until().unwrap_or(until).max(until);
+            working.as_mut().poll(cx)
+        }))
+        .await
+    };
+    assert!(matches!(stopped, Err(Loss::Session(_))), "{stopped:?}");
+    assert!(last_polled < until, "polled at {last_polled}, valid until {until}");
     assert!(!guard.is_held());
 }

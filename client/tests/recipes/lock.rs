@@ -272,6 +272,23 @@ async fn a_creation_that_was_given_up_and_whose_reply_got_lost_is_undone() {
 }
 
 #[tokio::test]
+async fn parents_whose_creation_got_no_reply_are_made_all_the_same() {
+    let world = World::start();
+    let (watcher, (session, proxy)) = (world.session().await, world.proxied().await);
+    watcher.create_all(&world.root).await.unwrap();
+    proxy.hold_replies();
+    let making = {
+        let (session, path) = (session.clone(), world.path("c"));
+        tokio::spawn(async move { session.create_all(&path).await })
+    };
+    children_until(&watcher, &world.root, |names| names.iter().any(|name| name == "c")).await;
+    proxy.cut();
+    proxy.heal();
+    soon(making).await.unwrap().unwrap();
+    assert!(session.is_valid());
+}
+
+#[tokio::test]
 async fn a_release_whose_reply_got_lost_is_a_release() {
     let world = World::start();
     let path = world.path("lock");

@@ -11,16 +11,16 @@ async fn items_come_out_in_the_order_in_which_they_were_put() {
     let world = World::start();
     let session = world.session().await;
     let queue = Queue::new(&session, &world.path("a/queue"));
-    assert_eq!(queue.len().await.unwrap(), 0);
+    assert_eq!(queue.count().await.unwrap(), 0);
     for number in 0..10 {
         queue.put(&format!("item {number}")).await.unwrap();
     }
-    assert_eq!(queue.len().await.unwrap(), 10);
+    assert_eq!(queue.count().await.unwrap(), 10);
     for number in 0..10 {
         let item = soon(queue.take()).await.unwrap();
         assert_eq!(item, format!("item {number}"));
     }
-    assert_eq!(queue.len().await.unwrap(), 0);
+    assert_eq!(queue.count().await.unwrap(), 0);
     for znode in ["claims", "items", "takers"] {
         children_count(&session, &world.path(&format!("a/queue/{znode}")), 0).await;
     }
@@ -90,6 +90,22 @@ async fn an_item_wakes_one_of_those_who_wait() {
 }
 
 #[tokio::test]
+async fn a_taker_that_crashes_with_an_item_keeps_nobody_waiting_for_the_next() {
+    let world = World::start();
+    let path = world.path("queue");
+    let sessions = world.sessions(2).await;
+    let queue = Queue::new(&sessions[0], &path);
+    queue.put("first").await.unwrap();
+    queue.put("second").await.unwrap();
+    let first = soon(queue.take_locked()).await.unwrap();
+    sessions[0].leave();
+    let queue = Queue::new(&sessions[1], &path);
+    assert_eq!(soon(queue.take()).await.unwrap(), "second");
+    assert_eq!(soon(queue.take()).await.unwrap(), "first", "after the crashed session's end");
+    assert!(!first.guard().is_held());
+}
+
+#[tokio::test]
 async fn an_item_that_is_given_back_goes_to_the_next_taker() {
     let world = World::start();
     let path = world.path("queue");
@@ -110,7 +126,7 @@ async fn an_item_that_is_given_back_goes_to_the_next_taker() {
     let claim = third.guard().path().to_owned();
     sessions[1].delete(&claim).await.unwrap();
     assert_eq!(third.consume().await.unwrap_err(), WriteError::NotHeld { path: claim });
-    assert_eq!(queue.len().await.unwrap(), 1, "it stays in the queue");
+    assert_eq!(queue.count().await.unwrap(), 1, "it stays in the queue");
 }
 
 #[tokio::test]
@@ -130,7 +146,7 @@ async fn what_was_put_or_consumed_while_the_reply_got_lost_is_found_out() {
     proxy.cut();
     proxy.heal();
     soon(putting).await.unwrap().unwrap();
-    assert_eq!(queue.len().await.unwrap(), 2, "it was put once");
+    assert_eq!(queue.count().await.unwrap(), 2, "it was put once");
     let item = soon(queue.take_locked()).await.unwrap();
     proxy.hold_replies();
     let consuming = tokio::spawn(item.consume());

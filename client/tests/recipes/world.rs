@@ -3,15 +3,13 @@
 use std::future::Future;
 use std::time::Duration;
 
-use tempfile::TempDir;
 use tenure_client::{ErrorCode, Session};
-use tenure_server::ServerHandle;
-use tenure_server::config::ServerConfig;
+use tenure_testing::TestServer;
 
 use crate::proxy::Proxy;
 
 /// The session timeout asked for; a server of one's own grants it.
-pub(crate) const TIMEOUT: Duration = Duration::from_millis(600);
+pub(crate) const TIMEOUT: Duration = Duration::from_millis(900);
 
 /// What never takes that long unless something is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -21,7 +19,7 @@ pub(crate) struct World {
     hosts: String,
     /// A path that no other test uses.
     pub(crate) root: String,
-    own: Option<(ServerHandle, TempDir)>,
+    own: Option<TestServer>,
 }
 
 impl World {
@@ -32,16 +30,17 @@ impl World {
         if let Ok(hosts) = std::env::var("TENURE_TEST_HOSTS") {
             return Self { hosts, root, own: None };
         }
-        let folder = tempfile::tempdir().unwrap();
-        let text = format!(
-            "dataDir={}\nclientPort=0\nclientPortAddress=127.0.0.1\nadmin.enableServer=false\n\
-             maxClientCnxns=0\ntickTime=50\nmaxSessionTimeout=60000\nforceSync=no\n",
-            folder.path().display()
-        );
-        let (config, _) = ServerConfig::from_text(&text, "test.cfg").unwrap();
-        let handle = tenure_server::start(&config).unwrap();
-        let hosts = handle.client_addr().to_string();
-        Self { hosts, root, own: Some((handle, folder)) }
+        let server = TestServer::start().unwrap();
+        Self { hosts: server.hosts(), root, own: Some(server) }
+    }
+
+    /// The server, if it is in this process and so can be told to do things. Otherwise says that
+    /// a part of the test is left out.
+    pub(crate) fn own(&self, purpose: &str) -> Option<&TestServer> {
+        if self.own.is_none() {
+            eprintln!("left out, because the server is not ours: {purpose}");
+        }
+        self.own.as_ref()
     }
 
     pub(crate) fn hosts(&self) -> &str {
@@ -69,14 +68,6 @@ impl World {
     pub(crate) async fn proxied(&self) -> (Session, Proxy) {
         let proxy = Proxy::start(&self.hosts).await;
         (establish(proxy.hosts()).await, proxy)
-    }
-}
-
-impl Drop for World {
-    fn drop(&mut self) {
-        if let Some((handle, _)) = self.own.take() {
-            handle.stopper().stop();
-        }
     }
 }
 

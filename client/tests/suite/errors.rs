@@ -61,12 +61,7 @@ async fn each_refusal_names_code_operation_and_path() {
             OpCode::Create2,
             "/i",
         ),
-        (
-            session.set_acl("/a", &[]).await.err(),
-            ErrorCode::InvalidAcl,
-            OpCode::SetAcl,
-            "/a",
-        ),
+        (session.set_acl("/a", &[]).await.err(), ErrorCode::InvalidAcl, OpCode::SetAcl, "/a"),
         (
             session.create("/i", "").acl(&auth).await.err(),
             ErrorCode::InvalidAcl,

@@ -128,8 +128,9 @@ async fn twenty_thousand_watches_are_set_again() {
     const WATCHES: usize = 20_000;
     let scene = Scene::new().await;
     let session = scene.builder().max_outstanding(4096).establish().await.unwrap();
-    let paths: Vec<String> =
-        (0..WATCHES).map(|number| format!("/watched-with-a-name-of-some-length-{number}")).collect();
+    let paths: Vec<String> = (0..WATCHES)
+        .map(|number| format!("/watched-with-a-name-of-some-length-{number}"))
+        .collect();
     let mut watches = Vec::new();
     for chunk in paths.chunks(2_000) {
         let sent: Vec<_> = chunk.iter().map(|path| session.exists(path).watch().send()).collect();
@@ -157,7 +158,8 @@ async fn watches_on_the_longest_paths_are_set_again() {
     let scene = Scene::new().await;
     let session = scene.builder().establish().await.unwrap();
     // Together they are too long for one request, and each fills one nearly by itself.
-    let (short, long) = (format!("/a{}", "x".repeat(60_000)), format!("/b{}", "x".repeat(1_000_000)));
+    let (short, long) =
+        (format!("/a{}", "x".repeat(60_000)), format!("/b{}", "x".repeat(1_000_000)));
     let (_, first) = within(session.exists(&short).watch()).await.unwrap();
     let (_, second) = within(session.exists(&long).watch()).await.unwrap();
     let mut changes = session.changes();

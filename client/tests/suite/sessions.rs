@@ -256,8 +256,9 @@ async fn work_waits_for_the_session_and_survives_a_cut() {
             session
                 .run_while_valid(async move {
                     assert!(inner.is_valid());
+                    let (_, finish) = inner.exists("/finish").watch().await.unwrap();
                     inner.create("/begun", "").await.unwrap();
-                    inner.exists("/finish").watch().await.unwrap().1.await.unwrap()
+                    finish.await.unwrap()
                 })
                 .await
         }
@@ -278,8 +279,7 @@ async fn an_expired_session_is_told_by_the_server() {
     let thief = within(scene.direct().resume(session.token().unwrap())).await.unwrap();
     within(thief.close()).await.unwrap();
     let reason = within(session.lost()).await;
-    let told =
-        matches!(reason, LostReason::Expired { .. } | LostReason::ClosedElsewhere { .. });
+    let told = matches!(reason, LostReason::Expired { .. } | LostReason::ClosedElsewhere { .. });
     assert!(told, "{reason}");
     assert_eq!(session.state(), State::Closed);
     assert_eq!(within(session.get("/")).await.unwrap_err(), Error::Lost(reason));

@@ -77,10 +77,7 @@ async fn access_control_holds_inside() {
     within(first.commit()).await.unwrap();
     let failed = session.transaction().set("/c", "", None).commit().await.unwrap_err();
     let (op, path) = (OpCode::SetData, "/c".to_owned());
-    assert_eq!(
-        failed,
-        TransactionError::Failed { index: 0, op, path, error: ErrorCode::NoAuth }
-    );
+    assert_eq!(failed, TransactionError::Failed { index: 0, op, path, error: ErrorCode::NoAuth });
 }
 
 #[tokio::test]
