@@ -501,3 +501,13 @@ fn an_operator_may_ask_any_member() {
         assert!(ensemble.closed.contains(&(used, conn, CloseWhy::SessionEnded)));
     }
 }
+
+#[test]
+fn a_close_through_a_follower_is_answered_before_its_connection_ends() {
+    let mut ensemble = Ensemble::new();
+    let follower = (ensemble.leader() + 1) % 3;
+    let (conn, _) = ensemble.open(follower, 10_000);
+    let answers = ensemble.ask(follower, conn, &Request::CloseSession);
+    assert!(matches!(answers[..], [(_, 0)]), "{answers:?}");
+    assert!(ensemble.closed.contains(&(follower, conn, CloseWhy::SessionEnded)));
+}
