@@ -509,5 +509,5 @@ fn a_close_through_a_follower_is_answered_before_its_connection_ends() {
     let (conn, _) = ensemble.open(follower, 10_000);
     let answers = ensemble.ask(follower, conn, &Request::CloseSession);
     assert!(matches!(answers[..], [(_, 0)]), "{answers:?}");
-    assert!(ensemble.closed.contains(&(follower, conn, CloseWhy::SessionEnded)));
+    assert!(ensemble.closed.iter().any(|(member, gone, _)| (*member, *gone) == (follower, conn)));
 }
