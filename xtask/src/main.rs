@@ -3,6 +3,7 @@
 
 mod bench;
 mod ci;
+mod client;
 mod peers;
 mod process;
 mod sim;
@@ -27,6 +28,8 @@ enum Task {
     Bench(bench::Arguments),
     /// Run every check that must pass before a change lands
     Ci,
+    /// Run the Rust client's tests against Apache ZooKeeper
+    Client(client::Arguments),
     /// Check the house rules that neither the compiler nor clippy knows
     Tidy,
     /// Check a server with stock clients in Go, Java, Python and Rust
@@ -42,6 +45,7 @@ fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Ci => ci::run(),
+        Task::Client(arguments) => client::run(&arguments),
         Task::Tidy => tidy::run(),
         Task::Peers(arguments) => peers::run(&arguments),
         Task::Sim(arguments) => sim::run(&arguments),
