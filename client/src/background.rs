@@ -115,7 +115,7 @@ fn is_temporary(failure: &Failure) -> bool {
 
 fn submit(session: &Session, request: &Request<'_>, followup: Followup) {
     let op: OpCode = request.op();
-    let completion = Some(Completion::background(followup));
+    let completion = Some(Completion::Background(followup));
     let frame = machine::encode(request);
     let submission = Submission { op, frame, completion, watch: None, deadline: None };
     session.connection().send(|key| Command::Submit(key, submission));

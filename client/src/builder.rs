@@ -117,7 +117,8 @@ impl SessionBuilder {
         self
     }
 
-    /// Requests that may be outstanding; further ones wait in their futures. Default: 1024.
+    /// Requests that may be on their way at once; further ones wait their turn, in the order in
+    /// which they were handed in. Default: 1024.
     pub fn max_outstanding(mut self, requests: usize) -> Self {
         self.max_outstanding = requests.max(1);
         self
@@ -218,7 +219,7 @@ impl SessionBuilder {
         let io = Io::get()?;
         let (seed, claims_seed) = (random_seed()?, random_seed()?);
         let claims = Claims::new(claims_seed, resume.is_some());
-        let machine = Machine::new(Settings {
+        let mut machine = Machine::new(Settings {
             hosts,
             timeout: self.timeout,
             read_only: self.read_only,
@@ -228,7 +229,8 @@ impl SessionBuilder {
             max_reply_bytes: self.max_reply_bytes,
             seed,
         });
-        let shared = Arc::new(Shared::new(self.max_outstanding));
+        machine.limit_outstanding(self.max_outstanding);
+        let shared = Arc::new(Shared::new());
         let (limit, timeout) = (self.max_request_bytes, self.request_timeout);
         let connection = Connection::new(io, Arc::clone(&shared), limit, timeout, claims);
         let session = Session::new(Arc::new(connection), &chroot);

@@ -1,5 +1,6 @@
 //! A request under way: the future of its outcome.
 
+use std::borrow::Cow;
 use std::future::Future;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -7,13 +8,14 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tenure_wire::{DecodeError, ErrorCode, OpCode, Request};
-use tokio::sync::{SemaphorePermit, oneshot};
+use tokio::sync::oneshot;
 
 use crate::error::Error;
 use crate::io::Command;
 use crate::machine::{self, Failure, Intent, Interruption, Submission};
 use crate::moment::Moment;
-use crate::session::{Connection, Session};
+use crate::path;
+use crate::session::Session;
 use crate::shared::{Completion, Finished, WatchQueue};
 
 /// The future of a request that was handed in. The request goes its way whether or not this is
@@ -68,8 +70,6 @@ impl Watcher {
 }
 
 enum Stage {
-    /// All places for outstanding requests are taken.
-    Queued(Pin<Box<dyn Future<Output = Option<oneshot::Receiver<Finished>>> + Send>>),
     Sent(oneshot::Receiver<Finished>),
     Failed(Error),
     Done,
@@ -98,13 +98,14 @@ impl<'a> Draft<'a> {
         let op = request.op();
         let connection = self.session.connection();
         let limit = connection.max_request_bytes;
-        if frame.len() - tenure_wire::frame::PREFIX_LEN > limit {
-            let what = format!("{} bytes, more than the {limit} of a request", frame.len());
+        let length = frame.len() - tenure_wire::frame::PREFIX_LEN;
+        if length > limit {
+            let what = format!("{length} bytes, more than the {limit} of a request");
             return self.invalid(op, &what, read);
         }
         let watcher = self.watch.map(|_| Watcher {
             id: connection.next_watch_id(),
-            path: crate::path::absolute(self.session.chroot(), self.path).into(),
+            path: path::absolute(self.session.chroot(), self.path).into(),
             queue: Arc::default(),
         });
         let intent = self.watch.zip(watcher.as_ref()).map(|(kind, watcher)| Intent {
@@ -115,9 +116,28 @@ impl<'a> Draft<'a> {
             is_dropped: false,
         });
         let deadline = self.timeout.map(|timeout| Moment::now() + timeout);
-        let submission = Submission { op, frame, completion: None, watch: intent, deadline };
-        let about = self.about(op, watcher);
-        Reply { stage: submit(Arc::clone(connection), submission), about, read }
+        let (completion, receiver) = Completion::new();
+        let completion = Some(completion);
+        let submission = Submission { op, frame, completion, watch: intent, deadline };
+        connection.send(|session| Command::Submit(session, submission));
+        Reply { stage: Stage::Sent(receiver), about: self.about(op, watcher), read }
+    }
+
+    /// Hands the request about the draft's path in, unless no server would take the path: below a
+    /// chroot, one without a leading slash would even name somebody else's znode.
+    pub(crate) fn send_about<'r, T>(
+        self,
+        request: impl FnOnce(Cow<'r, str>) -> Request<'r>,
+        read: fn(Answer<'_>) -> Result<T, DecodeError>,
+    ) -> Reply<T>
+    where
+        'a: 'r,
+    {
+        let request = request(path::absolute(self.session.chroot(), self.path));
+        match path::check(self.path) {
+            Ok(()) => self.send(&request, read),
+            Err(what) => self.invalid(request.op(), what, read),
+        }
     }
 
     /// A request that cannot succeed.
@@ -137,32 +157,6 @@ impl<'a> Draft<'a> {
     }
 }
 
-/// Hands a request in, now if a place for it is free.
-fn submit(
-    connection: Arc<Connection>,
-    submission: Submission<Completion, Arc<WatchQueue>>,
-) -> Stage {
-    // The completion gives the place back.
-    let has_place = connection.shared.permits.try_acquire().map(SemaphorePermit::forget).is_ok();
-    if has_place {
-        return Stage::Sent(hand_in(&connection, submission));
-    }
-    Stage::Queued(Box::pin(async move {
-        connection.shared.permits.acquire().await.ok()?.forget();
-        Some(hand_in(&connection, submission))
-    }))
-}
-
-fn hand_in(
-    connection: &Connection,
-    mut submission: Submission<Completion, Arc<WatchQueue>>,
-) -> oneshot::Receiver<Finished> {
-    let (completion, receiver) = Completion::new();
-    submission.completion = Some(completion);
-    connection.send(|session| Command::Submit(session, submission));
-    receiver
-}
-
 impl<T> Future for Reply<T> {
     type Output = Result<T, Error>;
 
@@ -170,32 +164,23 @@ impl<T> Future for Reply<T> {
     /// If polled again after it was ready.
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let this = &mut *self;
-        loop {
-            match &mut this.stage {
-                Stage::Queued(place) => match ready!(place.as_mut().poll(cx)) {
-                    Some(receiver) => this.stage = Stage::Sent(receiver),
-                    None => {
-                        this.stage = Stage::Done;
-                        return Poll::Ready(Err(Error::Lost(this.about.session.lost_reason())));
-                    }
-                },
-                Stage::Sent(receiver) => {
-                    let finished = ready!(Pin::new(receiver).poll(cx));
-                    this.stage = Stage::Done;
-                    // Without an outcome the session was over before the request came.
-                    let Ok(finished) = finished else {
-                        return Poll::Ready(Err(Error::Lost(this.about.session.lost_reason())));
-                    };
-                    this.about.session.connection().note_delay(finished.at);
-                    return Poll::Ready(this.about.outcome(finished.outcome, this.read));
-                }
-                Stage::Failed(_) => {
-                    let failed = std::mem::replace(&mut this.stage, Stage::Done);
-                    let Stage::Failed(error) = failed else { unreachable!("just matched") };
-                    return Poll::Ready(Err(error));
-                }
-                Stage::Done => panic!("a reply was polled after it was ready"),
+        match &mut this.stage {
+            Stage::Sent(receiver) => {
+                let finished = ready!(Pin::new(receiver).poll(cx));
+                this.stage = Stage::Done;
+                // Without an outcome the session was over before the request came.
+                let Ok(finished) = finished else {
+                    return Poll::Ready(Err(Error::Lost(this.about.session.lost_reason())));
+                };
+                this.about.session.connection().note_delay(finished.at);
+                Poll::Ready(this.about.outcome(finished.outcome, this.read))
             }
+            Stage::Failed(_) => {
+                let failed = std::mem::replace(&mut this.stage, Stage::Done);
+                let Stage::Failed(error) = failed else { unreachable!("just matched") };
+                Poll::Ready(Err(error))
+            }
+            Stage::Done => panic!("a reply was polled after it was ready"),
         }
     }
 }

@@ -473,15 +473,22 @@ impl Session {
         self.established_or_at_risk().await?;
         let mut future = pin!(future);
         let mut lost = pin!(self.lost());
+        let changes = self.changes();
         poll_fn(|cx| {
             if let Poll::Ready(reason) = lost.as_mut().poll(cx) {
                 return Poll::Ready(Err(reason));
             }
-            // At the deadline the reason is about to come.
-            if !self.is_valid() {
-                return Poll::Pending;
+            if self.is_valid() {
+                return future.as_mut().poll(cx).map(Ok);
             }
-            future.as_mut().poll(cx).map(Ok)
+            match self.valid_until() {
+                // The deadline has come: the background thread is about to say that the session
+                // is lost, or that an answer which was on its way vouches for it after all.
+                Some(_) => cx.waker().wake_by_ref(),
+                // Served by a server that cannot write: until another takes over.
+                None => while let Poll::Ready(Some(_)) = changes.queue.poll(cx) {},
+            }
+            Poll::Pending
         })
         .await
     }
@@ -533,7 +540,7 @@ impl Session {
     /// If the server refuses them: then the session is lost with [`LostReason::AuthFailed`].
     pub async fn add_auth(&self, scheme: &str, credentials: &[u8]) -> Result<(), Error> {
         let auth = Auth { scheme: scheme.to_owned(), credentials: credentials.to_vec() };
-        let (completion, outcome) = Completion::unlimited();
+        let (completion, outcome) = Completion::new();
         self.connection.send(|key| Command::AddAuth(key, auth, completion));
         self.outcome_of(OpCode::Auth, outcome).await
     }
@@ -553,7 +560,7 @@ impl Session {
     /// # Errors
     /// If no server could be told before the session's deadline; it then ends by itself.
     pub async fn close(&self) -> Result<(), Error> {
-        let (completion, outcome) = Completion::unlimited();
+        let (completion, outcome) = Completion::new();
         self.connection.send(|key| Command::Close(key, Some(completion)));
         match self.outcome_of(OpCode::CloseSession, outcome).await {
             // It was lost before, or is closed by now.

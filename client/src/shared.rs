@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::task::{Context, Poll, Waker};
 
 use tenure_wire::Zxid;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
 use crate::machine::{Event, EventKind, Failure, Interruption, Reply};
 use crate::moment::Moment;
@@ -30,8 +30,6 @@ pub(crate) struct Shared {
     served: AtomicU64,
     status: Mutex<Status>,
     lost: watch::Sender<Option<LostReason>>,
-    /// One for each request that may be outstanding.
-    pub(crate) permits: Arc<Semaphore>,
 }
 
 struct Status {
@@ -41,7 +39,7 @@ struct Status {
 }
 
 impl Shared {
-    pub(crate) fn new(max_outstanding: usize) -> Self {
+    pub(crate) fn new() -> Self {
         let (state, liveness) = (State::NotConnected, Liveness::Establishing);
         let latest = Change { state, liveness, at: Moment::now(), server: None };
         Self {
@@ -50,7 +48,6 @@ impl Shared {
             served: AtomicU64::new(0),
             status: Mutex::new(Status { latest, token: None, readers: Vec::new() }),
             lost: watch::Sender::new(None),
-            permits: Arc::new(Semaphore::new(max_outstanding)),
         }
     }
 
@@ -117,8 +114,6 @@ impl Shared {
         }
         drop(status);
         if let Liveness::Lost(reason) = change.liveness {
-            // Who waits for a place for its request waits in vain.
-            self.permits.close();
             self.lost.send_replace(Some(reason));
         }
     }
@@ -226,17 +221,10 @@ impl WatchQueue {
 }
 
 /// Where the outcome of a request goes.
-pub(crate) struct Completion {
-    taker: Taker,
-    /// Places among the outstanding requests that it takes.
-    places: usize,
-}
-
-/// Who gets the outcome.
-enum Taker {
-    /// The application, if it still waits.
+pub(crate) enum Completion {
+    /// To the application, if it still waits.
     Application(oneshot::Sender<Finished>),
-    /// Nobody: what follows is done on the background thread.
+    /// To nobody: what follows is done on the background thread.
     Background(Followup),
 }
 
@@ -250,31 +238,19 @@ pub(crate) struct Finished {
 }
 
 impl Completion {
-    /// For a request that takes one of the places.
+    /// For a request that the application awaits.
     pub(crate) fn new() -> (Self, oneshot::Receiver<Finished>) {
         let (sender, receiver) = oneshot::channel();
-        (Self { taker: Taker::Application(sender), places: 1 }, receiver)
+        (Self::Application(sender), receiver)
     }
 
-    /// For what needs no place among the requests.
-    pub(crate) fn unlimited() -> (Self, oneshot::Receiver<Finished>) {
-        let (sender, receiver) = oneshot::channel();
-        (Self { taker: Taker::Application(sender), places: 0 }, receiver)
-    }
-
-    /// For a request that nobody awaits.
-    pub(crate) fn background(followup: Followup) -> Self {
-        Self { taker: Taker::Background(followup), places: 0 }
-    }
-
-    /// Delivers the outcome, and returns how many places are free again.
-    pub(crate) fn finish(self, outcome: Result<Reply, Failure>, at: Moment) -> usize {
-        match self.taker {
+    /// Delivers the outcome.
+    pub(crate) fn finish(self, outcome: Result<Reply, Failure>, at: Moment) {
+        match self {
             // The application may have stopped waiting.
-            Taker::Application(sender) => drop(sender.send(Finished { outcome, at })),
-            Taker::Background(followup) => followup(outcome),
+            Self::Application(sender) => drop(sender.send(Finished { outcome, at })),
+            Self::Background(followup) => followup(outcome),
         }
-        self.places
     }
 
     /// The session was over before the request came.

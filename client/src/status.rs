@@ -211,7 +211,7 @@ impl fmt::Display for LostReason {
                 }
             }
             Self::Expired { account: None } => f.write_str("expired, says the server"),
-            Self::Expired { account: Some(account) } => write!(f, "expired: {account}"),
+            Self::Expired { account: Some(account) } => write!(f, "{account}"),
             Self::DeadlinePassed { silent, cause } => {
                 write!(f, "no server vouched for it for {} ms", silent.as_millis())?;
                 match cause {

@@ -19,6 +19,8 @@ impl Replica {
     pub(crate) fn apply_committed(&mut self, now: Now, out: &mut Outputs) {
         let mut applied = None;
         while self.closing.is_none() {
+            // A sync, and the reads behind it, come before the session's next write.
+            self.finish_syncs(now, out);
             let Some(entry) = self.to_apply.pop_front() else { break };
             applied = Some(entry.index);
             self.since_snapshot.entries += 1;
@@ -30,6 +32,7 @@ impl Replica {
             self.serve_when_caught_up();
             self.finish_syncs(now, out);
         }
+        self.judge_beginnings(now, out);
         self.resume_waiting(now, out);
     }
 
@@ -119,30 +122,18 @@ impl Replica {
         now: Now,
         out: &mut Outputs,
     ) {
-        // What stands before it may just have become ripe.
-        self.drain(conn, now, out);
-        let zxid = self.state.zxid;
-        let answer = |received_us: u64, out: &mut Outputs| {
-            let latency_us = now.mono_us.saturating_sub(received_us);
-            let asked = Asked { conn, xid, op: op.code(), write: true, latency_us };
-            _ = reply(out, asked, zxid, |bytes| {
-                body_of(op, &outcome?, bytes);
-                Ok(())
-            });
-        };
         let waited_for =
             |pending: &Pending| matches!(pending, Pending::Write { xid: own, .. } if *own == xid);
-        if let Some(Pending::Write { received_us, .. }) = self.attachments.pop_if(conn, waited_for)
-        {
-            answer(received_us, out);
-        } else {
-            self.attachments.answer_in_queue(conn, xid, |received_us| {
-                let mut held_back = Outputs::default();
-                answer(received_us, &mut held_back);
-                let answered = held_back.answered.pop().expect("a reply was just written");
-                Pending::Answered { reply: held_back.bytes.into(), answered }
-            });
-        }
+        let Some(Pending::Write { received_us, .. }) = self.attachments.pop_if(conn, waited_for)
+        else {
+            return;
+        };
+        let latency_us = now.mono_us.saturating_sub(received_us);
+        let asked = Asked { conn, xid, op: op.code(), write: true, latency_us };
+        _ = reply(out, asked, self.state.zxid, |bytes| {
+            body_of(op, &outcome?, bytes);
+            Ok(())
+        });
         self.drain(conn, now, out);
     }
 

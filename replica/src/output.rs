@@ -51,17 +51,6 @@ impl Outputs {
         let start = frame::begin(&mut self.bytes);
         write(&mut self.bytes);
         frame::end(&mut self.bytes, start);
-        self.sent(conn, start);
-    }
-
-    /// Appends whole frames that were held back to a connection's stream.
-    pub(crate) fn send_again(&mut self, conn: ConnId, frames: &[u8]) {
-        let start = self.bytes.len();
-        self.bytes.extend_from_slice(frames);
-        self.sent(conn, start);
-    }
-
-    fn sent(&mut self, conn: ConnId, start: usize) {
         let end = self.bytes.len();
         if let Some(Output::Send { conn: last, range }) = self.items.last_mut()
             && *last == conn

@@ -3,10 +3,11 @@
 use std::net::IpAddr;
 
 use tenure_wire::{
-    ConnectRequest, ErrorCode, OpCode, Put, Reader, Request, RequestHeader, SessionId, Xid, Zxid,
+    ConnectRequest, ErrorCode, OpCode, PING_XID, Put, Reader, Request, RequestHeader, SessionId,
+    Xid, Zxid,
 };
 
-use crate::ensemble::Heard;
+use crate::ensemble::{Asker, Heard, Wish};
 use crate::entry::Operation;
 use crate::input::{ConnId, Now};
 use crate::output::{CloseWhy, Event, Output, Outputs};
@@ -102,19 +103,29 @@ impl Replica {
             self.propose(Operation::OpenSession { origin, server, timeout_ms, password }, now);
             return;
         }
+        self.attachments.insert(conn, attachment);
         if !self.consensus.is_leader() {
-            self.attachments.insert(conn, attachment);
             return self.ask_to_resume(conn, request, timeout_ms, out);
         }
-        let session = request.session;
+        let password = request.password.and_then(|password| password.try_into().ok());
+        let wish = Wish { conn, session: request.session, timeout_ms, manner, password };
+        if !self.waits_for_its_beginning(Asker::Client, wish) {
+            self.judge(wish, now, out);
+        }
+    }
+
+    /// Leader: resumes a session for a client of its own, or refuses it.
+    pub(crate) fn judge(&mut self, wish: Wish, now: Now, out: &mut Outputs) {
+        let Wish { conn, session, timeout_ms, manner, password } = wish;
         let known = self.state.sessions.get(session);
-        let known = known.filter(|known| known.has_password(request.password));
-        let Some(password) = known.map(|known| known.password) else {
+        let password = password
+            .filter(|password| known.is_some_and(|known| known.has_password(Some(&password[..]))));
+        let Some(password) = password else {
             if self.is_alone() {
+                self.detach(conn);
                 return self.refuse(conn, session, manner, out);
             }
             // Another leader may know it, if there is one.
-            self.attachments.insert(conn, attachment);
             return self.refuse_behind(conn, session, 0, now, out);
         };
         let lives = self.expiry.resume(session, timeout_ms, now.mono_us);
@@ -123,15 +134,14 @@ impl Replica {
         }
         let behind = self.last_proposed();
         if lives {
-            self.attachments.insert(conn, attachment);
             self.keep_promise(session, manner.is_tenure, now);
             self.take_over(session, self.config.id, out);
             self.resume(conn, (session, password), behind, now, out);
         } else if manner.is_tenure {
-            self.attachments.insert(conn, attachment);
             self.refuse_behind(conn, session, behind, now, out);
         } else {
             // Its end is under way: still in the table, but no longer on the clock.
+            self.detach(conn);
             self.refuse(conn, session, manner, out);
         }
     }
@@ -212,11 +222,14 @@ impl Replica {
             let lives = self.state.sessions.get(session).is_some();
             let lives =
                 lives && (!self.consensus.is_leader() || self.expiry.left_ms(session).is_some());
+            let Some(manner) = self.attachments.get(conn).map(|attachment| attachment.manner)
+            else {
+                continue;
+            };
             if let Some(password) = password.filter(|_| lives) {
                 self.finish_resuming(conn, session, password, now, out);
-            } else if let Some(attachment) = self.attachments.get(conn) {
+            } else {
                 // A close was among those writes.
-                let manner = attachment.manner;
                 self.detach(conn);
                 self.refuse(conn, session, manner, out);
             }
@@ -328,9 +341,7 @@ impl Replica {
         match way {
             Way::Write => self.write(conn, header, reader.rest(), now),
             _ if !self.is_alone() && op == Some(OpCode::Ping) => {
-                let batch = self.await_touch(conn);
-                let (xid, received_us) = (header.xid, now.mono_us);
-                self.attachments.push(conn, Pending::Ping { xid, batch, received_us });
+                self.await_touch(conn, now);
             }
             _ if !self.consensus.is_leader() && op == Some(OpCode::Sync) => {
                 let request = self.await_sync(conn, out);
@@ -396,19 +407,17 @@ impl Replica {
                     Pending::Deferred { payload, received_us }
                     | Pending::Sync { payload, received_us, .. },
                 ) => self.in_turn(conn, &payload, now.mono_us.saturating_sub(received_us), out),
-                Some(Pending::Ping { xid, received_us, .. }) => {
-                    let latency_us = now.mono_us.saturating_sub(received_us);
-                    let op = OpCode::Ping.code();
-                    let asked = Asked { conn, xid, op, write: false, latency_us };
-                    pong(asked, self.state.zxid, out);
-                }
-                Some(Pending::Answered { reply, answered }) => {
-                    out.send_again(conn, &reply);
-                    out.answered.push(answered);
-                }
                 Some(Pending::Write { .. }) | None => return,
             }
         }
+    }
+
+    /// Answers a ping that waited.
+    pub(crate) fn pong(&mut self, conn: ConnId, received_us: u64, now: Now, out: &mut Outputs) {
+        let latency_us = now.mono_us.saturating_sub(received_us);
+        let op = OpCode::Ping.code();
+        let asked = Asked { conn, xid: PING_XID, op, write: false, latency_us };
+        pong(asked, self.state.zxid, out);
     }
 
     /// Adds an identity for later requests; its reply has zxid 0. A failure ends the connection

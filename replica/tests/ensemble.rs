@@ -8,8 +8,8 @@ use tenure_replica::{
     CloseWhy, Config, ConnId, EndReason, Input, Now, Output, Outputs, Persist, Replica, Restored,
 };
 use tenure_wire::{
-    Acl, ConnectRequest, ConnectResponse, Create, EndedBy, OpCode, Reader, ReplyHeader, Request,
-    RequestHeader, SessionId, TENURE_PASSWORD, TENURE_PROTOCOL, Xid, frame,
+    Acl, ConnectRequest, ConnectResponse, Create, EndedBy, ErrorCode, OpCode, PING_XID, Reader,
+    ReplyHeader, Request, RequestHeader, SessionId, TENURE_PASSWORD, TENURE_PROTOCOL, Xid, frame,
 };
 
 /// Three members, links that keep order, disks that are durable at once.
@@ -19,6 +19,8 @@ struct Ensemble {
     /// Hears no member and is heard by none, and its clock stands; its clients reach it.
     cut_off: Option<usize>,
     now: Now,
+    /// Its disk writes nothing for the time being.
+    stuck_disk: Option<usize>,
     links: VecDeque<(u64, u64, Vec<u8>)>,
     persisted: VecDeque<(usize, u64)>,
     got: BTreeMap<(usize, ConnId), Vec<Vec<u8>>>,
@@ -43,6 +45,7 @@ impl Ensemble {
             members: members.collect(),
             down: [false; 3],
             cut_off: None,
+            stuck_disk: None,
             now,
             links: VecDeque::new(),
             persisted: VecDeque::new(),
@@ -88,7 +91,8 @@ impl Ensemble {
     fn run(&mut self, ms: u64) {
         for _ in 0..=ms / 5 {
             loop {
-                if let Some((member, ticket)) = self.persisted.pop_front() {
+                let ripe = self.persisted.iter().position(|(at, _)| self.stuck_disk != Some(*at));
+                if let Some((member, ticket)) = ripe.and_then(|at| self.persisted.remove(at)) {
                     if !self.down[member] {
                         self.step(member, Input::Persisted { ticket });
                     }
@@ -197,17 +201,23 @@ fn every_member_serves_and_all_end_up_equal() {
 }
 
 #[test]
-fn a_write_behind_a_ping_or_sync_that_waits_longer_is_answered_behind_it() {
+fn pings_are_answered_out_of_turn_and_everything_else_in_its_turn() {
     let mut ensemble = Ensemble::new();
     let leader = ensemble.leader();
     for member in [leader, (leader + 1) % 3] {
         let (conn, _) = ensemble.open(member, 10_000);
         let path = format!("/by-{member}");
-        let (create, sync) = (create(&path, 0), Request::Sync { path: "/".into() });
-        let requests =
-            [&Request::Ping, &Request::Ping, &sync, &create, &Request::Ping, &get(&path)];
+        let (create, get) = (create(&path, 0), get(&path));
+        let sync = Request::Sync { path: "/".into() };
+        // The second ping waits for longer than the write behind it; the first read comes before
+        // that write, and must not see it.
+        let requests = [&Request::Ping, &Request::Ping, &sync, &get, &create, &Request::Ping, &get];
         let replies = ensemble.ask_all(member, conn, &requests);
-        assert_eq!(replies, [(-2, 0), (-2, 0), (11, 0), (12, 0), (-2, 0), (14, 0)], "{member}");
+        let (pings, others): (Vec<_>, Vec<_>) =
+            replies.into_iter().partition(|(xid, _)| *xid == PING_XID.0);
+        assert_eq!(pings, [(-2, 0); 3]);
+        let no_node = ErrorCode::NoNode.code();
+        assert_eq!(others, [(11, 0), (12, no_node), (13, 0), (15, 0)], "{member}");
     }
 }
 
@@ -271,6 +281,74 @@ fn a_new_leader_gives_every_session_its_full_timeout() {
     let (conn, resumed) = ensemble.connect(follower, request);
     assert_eq!(resumed.session, opened.session);
     assert_eq!(ensemble.ask(follower, conn, &create("/after", 0)), [(9, 0)]);
+}
+
+#[test]
+fn a_session_that_a_follower_knows_before_the_leader_is_no_stranger_to_it() {
+    for resumes_at_leader in [false, true] {
+        let mut ensemble = Ensemble::new();
+        let leader = ensemble.leader();
+        let (first, second) = ((leader + 1) % 3, (leader + 2) % 3);
+        // Both followers have the beginning of the session on disk, the leader has not.
+        ensemble.stuck_disk = Some(leader);
+        let (conn, opened) = ensemble.open(first, 10_000);
+        assert!(ensemble.members[leader].state().sessions.get(opened.session).is_none());
+        assert_eq!(ensemble.ask(first, conn, &create("/e", 1)), [(9, 0)]);
+        assert_eq!(ensemble.ask(first, conn, &Request::Ping), [(-2, 0)]);
+        let (session, password) = (opened.session, Some(&opened.password[..]));
+        let request = ConnectRequest { session, password, timeout_ms: 9_000, ..Default::default() };
+        let member = if resumes_at_leader { leader } else { second };
+        assert!(ensemble.ask_for_session(member, request).is_empty(), "nobody can know yet");
+        let conn = ConnId(ensemble.next_conn - 1);
+        ensemble.stuck_disk = None;
+        ensemble.run(20);
+        let frames = ensemble.got.remove(&(member, conn)).unwrap();
+        assert_eq!(ConnectResponse::decode(&frames[0]).unwrap().session, session);
+        assert_eq!(ensemble.ask(member, conn, &get("/e")), [(9, 0)]);
+    }
+}
+
+#[test]
+fn a_ping_through_a_follower_does_not_vouch_for_a_session_whose_end_is_under_way() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let follower = (leader + 1) % 3;
+    let (conn, opened) = ensemble.open(follower, 10_000);
+    // The follower learns of the end later than everybody else.
+    ensemble.stuck_disk = Some(follower);
+    ensemble.step(
+        leader,
+        Input::CloseSession { session: opened.session, reason: EndReason::ClosedByOperator },
+    );
+    assert_eq!(ensemble.ask(follower, conn, &Request::Ping), []);
+    assert_eq!(ensemble.ask(follower, conn, &Request::Ping), []);
+    ensemble.stuck_disk = None;
+    ensemble.run(20);
+    assert!(ensemble.members[follower].state().sessions.get(opened.session).is_none());
+}
+
+#[test]
+fn a_member_that_grants_a_session_which_has_moved_on_meanwhile_does_not_keep_it() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let follower = (leader + 1) % 3;
+    let (_, opened) = ensemble.open(leader, 10_000);
+    let (session, password) = (opened.session, Some(&opened.password[..]));
+    let request = ConnectRequest { session, password, timeout_ms: 10_000, ..Default::default() };
+    // The leader lets the follower have the session, and gets it back before the follower knows.
+    let (peer, entropy) = (IpAddr::V4(Ipv4Addr::LOCALHOST), [7; 16]);
+    let conn = ConnId(1_000);
+    ensemble.step(follower, Input::Connect { conn, peer, request: request.clone(), entropy });
+    let (from, to, question) = ensemble.links.pop_front().expect("the follower asks the leader");
+    assert_eq!((from, to), (follower as u64 + 1, leader as u64 + 1));
+    ensemble.step(leader, Input::Peer { from, message: &question });
+    let (own, granted) = ensemble.connect(leader, request);
+    assert_eq!(granted.session, session);
+    // So both were told that the session is theirs. Only one of them still is believed.
+    assert!(ensemble.got.remove(&(follower, conn)).is_some());
+    assert_eq!(ensemble.ask(follower, conn, &Request::Ping), []);
+    assert!(ensemble.closed.contains(&(follower, conn, CloseWhy::Moved)));
+    assert_eq!(ensemble.ask(leader, own, &Request::Ping), [(-2, 0)]);
 }
 
 #[test]
@@ -422,4 +500,14 @@ fn an_operator_may_ask_any_member() {
         }
         assert!(ensemble.closed.contains(&(used, conn, CloseWhy::SessionEnded)));
     }
+}
+
+#[test]
+fn a_close_through_a_follower_is_answered_before_its_connection_ends() {
+    let mut ensemble = Ensemble::new();
+    let follower = (ensemble.leader() + 1) % 3;
+    let (conn, _) = ensemble.open(follower, 10_000);
+    let answers = ensemble.ask(follower, conn, &Request::CloseSession);
+    assert!(matches!(answers[..], [(_, 0)]), "{answers:?}");
+    assert!(ensemble.closed.iter().any(|(member, gone, _)| (*member, *gone) == (follower, conn)));
 }

@@ -14,12 +14,22 @@ pub(crate) struct Ledger {
     /// When the ensemble ended sessions; whether it expired them.
     ended: BTreeMap<SessionId, (Nanos, bool)>,
     /// Until when the servers have promised sessions to live, by true time.
-    promised: BTreeMap<SessionId, Nanos>,
+    promised: BTreeMap<SessionId, Promise>,
     /// Znodes that clients tried to create, and whether they did, if they know.
     writes: Vec<(String, Option<bool>)>,
     names: u64,
     /// Sessions whose clients were told that they are closed.
     closed: BTreeSet<i64>,
+}
+
+/// What a client may rely on.
+#[derive(Clone, Copy, Debug, Default)]
+struct Promise {
+    /// The link on which the session was granted last.
+    link: usize,
+    until: Nanos,
+    /// What was promised on earlier links, until the client is heard on the present one.
+    earlier: Nanos,
 }
 
 /// A server's clock may run too fast by a thousandth.
@@ -40,14 +50,37 @@ impl Ledger {
 
     /// A server granted a session on a handshake that it got at `heard_at`. Until the client is
     /// heard again, an earlier promise holds as well.
-    pub(crate) fn granted(&mut self, session: SessionId, heard_at: Nanos, timeout: Nanos) {
+    pub(crate) fn granted(
+        &mut self,
+        session: SessionId,
+        link: usize,
+        heard_at: Nanos,
+        timeout: Nanos,
+    ) {
         let promised = self.promised.entry(session).or_default();
-        *promised = (*promised).max(heard_at + by_a_fast_clock(timeout));
+        let earlier = promised.earlier.max(promised.until);
+        *promised = Promise { link, until: heard_at + by_a_fast_clock(timeout), earlier };
+    }
+
+    /// A client sent something on a link on which its session was granted.
+    pub(crate) fn heard(&mut self, session: SessionId, link: usize) {
+        if let Some(promised) = self.promised.get_mut(&session).filter(|last| last.link == link) {
+            promised.earlier = 0;
+        }
     }
 
     /// A server answered a packet that it got at `heard_at`, with an answer that vouches.
-    pub(crate) fn vouched(&mut self, session: SessionId, heard_at: Nanos, timeout: Nanos) {
-        self.promised.insert(session, heard_at + by_a_fast_clock(timeout));
+    pub(crate) fn vouched(
+        &mut self,
+        session: SessionId,
+        link: usize,
+        heard_at: Nanos,
+        timeout: Nanos,
+    ) {
+        let promised = self.promised.entry(session).or_default();
+        let is_latest = promised.link == link;
+        let until = if is_latest { &mut promised.until } else { &mut promised.earlier };
+        *until = (*until).max(heard_at + by_a_fast_clock(timeout));
     }
 
     /// Tells a write from all others.
@@ -78,6 +111,7 @@ impl World {
         }
         self.counts.add("sessions expired");
         let promised = self.ledger.promised.get(&session).copied().unwrap_or_default();
+        let promised = promised.until.max(promised.earlier);
         if self.now < promised {
             let early = (promised - self.now) / 1000;
             self.violated(Rule::NeverExpiredEarly, || {
@@ -124,17 +158,24 @@ impl World {
             return self.violated(Rule::LegalTransitions, || text);
         }
         self.check_belief(client);
-        if !self.clients[client].believes_in_lock(self.now) {
+        if !self.believes_in_lock(client) {
             return;
         }
-        let others = (0..self.clients.len()).filter(|other| *other != client);
-        let other =
-            others.into_iter().find(|other| self.clients[*other].believes_in_lock(self.now));
+        let mut others = (0..self.clients.len()).filter(|other| *other != client);
+        let other = others.find(|other| self.believes_in_lock(*other));
         if let Some(other) = other {
             self.violated(Rule::OneBelieverOfLock, || {
                 format!("clients {client} and {other} both believe that they hold the lock")
             });
         }
+    }
+
+    /// Whether a client believes that it holds the lock, unless an operator has ended its session,
+    /// of which nobody can know beforehand.
+    fn believes_in_lock(&self, client: usize) -> bool {
+        let host = &self.clients[client];
+        let ended = host.session().and_then(|session| self.ledger.ended.get(&session));
+        host.believes_in_lock(self.now) && !matches!(ended, Some((_, false)))
     }
 
     fn stat_zxid(&self, path: &str) -> Zxid {
@@ -196,7 +237,7 @@ impl World {
         if let Some(dead) = known.find(|session| !live.contains(session)) {
             drop(known);
             let text = format!("session {dead} has no client any more and did not end");
-            return self.violated(Rule::ServersAgree, || text);
+            self.violated(Rule::ServersAgree, || text);
         }
     }
 

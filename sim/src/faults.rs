@@ -1,6 +1,7 @@
 //! What goes wrong, and when.
 
 use tenure_client::LinkFault;
+use tenure_replica::{EndReason, Input};
 
 use crate::clock::{MS, Nanos};
 use crate::network::Outage;
@@ -54,6 +55,10 @@ pub(crate) enum Fault {
     },
     SlowNetwork {
         lasts: Nanos,
+    },
+    /// An operator ends a client's session.
+    EndSession {
+        client: usize,
     },
     /// Wall clocks jump; nothing may depend on them.
     JumpWallClock {
@@ -116,6 +121,7 @@ impl World {
             79..86 => Fault::BreakServer { member, lasts },
             86..91 => Fault::RefuseConnects { member, lasts },
             91..95 => Fault::SlowNetwork { lasts: lasts / 2 },
+            95..97 => Fault::EndSession { client },
             _ => {
                 let by_ms = self.random.between(0, 200_000) as i64 - 100_000;
                 Fault::JumpWallClock { member, by_ms }
@@ -130,20 +136,8 @@ impl World {
         let until = |now: Nanos, lasts: Nanos| (now + lasts).min(healed_at);
         match fault {
             Fault::CutClient { client, member, ways, loses, lasts } => {
-                self.counts.add("fault: client cut off");
-                let until = until(self.now, lasts);
-                for at in 0..self.members.len() {
-                    if member.is_none_or(|member| member == at) {
-                        let cut = &mut self.cuts[client][at];
-                        let outage = Outage { until, loses };
-                        if ways != Ways::Back {
-                            cut.to_server = outage;
-                        }
-                        if ways != Ways::There {
-                            cut.to_client = outage;
-                        }
-                    }
-                }
+                let outage = Outage { until: until(self.now, lasts), loses };
+                self.cut_client(client, member, ways, outage);
             }
             Fault::ResetLink { client } => self.reset_link(client),
             Fault::PauseClient { client, lasts } => {
@@ -170,18 +164,8 @@ impl World {
                 }
             }
             Fault::CutServer { member, other, ways, loses, lasts } => {
-                self.counts.add("fault: server cut off");
                 let outage = Outage { until: until(self.now, lasts), loses };
-                for at in (0..self.members.len()).filter(|at| *at != member) {
-                    if other.is_none_or(|other| other == at) {
-                        if ways != Ways::Back {
-                            self.peer_links[member][at].outage = outage;
-                        }
-                        if ways != Ways::There {
-                            self.peer_links[at][member].outage = outage;
-                        }
-                    }
-                }
+                self.cut_server(member, other, ways, outage);
             }
             Fault::BreakServer { member, lasts } => {
                 self.break_server(member, until(self.now, lasts))
@@ -194,9 +178,43 @@ impl World {
                 self.counts.add("fault: slow network");
                 self.slow_until = until(self.now, lasts);
             }
+            Fault::EndSession { client } => self.end_session(client),
             Fault::JumpWallClock { member, by_ms } => {
                 self.counts.add("fault: wall clock jumped");
                 self.members[member].clock.wall_skew_ms += by_ms;
+            }
+        }
+    }
+
+    fn cut_client(&mut self, client: usize, member: Option<usize>, ways: Ways, outage: Outage) {
+        self.counts.add("fault: client cut off");
+        for at in 0..self.members.len() {
+            if member.is_none_or(|member| member == at) {
+                let cut = &mut self.cuts[client][at];
+                if ways != Ways::Back {
+                    cut.to_server = outage;
+                }
+                if ways != Ways::There {
+                    cut.to_client = outage;
+                }
+            }
+        }
+    }
+
+    fn cut_server(&mut self, member: usize, other: Option<usize>, ways: Ways, outage: Outage) {
+        self.counts.add("fault: server cut off");
+        for at in (0..self.members.len()).filter(|at| *at != member) {
+            if other.is_none_or(|other| other == at) {
+                if outage.loses {
+                    // No stream loses some of its bytes and goes on.
+                    self.schedule(outage.until, Event::PeersBreak(member, at));
+                }
+                if ways != Ways::Back {
+                    self.peer_links[member][at].outage = outage;
+                }
+                if ways != Ways::There {
+                    self.peer_links[at][member].outage = outage;
+                }
             }
         }
     }
@@ -211,6 +229,18 @@ impl World {
         if !self.clients[client].is_paused(self.now) {
             let fault = LinkFault::Broken("reset".to_owned());
             self.call(client, |machine, now| machine.disconnected(id, fault, now));
+        }
+    }
+
+    fn end_session(&mut self, client: usize) {
+        let Some((leader, session)) = self.leader().zip(self.clients[client].session()) else {
+            return;
+        };
+        if !self.members[leader].is_paused(self.now) {
+            self.counts.add("fault: session ended by operator");
+            let reason = EndReason::ClosedByOperator;
+            self.step(leader, Input::CloseSession { session, reason });
+            self.turn(leader);
         }
     }
 

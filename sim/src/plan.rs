@@ -65,7 +65,9 @@ impl Plan {
         let healed_at = QUIET_START + fault_time;
         let settled_at = healed_at + 2_000 * MS + 2 * longest;
         let micros = |low: u64, high: u64| (low * 1000, high * 1000);
-        let slow_latency = random.pick(&[1_000, 5_000, 20_000]);
+        // A network is well if a session has time for some round trips.
+        let shortest_ms = timeouts_ms.iter().min().copied().unwrap_or(200);
+        let slow_latency = random.pick(&[1_000, 5_000, 20_000]).min(shortest_ms * 1000 / 40);
         Plan {
             member_clocks,
             bounds_ms,

@@ -99,7 +99,7 @@ impl Member {
         }
     }
 
-    fn is_paused(&self, now: Nanos) -> bool {
+    pub(crate) fn is_paused(&self, now: Nanos) -> bool {
         now < self.paused_until
     }
 }
@@ -307,6 +307,9 @@ impl World {
                 Some(op) if is_write(op) => end.writes.push_back((header.xid, now)),
                 _ => {}
             }
+            if let Some((session, _)) = end.granted {
+                self.ledger.heard(session, link);
+            }
             return self.step(member, Input::Frame { conn, payload });
         }
         let request = ConnectRequest::decode(payload).expect("clients send whole handshakes");
@@ -419,7 +422,7 @@ impl World {
                 let timeout = timeout_ms as u64 * MS;
                 end.granted = Some((session, timeout));
                 let heard_at = end.connected_at.unwrap_or(now);
-                self.ledger.granted(session, heard_at, timeout);
+                self.ledger.granted(session, link, heard_at, timeout);
             }
             return;
         }
@@ -433,7 +436,7 @@ impl World {
             xid => end.writes.pop_front_if(|write| write.0 == xid).map(|write| write.1),
         };
         if let (Some(heard_at), Some((session, timeout)), 0) = (heard_at, end.granted, header.err) {
-            self.ledger.vouched(session, heard_at, timeout);
+            self.ledger.vouched(session, link, heard_at, timeout);
         }
     }
 

@@ -67,6 +67,8 @@ pub(crate) enum Event {
     PeerMessage { from: usize, to: usize, epoch: u64, message: Vec<u8> },
     /// A server notices that the link to another one broke.
     PeerDown { member: usize, life: u64, other: usize },
+    /// The links between two servers break.
+    PeersBreak(usize, usize),
     /// Something arrives at one end of a link.
     Arrives { link: usize, way: Way, piece: Piece },
     /// A client's attempt to connect succeeds.
@@ -144,7 +146,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(seed: u64, bug: Option<PlantedBug>, keeps_lines: bool) -> Self {
-        let mut random = Random::new(crate::random::mix(seed ^ 0x7e_9u64.rotate_left(40)));
+        let mut random = Random::new(crate::random::mix(!seed));
         let plan = Plan::new(&mut random);
         let (members, clients) = (plan.member_clocks.len(), plan.client_clocks.len());
         let mut world = World {
@@ -222,6 +224,7 @@ impl World {
                 self.peer_message(from, to, epoch, message);
             }
             Event::PeerDown { member, life, other } => self.peer_down(member, life, other),
+            Event::PeersBreak(one, other) => self.break_peer_links(one, other),
             Event::Arrives { link, way: Way::ToServer, piece } => self.at_server(link, piece),
             Event::Arrives { link, way: Way::ToClient, piece } => self.at_client(link, piece),
             Event::Opened { link } => self.opened(link),

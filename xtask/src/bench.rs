@@ -4,6 +4,7 @@
 //! but for the generator, Tenure and ZooKeeper alternating for as many rounds as asked. What was
 //! measured goes to `target/bench`, and, unless it was a quick look, into `docs/benchmarks.md`.
 
+mod clients;
 mod criteria;
 mod first_read;
 mod machine;
@@ -20,7 +21,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
-use clap::Args;
+use clap::{Args, Subcommand};
 
 use self::results::Results;
 use self::scene::Scene;
@@ -29,7 +30,10 @@ use crate::{repository, zookeeper};
 
 /// How much to measure.
 #[derive(Args)]
+#[command(args_conflicts_with_subcommands = true)]
 pub(crate) struct Arguments {
+    #[command(subcommand)]
+    other: Option<Other>,
     /// Rounds; medians are over these
     #[arg(long, default_value_t = 3)]
     rounds: usize,
@@ -47,8 +51,18 @@ pub(crate) struct Arguments {
     no_build: bool,
 }
 
+/// What else there is to measure.
+#[derive(Subcommand)]
+enum Other {
+    /// Measure the client: beside others, with many sessions, and when something happens
+    Clients(clients::Arguments),
+}
+
 /// Measures, prints the verdicts, and keeps the results.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if let Some(Other::Clients(arguments)) = &arguments.other {
+        return clients::run(arguments);
+    }
     if !arguments.no_build {
         build()?;
     }

@@ -5,6 +5,7 @@ mod bench;
 mod ci;
 mod peers;
 mod process;
+mod sim;
 mod tidy;
 mod zookeeper;
 
@@ -30,6 +31,8 @@ enum Task {
     Tidy,
     /// Check a server with stock clients in Go, Java, Python and Rust
     Peers(peers::Arguments),
+    /// Replay the simulated history of one seed, one line per event
+    Sim(sim::Arguments),
     /// Run Apache ZooKeeper, for comparisons
     #[command(subcommand)]
     Zookeeper(zookeeper::Task),
@@ -41,6 +44,7 @@ fn main() -> anyhow::Result<()> {
         Task::Ci => ci::run(),
         Task::Tidy => tidy::run(),
         Task::Peers(arguments) => peers::run(&arguments),
+        Task::Sim(arguments) => sim::run(&arguments),
         Task::Zookeeper(task) => zookeeper::run(task),
     }
 }

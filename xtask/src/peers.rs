@@ -1,7 +1,7 @@
 //! `cargo xtask peers`: the checks of `xtask/peers`, which are written against stock clients, run
 //! with a server that is started for them and restarted when they ask for it.
 
-mod clients;
+pub(crate) mod clients;
 mod server;
 mod zkcli;
 

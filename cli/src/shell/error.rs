@@ -3,7 +3,7 @@
 use std::io;
 
 use serde_json::{Value, json};
-use tenure_client::{Error, ErrorCode, EstablishError, LostReason, OpCode};
+use tenure_client::{Error, ErrorCode, EstablishError, LostReason};
 
 use super::command::UsageError;
 
@@ -109,7 +109,7 @@ fn request_name(error: &Error) -> (String, Option<&str>) {
 
 fn request_text(error: &Error) -> String {
     match error {
-        Error::Refused { code, op, path } => refusal(*code, *op, path),
+        Error::Refused { code, path, .. } => refusal(*code, path),
         Error::Lost(reason) => {
             format!("Not connected: the session is lost: {reason}; 'connect' makes a new one")
         }
@@ -118,7 +118,7 @@ fn request_text(error: &Error) -> String {
     }
 }
 
-fn refusal(code: ErrorCode, op: OpCode, path: &str) -> String {
+fn refusal(code: ErrorCode, path: &str) -> String {
     match code {
         ErrorCode::NoNode => format!("Node does not exist: {path}"),
         ErrorCode::NodeExists => format!("Node already exists: {path}"),
@@ -129,8 +129,7 @@ fn refusal(code: ErrorCode, op: OpCode, path: &str) -> String {
         ErrorCode::BadArguments => format!("Arguments are not valid : {path}"),
         ErrorCode::InvalidAcl => format!("Acl is not valid : {path}"),
         ErrorCode::QuotaExceeded => format!("Quota has exceeded : {path}"),
-        ErrorCode::NoWatcher => format!("No such watcher for {path}"),
-        code if path.is_empty() => format!("KeeperErrorCode = {code} ({op})"),
+        code if path.is_empty() => format!("KeeperErrorCode = {code}"),
         code => format!("KeeperErrorCode = {code} for {path}"),
     }
 }
@@ -139,7 +138,7 @@ fn refusal(code: ErrorCode, op: OpCode, path: &str) -> String {
 mod tests {
     use std::time::Duration;
 
-    use tenure_client::Interruption;
+    use tenure_client::{Interruption, OpCode};
 
     use super::*;
 

@@ -18,7 +18,7 @@ use tenure_client::Session;
 
 use super::complete::complete;
 use super::core::{Flow, Shell};
-use super::error::{FAILED, ShellError};
+use super::error::{FAILED, INTERRUPTED, ShellError};
 use super::events::{Event, Poller, Sink};
 use super::prompt::StatePrompt;
 use super::wait::Waiter;
@@ -80,7 +80,7 @@ pub(super) fn run(shell: &mut Shell, mut editor: LineEditor, poller: Poller) -> 
         // There may be none yet.
         let _ = editor.load_history(file);
     }
-    loop {
+    while !shell.waiter.is_terminated() {
         shell.waiter.reset();
         if let Some(assistant) = editor.helper() {
             assistant.session.replace(shell.session.clone());
@@ -90,8 +90,6 @@ pub(super) fn run(shell: &mut Shell, mut editor: LineEditor, poller: Poller) -> 
         match editor.readline(&prompt) {
             Ok(line) => {
                 remember(&mut editor, &line, file.as_ref());
-                // Ctrl-C while the line was typed was meant for the line.
-                shell.waiter.reset();
                 match shell.line(&line) {
                     Ok(Flow::Continue) => {}
                     Ok(Flow::Quit) => break,
@@ -112,7 +110,7 @@ pub(super) fn run(shell: &mut Shell, mut editor: LineEditor, poller: Poller) -> 
     // That it is closed now is no news.
     shell.prints_events.store(false, Ordering::Relaxed);
     shell.close();
-    0
+    if shell.waiter.is_terminated() { INTERRUPTED } else { 0 }
 }
 
 /// Establishes a session, unless there is one; fails if none can ever come of it.

@@ -45,15 +45,16 @@ pub(crate) fn run(args: Args) -> ExitCode {
         );
         return ExitCode::from(USAGE);
     }
-    let waiter = match Waiter::with_signals() {
+    let is_terminal =
+        args.command.is_empty() && io::stdin().is_terminal() && io::stdout().is_terminal();
+    let waiter = match Waiter::with_signals(is_terminal) {
         Ok(waiter) => waiter,
         Err(error) => {
             eprintln!("tenure shell: signals cannot be handled: {error}");
             return ExitCode::from(FAILED);
         }
     };
-    let is_terminal = io::stdin().is_terminal() && io::stdout().is_terminal();
-    match args.command.is_empty() && is_terminal {
+    match is_terminal {
         true => on_terminal(&args, waiter),
         false => in_script(&args, waiter),
     }

@@ -9,13 +9,15 @@ use std::task::{Context, Poll, Wake, Waker};
 use std::thread::{self, Thread};
 use std::time::{Duration, Instant};
 
-use signal_hook::consts::{SIGINT, SIGTERM};
+use rustix::process::{Signal, getpid, kill_process};
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 
 /// Waits on the thread that made it, and knows of Ctrl-C.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Waiter {
     interrupted: Arc<AtomicBool>,
+    terminated: Arc<AtomicBool>,
 }
 
 /// Why a wait ended before its future.
@@ -26,19 +28,32 @@ pub(super) enum Stopped {
 }
 
 impl Waiter {
-    /// A waiter that SIGINT and SIGTERM wake instead of ending the process: a session that was
-    /// opened is to be closed.
-    pub(super) fn with_signals() -> io::Result<Self> {
-        let waiter = Self { interrupted: Arc::default() };
-        let (interrupted, waiting) = (Arc::clone(&waiter.interrupted), thread::current());
-        let mut signals = Signals::new([SIGINT, SIGTERM])?;
+    /// A waiter that signals wake instead of ending the process: a session that was opened is to
+    /// be closed. On a terminal its end is such a signal too.
+    pub(super) fn with_signals(is_terminal: bool) -> io::Result<Self> {
+        let waiter = Self::default();
+        let (told, waiting) = (waiter.clone(), thread::current());
+        let all = [SIGINT, SIGTERM, SIGHUP];
+        let mut signals = Signals::new(if is_terminal { &all[..] } else { &all[..2] })?;
         thread::Builder::new().name("shell-signals".to_owned()).spawn(move || {
-            for _ in signals.forever() {
-                interrupted.store(true, Ordering::SeqCst);
+            for signal in signals.forever() {
+                if signal != SIGINT {
+                    told.terminated.store(true, Ordering::SeqCst);
+                    if is_terminal {
+                        // Takes the editor out of the line it is reading, and nothing else does.
+                        let _ = kill_process(getpid(), Signal::INT);
+                    }
+                }
+                told.interrupted.store(true, Ordering::SeqCst);
                 waiting.unpark();
             }
         })?;
         Ok(waiter)
+    }
+
+    /// Whether the process is to end.
+    pub(super) fn is_terminated(&self) -> bool {
+        self.terminated.load(Ordering::SeqCst)
     }
 
     /// Forgets a signal that came while nothing was being waited for.
@@ -111,7 +126,7 @@ mod tests {
 
     #[test]
     fn a_wait_ends_with_its_future_its_time_or_a_signal() {
-        let waiter = Waiter { interrupted: Arc::default() };
+        let waiter = Waiter::default();
         assert_eq!(waiter.wait(ready(7), None), Ok(7));
         let limit = Some(Duration::from_millis(1));
         assert_eq!(waiter.wait(pending::<()>(), limit), Err(Stopped::TimedOut));
@@ -125,7 +140,7 @@ mod tests {
 
     #[test]
     fn another_thread_wakes_it() {
-        let waiter = Waiter { interrupted: Arc::default() };
+        let waiter = Waiter::default();
         let done = Arc::new(AtomicBool::new(false));
         let mut waking = None;
         let woken = waiter.wait(

@@ -267,7 +267,6 @@ impl Thread {
         let Some(slot) = self.slots.get_mut(&session) else { return };
         let shared = Arc::clone(&slot.shared);
         shared.publish(slot.session.valid_until(), slot.session.last_zxid(), now);
-        let mut places = 0;
         while let Some(slot) = self.slots.get_mut(&session)
             && let Some(action) = slot.session.next_action()
         {
@@ -278,9 +277,7 @@ impl Thread {
                     slot.attempt = None;
                     slot.addrs = Vec::new();
                 }
-                Action::Finish(completion, outcome) => {
-                    places += completion.finish(outcome, now);
-                }
+                Action::Finish(completion, outcome) => completion.finish(outcome, now),
                 Action::Notify(queue, event, is_last) => queue.push(event, is_last),
                 Action::EndWatch(queue, reason) => queue.end(reason),
                 Action::Change(state, liveness) => {
@@ -291,8 +288,6 @@ impl Thread {
                 }
             }
         }
-        // All at once: each return takes a lock.
-        shared.permits.add_permits(places);
     }
 
     fn open(&mut self, session: u64, link: LinkId, host: Host, now: Moment) {

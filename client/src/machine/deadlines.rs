@@ -127,8 +127,14 @@ impl<C, W: Clone> Machine<C, W> {
 
     /// Ends what has lived too long. Called last by every input that time comes with.
     pub(super) fn settle(&mut self, now: Moment) {
-        if self.closing.as_ref().is_some_and(|closing| closing.until <= now) {
-            // Nobody was told; the session ends by itself a little later.
+        if let Some(closing) = self.closing.take_if(|closing| closing.until <= now) {
+            // Nobody was told, or said so; the session ends by itself a little later.
+            let fault = self.fault.clone().filter(|_| !self.is_attached());
+            let cause = fault.map_or(Interruption::TimedOut, Interruption::Link);
+            let failed = Failure::Interrupted { sent: closing.asked, cause };
+            for completion in closing.completions {
+                self.actions.push_back(super::Action::Finish(completion, Err(failed.clone())));
+            }
             return self.lose(LostReason::Closed);
         }
         if self.establish_by.is_some_and(|by| by <= now) {

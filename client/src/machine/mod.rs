@@ -32,8 +32,8 @@ pub use planted::PlantedBug;
 use planted::PlantedBug;
 pub use queue::Submission;
 pub(crate) use queue::{Queue, vouches_when_answered};
-pub(crate) use watches::Watches;
 pub use watches::{Event, EventKind, Intent, WatchKind};
+pub(crate) use watches::{Rearmed, Watches};
 
 use crate::moment::Moment;
 use crate::random::Random;
@@ -175,8 +175,8 @@ struct Upkeep {
     /// Credentials sent and confirmed on this link.
     auths_sent: usize,
     auths_confirmed: usize,
-    /// Watches still to be set again: those behind this path, if it is not over.
-    rearm: Option<Option<std::sync::Arc<str>>>,
+    /// Watches still to be set again: those behind this one, if it is not over.
+    rearm: Option<Option<Rearmed>>,
     /// Batches of watches not confirmed yet.
     rearm_pending: usize,
     /// The zxid up to which nothing was missed, at the time of the handshake.
@@ -246,8 +246,11 @@ impl<C, W: Clone> Machine<C, W> {
     pub fn new(mut settings: Settings) -> Self {
         let mut random = Random::new(settings.seed);
         let hosts = Hosts::new(std::mem::take(&mut settings.hosts), &mut random);
-        let held =
-            settings.resume.clone().map(|token| Held { token, vouched: None, is_local: false });
+        settings.timeout = settings.timeout.min(MAX_TIMEOUT);
+        let held = settings.resume.clone().map(|mut token| {
+            token.timeout = token.timeout.min(MAX_TIMEOUT);
+            Held { token, vouched: None, is_local: false }
+        });
         Self {
             random,
             hosts,
@@ -275,6 +278,11 @@ impl<C, W: Clone> Machine<C, W> {
             actions: VecDeque::new(),
             settings,
         }
+    }
+
+    /// Limits the requests that are sent and not answered yet; further ones wait their turn.
+    pub fn limit_outstanding(&mut self, requests: usize) {
+        self.queue.set_window(requests);
     }
 
     /// Begins to look for a server.
@@ -340,7 +348,7 @@ impl<C, W: Clone> Machine<C, W> {
         }
         let Some(kind) = self.watches.remove(path, id) else { return };
         // A request under way might count on the watch that would be removed behind it.
-        if !matches!(self.link, Link::Attached { .. }) || self.queue.will_watch(path) {
+        if !matches!(self.link, Link::Attached { .. }) || self.queue.will_watch(path, kind) {
             return;
         }
         let request = Request::RemoveWatches { path: path.into(), kind: kind.removal() };
@@ -499,6 +507,9 @@ impl<C, W: Clone> Machine<C, W> {
         self.valid_until().map_or(Liveness::Establishing, |until| Liveness::AtRisk { until, cause })
     }
 }
+
+/// The longest timeout that the protocol can ask for. Multiples of it are computed with.
+const MAX_TIMEOUT: Duration = Duration::from_millis(i32::MAX as u64);
 
 const AUTH_FAILED: i32 = tenure_wire::ErrorCode::AuthFailed.code();
 

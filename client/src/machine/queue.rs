@@ -6,7 +6,7 @@ use std::collections::{BinaryHeap, VecDeque};
 
 use tenure_wire::{OpCode, Xid, frame};
 
-use super::watches::Intent;
+use super::watches::{Intent, WatchKind};
 use crate::moment::Moment;
 
 /// A request as the application hands it in.
@@ -50,6 +50,8 @@ pub(crate) struct Queue<C, W> {
     last_xid: Xid,
     /// Requests in both queues that will set a watch.
     intents: usize,
+    /// Requests that may wait for their reply at once.
+    window: usize,
 }
 
 /// A request that the application gave up on.
@@ -68,7 +70,12 @@ impl<C, W> Queue<C, W> {
             next_seq: 0,
             last_xid: Xid(0),
             intents: 0,
+            window: usize::MAX,
         }
+    }
+
+    pub(crate) fn set_window(&mut self, requests: usize) {
+        self.window = requests.max(1);
     }
 
     pub(crate) fn submit(&mut self, submission: Submission<C, W>) {
@@ -76,21 +83,26 @@ impl<C, W> Queue<C, W> {
         let seq = self.next_seq;
         self.next_seq += 1;
         self.intents += usize::from(watch.is_some());
-        self.deadlines.extend(deadline.map(|at| Reverse((at, seq))));
+        if let Some(at) = deadline {
+            self.forget_met_deadlines();
+            self.deadlines.push(Reverse((at, seq)));
+        }
         let (xid, sent) = (Xid(0), Moment::default());
         let entry = Entry { seq, xid, op, frame, sent, completion, watch, withdrawn: false };
         self.unsent.push_back(entry);
     }
 
-    pub(crate) fn has_unsent(&self) -> bool {
-        !self.unsent.is_empty()
+    /// Whether a request could be sent now.
+    pub(crate) fn has_next(&self) -> bool {
+        !self.unsent.is_empty() && self.sent.len() < self.window
     }
 
-    /// Appends frames in order until `out` is `limit` bytes long. The last one's time of sending
+    /// Appends frames in order until `out` is `limit` bytes long or as many requests as may be
+    /// are outstanding. The last one's time of sending
     /// is returned if one of them vouches for the session once it is answered.
     pub(crate) fn transmit(&mut self, now: Moment, out: &mut Vec<u8>, limit: usize) -> bool {
         let mut vouches = false;
-        while out.len() < limit {
+        while out.len() < limit && self.sent.len() < self.window {
             let Some(mut entry) = self.unsent.pop_front() else { break };
             if entry.withdrawn {
                 continue;
@@ -152,6 +164,20 @@ impl<C, W> Queue<C, W> {
         self.intents = 0;
     }
 
+    /// Deadlines of requests that were answered stay behind until there are more of them than of
+    /// others: then all go at once.
+    fn forget_met_deadlines(&mut self) {
+        const SPARE: usize = 64;
+        if self.deadlines.len() < SPARE + 2 * (self.sent.len() + self.unsent.len()) {
+            return;
+        }
+        let Self { sent, unsent, deadlines, .. } = self;
+        deadlines.retain(|Reverse((_, seq))| {
+            sent.binary_search_by_key(seq, |entry| entry.seq).is_ok()
+                || unsent.binary_search_by_key(seq, |entry| entry.seq).is_ok()
+        });
+    }
+
     /// When an application gives up waiting next.
     pub(crate) fn next_deadline(&self) -> Option<Moment> {
         self.deadlines.peek().map(|Reverse((at, _))| *at)
@@ -191,10 +217,11 @@ impl<C, W> Queue<C, W> {
         intent.map(|intent| intent.is_dropped = true).is_some()
     }
 
-    /// Whether a request under way will set a watch on this path.
-    pub(crate) fn will_watch(&self, path: &str) -> bool {
+    /// Whether a request under way will set a watch on this path that is removed as `kind` is.
+    pub(crate) fn will_watch(&self, path: &str, kind: WatchKind) -> bool {
         let all = || self.sent.iter().chain(&self.unsent).filter_map(|entry| entry.watch.as_ref());
-        self.intents > 0 && all().any(|intent| &*intent.path == path)
+        let same = |other: WatchKind| other.removal() == kind.removal();
+        self.intents > 0 && all().any(|intent| same(intent.kind) && &*intent.path == path)
     }
 }
 
@@ -294,7 +321,34 @@ mod tests {
             "its reply comes all the same"
         );
         assert_eq!(queue.answered().map(|e| e.completion), Some(Some(2)));
-        assert!(queue.answered().is_none() && !queue.has_unsent());
+        assert!(queue.answered().is_none() && !queue.has_next());
+    }
+
+    #[test]
+    fn no_more_than_the_window_are_outstanding() {
+        let mut queue = Queue::new();
+        queue.set_window(2);
+        for completion in 0..3 {
+            submit(&mut queue, OpCode::SetData, completion, None);
+        }
+        let mut out = Vec::new();
+        queue.transmit(at(1), &mut out, 1000);
+        assert_eq!((out.len(), queue.has_next()), (24, false));
+        queue.answered();
+        assert!(queue.has_next());
+        queue.transmit(at(2), &mut out, 1000);
+        assert_eq!((out.len(), queue.has_next()), (36, false));
+    }
+
+    #[test]
+    fn deadlines_of_answered_requests_do_not_pile_up() {
+        let mut queue = Queue::new();
+        for completion in 0..10_000 {
+            submit(&mut queue, OpCode::GetData, completion, Some(1_000_000));
+            queue.transmit(at(1), &mut Vec::new(), 100);
+            queue.answered();
+        }
+        assert!(queue.deadlines.len() < 100, "{}", queue.deadlines.len());
     }
 
     #[test]

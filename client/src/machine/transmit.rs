@@ -6,8 +6,8 @@ use tenure_wire::{AUTH_XID, PING_XID, Request, SET_WATCHES_XID};
 use super::{Link, Machine, encode_as};
 use crate::moment::Moment;
 
-/// Bytes of paths in one request that sets watches again: far below every server's frame limit, so
-/// that a single path of any length still fits.
+/// Bytes of paths in one request that sets watches again, unless a single path is longer: far below
+/// every server's frame limit.
 const REARM_BYTES: usize = 64 * 1024;
 
 impl<C, W: Clone> Machine<C, W> {
@@ -61,7 +61,7 @@ impl<C, W: Clone> Machine<C, W> {
                 (self.upkeep.ping_sent.is_none() && self.ping_at() <= now)
                     || self.upkeep.auths_sent < self.settings.auths.len()
                     || self.upkeep.rearm.is_some()
-                    || self.queue.has_unsent()
+                    || self.queue.has_next()
             }
             _ => false,
         }

@@ -182,15 +182,15 @@ impl<W: Clone> Watches<W> {
         })
     }
 
-    /// The request that sets the watches of the paths behind `after` again, with about `max_bytes`
-    /// of paths, and the last path in it. `None` when there are no more.
+    /// The request that sets the watches behind `after` again, with at most `max_bytes` of paths
+    /// unless a single one is longer, and where the next one begins. `None` when there are no more.
     pub(crate) fn rearm(
         &self,
-        after: Option<&Arc<str>>,
+        after: Option<&Rearmed>,
         relative_zxid: Zxid,
         max_bytes: usize,
-    ) -> Option<(Request<'_>, Arc<str>)> {
-        let start = after.map_or(Bound::Unbounded, Bound::Excluded);
+    ) -> Option<(Request<'_>, Rearmed)> {
+        let start = after.map_or(Bound::Unbounded, |after| Bound::Included(&after.path));
         let mut watches = SetWatches {
             op: OpCode::SetWatches,
             relative_zxid,
@@ -201,8 +201,9 @@ impl<W: Clone> Watches<W> {
             persistent_recursive: Vec::new(),
         };
         let (mut bytes, mut last) = (0, None);
-        for (path, watching) in self.by_path.range::<Arc<str>, _>((start, Bound::Unbounded)) {
-            let has = |kind| watching.iter().any(|one| one.kind == kind);
+        'batch: for (path, watching) in self.by_path.range::<Arc<str>, _>((start, Bound::Unbounded))
+        {
+            let done = after.filter(|after| after.path == *path).map_or(0, |after| after.kinds);
             let lists = [
                 (WatchKind::Data, &mut watches.data),
                 (WatchKind::Exist, &mut watches.exist),
@@ -210,20 +211,33 @@ impl<W: Clone> Watches<W> {
                 (WatchKind::Persistent, &mut watches.persistent),
                 (WatchKind::Recursive, &mut watches.persistent_recursive),
             ];
-            for (kind, list) in lists.into_iter().filter(|(kind, _)| has(*kind)) {
-                list.push((&**path).into());
+            for (index, (kind, list)) in lists.into_iter().enumerate().skip(done) {
+                if !watching.iter().any(|one| one.kind == kind) {
+                    continue;
+                }
                 bytes += path.len() + LENGTH_PREFIX;
+                if bytes > max_bytes && last.is_some() {
+                    break 'batch;
+                }
+                list.push((&**path).into());
                 if !kind.is_one_time() {
                     watches.op = OpCode::SetWatches2;
                 }
-            }
-            last = Some(path);
-            if bytes >= max_bytes {
-                break;
+                last = Some((path, index + 1));
             }
         }
-        last.map(|last| (Request::SetWatches(watches), Arc::clone(last)))
+        let (path, kinds) = last?;
+        Some((Request::SetWatches(watches), Rearmed { path: Arc::clone(path), kinds }))
     }
+}
+
+/// How far setting the watches again has got.
+#[derive(Clone, Debug)]
+pub(crate) struct Rearmed {
+    /// The last path.
+    path: Arc<str>,
+    /// So many kinds of watches on it are done with, in the order of the request.
+    kinds: usize,
 }
 
 const LENGTH_PREFIX: usize = 4;

@@ -27,9 +27,7 @@ impl Session {
     /// # Errors
     /// None of its own.
     pub fn sync<'a>(&'a self, path: &'a str) -> Reply<()> {
-        let draft = Draft::new(self, path);
-        let path = crate::path::absolute(self.chroot(), path);
-        draft.send(&Request::Sync { path }, |_| Ok(()))
+        Draft::new(self, path).send_about(|path| Request::Sync { path }, |_| Ok(()))
     }
 
     /// The identities of the present link.

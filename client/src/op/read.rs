@@ -1,7 +1,7 @@
 //! Reading znodes, with or without a one-time watch.
 
 use bytes::{Buf, Bytes};
-use tenure_wire::{Acl, DecodeError, ErrorCode, Reader, Request, Stat, decode_acls};
+use tenure_wire::{Acl, DecodeError, ErrorCode, OpCode, Reader, Request, Stat, decode_acls};
 
 use super::{OneTimeWatch, awaitable, limited};
 use crate::machine::WatchKind;
@@ -114,13 +114,14 @@ impl Session {
     /// # Errors
     /// `NoNode`, `NoAuth`.
     pub fn acl<'a>(&'a self, path: &'a str) -> Reply<AclList> {
-        let draft = Draft::new(self, path);
-        let path = path::absolute(self.chroot(), path);
-        draft.send(&Request::GetAcl { path }, |answer| {
-            let mut reader = Reader::new(&answer.reply.body);
-            let acl = decode_acls(&mut reader)?.into_iter().map(Acl::into_owned).collect();
-            Ok(AclList { acl, stat: Stat::decode(&mut reader)? })
-        })
+        Draft::new(self, path).send_about(
+            |path| Request::GetAcl { path },
+            |answer| {
+                let mut reader = Reader::new(&answer.reply.body);
+                let acl = decode_acls(&mut reader)?.into_iter().map(Acl::into_owned).collect();
+                Ok(AclList { acl, stat: Stat::decode(&mut reader)? })
+            },
+        )
     }
 
     /// The paths of this session's ephemerals that start with `prefix`, in order.
@@ -137,16 +138,21 @@ impl Session {
     /// # Errors
     /// None of its own.
     pub fn ephemerals<'a>(&'a self, prefix: &'a str) -> Reply<Vec<String>> {
-        let prefix_path = path::absolute(self.chroot(), prefix);
-        let request = Request::GetEphemerals { prefix: prefix_path };
-        Draft::new(self, prefix).send(&request, |answer| {
+        let draft = Draft::new(self, prefix);
+        let read = |answer: Answer<'_>| {
             let paths = Reader::new(&answer.reply.body).texts()?;
             let chroot = answer.about.session.chroot();
             let mut paths: Vec<String> =
                 paths.iter().map(|path| path::relative(chroot, path).to_owned()).collect();
             paths.sort_unstable();
             Ok(paths)
-        })
+        };
+        if !prefix.starts_with('/') {
+            return draft.invalid(OpCode::GetEphemerals, "a prefix must start with a slash", read);
+        }
+        // With its slash, so that it is no prefix of the chroot's neighbours.
+        let prefix = format!("{}{prefix}", self.chroot()).into();
+        draft.send(&Request::GetEphemerals { prefix }, read)
     }
 
     /// How many descendants a znode has.
@@ -163,11 +169,10 @@ impl Session {
     /// # Errors
     /// `NoNode`, `NoAuth`.
     pub fn count_descendants<'a>(&'a self, path: &'a str) -> Reply<u32> {
-        let draft = Draft::new(self, path);
-        let path = path::absolute(self.chroot(), path);
-        draft.send(&Request::GetAllChildrenNumber { path }, |answer| {
-            Reader::new(&answer.reply.body).i32().map(|count| count.unsigned_abs())
-        })
+        Draft::new(self, path).send_about(
+            |path| Request::GetAllChildrenNumber { path },
+            |answer| Reader::new(&answer.reply.body).i32().map(|count| count.unsigned_abs()),
+        )
     }
 }
 
@@ -192,19 +197,20 @@ impl<'a> Get<'a> {
 
     /// Hands the request in and returns the future of its outcome.
     pub fn send(self) -> Reply<Node> {
-        let path = path::absolute(self.draft.session.chroot(), self.draft.path);
-        self.draft.send(&Request::GetData { path, watch: false }, read_node)
+        self.draft.send_about(|path| Request::GetData { path, watch: false }, read_node)
     }
 }
 
 impl GetAndWatch<'_> {
     /// Hands the request in and returns the future of its outcome.
     pub fn send(self) -> Reply<(Node, OneTimeWatch)> {
-        let path = path::absolute(self.draft.session.chroot(), self.draft.path);
-        self.draft.send(&Request::GetData { path, watch: true }, |mut answer| {
-            let watch = OneTimeWatch::of(&mut answer);
-            Ok((read_node(answer)?, watch))
-        })
+        self.draft.send_about(
+            |path| Request::GetData { path, watch: true },
+            |mut answer| {
+                let watch = OneTimeWatch::of(&mut answer);
+                Ok((read_node(answer)?, watch))
+            },
+        )
     }
 }
 
@@ -229,19 +235,20 @@ impl<'a> Exists<'a> {
 
     /// Hands the request in and returns the future of its outcome.
     pub fn send(self) -> Reply<Option<Stat>> {
-        let path = path::absolute(self.draft.session.chroot(), self.draft.path);
-        self.draft.send(&Request::Exists { path, watch: false }, read_existence)
+        self.draft.send_about(|path| Request::Exists { path, watch: false }, read_existence)
     }
 }
 
 impl ExistsAndWatch<'_> {
     /// Hands the request in and returns the future of its outcome.
     pub fn send(self) -> Reply<(Option<Stat>, OneTimeWatch)> {
-        let path = path::absolute(self.draft.session.chroot(), self.draft.path);
-        self.draft.send(&Request::Exists { path, watch: true }, |mut answer| {
-            let watch = OneTimeWatch::of(&mut answer);
-            Ok((read_existence(answer)?, watch))
-        })
+        self.draft.send_about(
+            |path| Request::Exists { path, watch: true },
+            |mut answer| {
+                let watch = OneTimeWatch::of(&mut answer);
+                Ok((read_existence(answer)?, watch))
+            },
+        )
     }
 }
 
@@ -266,19 +273,20 @@ impl<'a> ListChildren<'a> {
 
     /// Hands the request in and returns the future of its outcome.
     pub fn send(self) -> Reply<Children> {
-        let path = path::absolute(self.draft.session.chroot(), self.draft.path);
-        self.draft.send(&Request::GetChildren2 { path, watch: false }, read_children)
+        self.draft.send_about(|path| Request::GetChildren2 { path, watch: false }, read_children)
     }
 }
 
 impl ListAndWatch<'_> {
     /// Hands the request in and returns the future of its outcome.
     pub fn send(self) -> Reply<(Children, OneTimeWatch)> {
-        let path = path::absolute(self.draft.session.chroot(), self.draft.path);
-        self.draft.send(&Request::GetChildren2 { path, watch: true }, |mut answer| {
-            let watch = OneTimeWatch::of(&mut answer);
-            Ok((read_children(answer)?, watch))
-        })
+        self.draft.send_about(
+            |path| Request::GetChildren2 { path, watch: true },
+            |mut answer| {
+                let watch = OneTimeWatch::of(&mut answer);
+                Ok((read_children(answer)?, watch))
+            },
+        )
     }
 }
 

@@ -1,7 +1,9 @@
 //! Several reads in one request.
 
+use std::borrow::Cow;
+
 use bytes::Bytes;
-use tenure_wire::{DecodeError, ErrorCode, MultiResult, Reader, Request};
+use tenure_wire::{DecodeError, ErrorCode, MultiResult, OpCode, Reader, Request};
 
 use super::Node;
 use crate::error::Error;
@@ -14,6 +16,8 @@ use crate::session::Session;
 pub struct ReadMany<'a> {
     session: &'a Session,
     ops: Vec<Request<'a>>,
+    /// The first path that no server would take.
+    invalid: Option<(OpCode, String, &'static str)>,
 }
 
 /// What came of one of several reads.
@@ -38,23 +42,19 @@ impl Session {
     /// # });
     /// ```
     pub fn read_many(&self) -> ReadMany<'_> {
-        ReadMany { session: self, ops: Vec::new() }
+        ReadMany { session: self, ops: Vec::new(), invalid: None }
     }
 }
 
 impl<'a> ReadMany<'a> {
     /// Also reads a znode's data and stat.
-    pub fn get(mut self, path: &'a str) -> Self {
-        let path = path::absolute(self.session.chroot(), path);
-        self.ops.push(Request::GetData { path, watch: false });
-        self
+    pub fn get(self, path: &'a str) -> Self {
+        self.add(path, |path| Request::GetData { path, watch: false })
     }
 
     /// Also lists a znode's children.
-    pub fn children(mut self, path: &'a str) -> Self {
-        let path = path::absolute(self.session.chroot(), path);
-        self.ops.push(Request::GetChildren { path, watch: false });
-        self
+    pub fn children(self, path: &'a str) -> Self {
+        self.add(path, |path| Request::GetChildren { path, watch: false })
     }
 
     /// Reads. Each read succeeds or fails by itself; the outcomes are in order.
@@ -62,10 +62,23 @@ impl<'a> ReadMany<'a> {
     /// # Errors
     /// If the request as a whole fails.
     pub async fn commit(self) -> Result<Vec<Result<ReadOutcome, ErrorCode>>, Error> {
-        if self.ops.is_empty() {
+        let Self { session, ops, invalid } = self;
+        if let Some((op, path, what)) = invalid {
+            return Err(Error::Invalid { op, path, what: what.to_owned() });
+        }
+        if ops.is_empty() {
             return Ok(Vec::new());
         }
-        Draft::new(self.session, "").send(&Request::MultiRead(self.ops), read).await
+        Draft::new(session, "").send(&Request::MultiRead(ops), read).await
+    }
+
+    fn add(mut self, path: &'a str, op: impl FnOnce(Cow<'a, str>) -> Request<'a>) -> Self {
+        let request = op(path::absolute(self.session.chroot(), path));
+        if let Err(what) = path::check(path) {
+            self.invalid.get_or_insert((request.op(), path.to_owned(), what));
+        }
+        self.ops.push(request);
+        self
     }
 }
 

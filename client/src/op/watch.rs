@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
 use futures_core::Stream;
-use tenure_wire::{DecodeError, OpCode, Request, Zxid};
+use tenure_wire::{DecodeError, Request, Zxid};
 
 use crate::error::Error;
 use crate::io::Command;
@@ -67,11 +67,7 @@ impl Session {
         let read = |mut answer: Answer<'_>| -> Result<Watch, DecodeError> {
             Ok(Watch(Registration::of(&mut answer)))
         };
-        if let Err(what) = path::check(path) {
-            return draft.invalid(OpCode::AddWatch, what, read);
-        }
-        let path = path::absolute(self.chroot(), path);
-        draft.send(&Request::AddWatch { path, mode }, read)
+        draft.send_about(|path| Request::AddWatch { path, mode }, read)
     }
 
     /// Removes this session's watches of a path: those of one kind, or all. Their streams end.
@@ -91,11 +87,10 @@ impl Session {
     /// # Errors
     /// `NoWatcher` if there are none.
     pub async fn remove_watches(&self, path: &str, kind: Option<WatchKind>) -> Result<(), Error> {
-        let number = kind.map_or(ANY_KIND, WatchKind::removal);
-        let absolute = path::absolute(self.chroot(), path);
-        let shared: Arc<str> = (&*absolute).into();
-        let request = Request::RemoveWatches { path: absolute, kind: number };
-        Draft::new(self, path).send(&request, |_| Ok(())).await?;
+        let kind_number = kind.map_or(ANY_KIND, WatchKind::removal);
+        let removal = |path| Request::RemoveWatches { path, kind: kind_number };
+        Draft::new(self, path).send_about(removal, |_| Ok(())).await?;
+        let shared: Arc<str> = path::absolute(self.chroot(), path).into();
         self.connection().send(|key| Command::WatchesRemoved(key, shared, removed_by(kind)));
         Ok(())
     }

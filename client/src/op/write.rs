@@ -1,9 +1,8 @@
 //! Changing and deleting znodes.
 
-use tenure_wire::{Acl, DecodeError, OpCode, Reader, Request, Stat};
+use tenure_wire::{Acl, DecodeError, Reader, Request, Stat};
 
 use super::{awaitable, limited};
-use crate::path;
 use crate::reply::{Answer, Draft, Reply};
 use crate::session::Session;
 
@@ -97,12 +96,8 @@ impl Set<'_> {
 
     /// Hands the request in and returns the future of its outcome.
     pub fn send(self) -> Reply<Stat> {
-        if let Err(what) = path::check(self.draft.path) {
-            return self.draft.invalid(OpCode::SetData, what, read_stat);
-        }
-        let path = path::absolute(self.draft.session.chroot(), self.draft.path);
-        let request = Request::SetData { path, data: self.data, version: self.version };
-        self.draft.send(&request, read_stat)
+        let Self { draft, data, version } = self;
+        draft.send_about(|path| Request::SetData { path, data, version }, read_stat)
     }
 }
 
@@ -122,11 +117,8 @@ impl Delete<'_> {
 
     /// Hands the request in and returns the future of its outcome.
     pub fn send(self) -> Reply<()> {
-        if let Err(what) = path::check(self.draft.path) {
-            return self.draft.invalid(OpCode::Delete, what, |_| Ok(()));
-        }
-        let path = path::absolute(self.draft.session.chroot(), self.draft.path);
-        self.draft.send(&Request::Delete { path, version: self.version }, |_| Ok(()))
+        let Self { draft, version } = self;
+        draft.send_about(|path| Request::Delete { path, version }, |_| Ok(()))
     }
 }
 
@@ -147,12 +139,9 @@ impl SetAcl<'_> {
 
     /// Hands the request in and returns the future of its outcome.
     pub fn send(self) -> Reply<Stat> {
-        if let Err(what) = path::check(self.draft.path) {
-            return self.draft.invalid(OpCode::SetAcl, what, read_stat);
-        }
-        let path = path::absolute(self.draft.session.chroot(), self.draft.path);
-        let request = Request::SetAcl { path, acl: self.acl.to_vec(), version: self.version };
-        self.draft.send(&request, read_stat)
+        let Self { draft, acl, version } = self;
+        let acl = acl.to_vec();
+        draft.send_about(|path| Request::SetAcl { path, acl, version }, read_stat)
     }
 }
 

@@ -1,4 +1,4 @@
-//! Requests under way: their order, their number, their time, and those whose outcome nobody awaits.
+//! Requests under way: their order, number and time, and those whose outcome nobody awaits.
 
 use std::time::{Duration, Instant};
 
@@ -57,6 +57,23 @@ async fn one_at_a_time_works_too() {
 }
 
 #[tokio::test]
+async fn requests_that_wait_for_others_keep_their_order_though_nobody_awaits_them() {
+    let scene = Scene::new().await;
+    let session = scene.direct().max_outstanding(1).establish().await.unwrap();
+    session.create("/n", "").await.unwrap();
+    let (first, second) = (session.set("/n", "").send(), session.set("/n", "").send());
+    within(first).await.unwrap();
+    let third = session.set("/n", "").send();
+    assert_eq!(within(third).await.unwrap().version, 3);
+    assert_eq!(within(second).await.unwrap().version, 2);
+    for _ in 0..10 {
+        drop(session.set("/n", "").send());
+    }
+    let node = within(session.get("/n")).await.unwrap();
+    assert_eq!(node.stat.version, 13, "what was handed in goes its way");
+}
+
+#[tokio::test]
 async fn a_dropped_future_costs_nothing_but_its_outcome() {
     let scene = Scene::new().await;
     let session = scene.direct().max_outstanding(8).establish().await.unwrap();
@@ -96,7 +113,7 @@ async fn a_request_that_takes_too_long_says_whether_it_may_have_happened() {
 }
 
 #[tokio::test]
-async fn a_request_timeout_also_bounds_the_wait_for_a_place() {
+async fn a_request_timeout_also_bounds_the_wait_for_others() {
     let scene = Scene::new().await;
     let session = scene.builder().max_outstanding(1).establish().await.unwrap();
     session.create("/n", "").await.unwrap();

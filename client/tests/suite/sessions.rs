@@ -256,8 +256,9 @@ async fn work_waits_for_the_session_and_survives_a_cut() {
             session
                 .run_while_valid(async move {
                     assert!(inner.is_valid());
+                    let (_, finish) = inner.exists("/finish").watch().await.unwrap();
                     inner.create("/begun", "").await.unwrap();
-                    inner.exists("/finish").watch().await.unwrap().1.await.unwrap()
+                    finish.await.unwrap()
                 })
                 .await
         }

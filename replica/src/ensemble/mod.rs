@@ -5,6 +5,7 @@
 //! loses the leader it closes its clients' connections, so that they move in time; the sessions
 //! live on.
 
+mod beginnings;
 mod message;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -14,6 +15,7 @@ use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use tenure_wire::{ConnectRequest, SessionId};
 
+pub(crate) use beginnings::{Asker, Beginnings, Wish};
 pub(crate) use message::PeerMessage;
 
 use crate::entry::{LoggedEntry, Operation};
@@ -31,16 +33,19 @@ pub(crate) struct Following {
     led_by: (u64, u64),
     /// Sessions heard since the last batch of touches was sent.
     touched: Vec<SessionId>,
-    /// The last batch sent, and the last one the leader has confirmed. At the leader: the last round
-    /// of asking a quorum whether it leads, and the last one confirmed.
+    /// The last batch sent, and the last one the leader has confirmed. At the leader: the last
+    /// round of asking a quorum whether it leads, and the last one confirmed.
     batch: i64,
     confirmed: i64,
     /// Leader: somebody waits for a round that has not begun.
     wants_round: bool,
     /// Leader: answers to other members that wait for a round to be confirmed.
     answers: VecDeque<(i64, u64, Vec<u8>)>,
-    /// Connections with a ping that waits for a batch to be confirmed.
-    pinging: VecDeque<(i64, ConnId)>,
+    /// Leader: wishes for sessions that may not have begun yet.
+    beginnings: Beginnings,
+    /// Pings that wait for a batch to be confirmed: whose, and when they came. They wait apart from
+    /// other requests: reads behind a ping must not see writes behind themselves.
+    pinging: VecDeque<(i64, ConnId, u64)>,
     /// Connections that want to resume a session, with its password.
     resuming: BTreeMap<ConnId, (SessionId, [u8; 16])>,
     /// Syncs under way; the leader's answer is the log index to wait for.
@@ -196,10 +201,9 @@ impl Replica {
 
     /// A ping is answered once the leader has counted it and is known to have led then: so its
     /// reply vouches that the session lives.
-    pub(crate) fn await_touch(&mut self, conn: ConnId) -> i64 {
+    pub(crate) fn await_touch(&mut self, conn: ConnId, now: Now) {
         let batch = self.await_round();
-        self.following.pinging.push_back((batch, conn));
-        batch
+        self.following.pinging.push_back((batch, conn, now.mono_us));
     }
 
     /// The batch, or at the leader the round, that begins next: what happens now is before it.
@@ -281,9 +285,12 @@ impl Replica {
             PeerMessage::Touches { batch, sessions } => {
                 if self.consensus.is_leader() {
                     for session in sessions {
-                        // A session that was resumed elsewhere meanwhile is heard of there.
-                        if !self.owners.is_elsewhere(session, from) {
-                            self.expiry.touch(session, now.mono_us);
+                        // A session that was resumed elsewhere meanwhile is heard of there; one
+                        // that ends, or has ended, is not. No ping of either may be answered.
+                        let is_here = !self.owners.is_elsewhere(session, from);
+                        let lives = is_here && self.expiry.touch(session, now.mono_us);
+                        if !(lives || is_here && self.may_begin(session)) {
+                            self.tell(from, &PeerMessage::Moved { session }, out);
                         }
                     }
                     self.answer_when_confirmed(from, &PeerMessage::Touched { batch });
@@ -292,13 +299,12 @@ impl Replica {
             PeerMessage::Touched { batch } => self.touches_confirmed(from, batch, now, out),
             PeerMessage::Revalidate { conn, session, timeout_ms, is_tenure, password } => {
                 if self.consensus.is_leader() {
-                    let valid = self.revalidate(from, session, timeout_ms, password, now, out);
-                    if valid {
-                        self.keep_promise(session, is_tenure, now);
+                    let manner = Manner { has_read_only: false, is_tenure };
+                    let password = password.try_into().ok();
+                    let wish = Wish { conn, session, timeout_ms, manner, password };
+                    if !self.waits_for_its_beginning(Asker::Member(from), wish) {
+                        self.judge_for(from, wish, now, out);
                     }
-                    let behind = self.last_proposed();
-                    let answer = PeerMessage::Revalidated { conn, valid, behind };
-                    self.answer_when_confirmed(from, &answer);
                 }
             }
             PeerMessage::Revalidated { conn, valid, behind } => {
@@ -334,8 +340,10 @@ impl Replica {
                         self.tell(from, &PeerMessage::Moved { session: *session }, out);
                         continue;
                     }
-                    if !self.expiry.touch(*session, now.mono_us) {
-                        // Its end is under way: dropped without an answer, like upstream.
+                    let lives = self.expiry.touch(*session, now.mono_us);
+                    if !lives && self.state.sessions.get(*session).is_some() {
+                        // Its end is under way: dropped without an answer, like upstream. One that
+                        // is not in the table has still to begin, or gets to know that it ended.
                         continue;
                     }
                 }
@@ -361,28 +369,23 @@ impl Replica {
     /// Answers the pings that waited for a batch of touches, or for a round.
     fn batch_confirmed(&mut self, batch: i64, now: Now, out: &mut Outputs) {
         self.following.confirmed = self.following.confirmed.max(batch);
-        while let Some((batch, conn)) = self.following.pinging.front().copied() {
-            if batch > self.following.confirmed {
-                return;
+        let confirmed = self.following.confirmed;
+        while let Some((_, conn, received_us)) =
+            self.following.pinging.pop_front_if(|ping| ping.0 <= confirmed)
+        {
+            if self.attachments.get(conn).is_some() {
+                self.pong(conn, received_us, now, out);
             }
-            self.following.pinging.pop_front();
-            self.drain(conn, now, out);
         }
     }
 
     /// Leader: whether the session lives and the password is right; if so, it is served by that
     /// member from now on, and by nobody else.
-    fn revalidate(
-        &mut self,
-        member: u64,
-        session: SessionId,
-        timeout_ms: u32,
-        password: &[u8],
-        now: Now,
-        out: &mut Outputs,
-    ) -> bool {
+    fn revalidate(&mut self, member: u64, wish: Wish, now: Now, out: &mut Outputs) -> bool {
+        let Wish { session, timeout_ms, password, .. } = wish;
         let known = self.state.sessions.get(session);
-        let right = known.is_some_and(|known| known.has_password(Some(password)));
+        let right =
+            known.zip(password).is_some_and(|(k, password)| k.has_password(Some(&password)));
         if !right || !self.expiry.resume(session, timeout_ms, now.mono_us) {
             return false;
         }
@@ -423,10 +426,13 @@ impl Replica {
 
     /// The session is served elsewhere: its connection here is closed, with no error (trap 8).
     fn moved(&mut self, session: SessionId, out: &mut Outputs) {
-        if let Some(conn) = self.attachments.conn_of(session) {
-            self.let_go(conn, Some(CloseWhy::Moved), out);
-            close(conn, CloseWhy::Moved, out);
+        let Some(conn) = self.attachments.conn_of(session) else { return };
+        // What ends here by its client's own wish is waited for: the answer comes first (trap 10).
+        if self.attachments.get(conn).is_some_and(|attachment| attachment.finished) {
+            return;
         }
+        self.let_go(conn, Some(CloseWhy::Moved), out);
+        close(conn, CloseWhy::Moved, out);
     }
 
     /// The link to a member broke. If it was the leader, what was asked of it is lost, so this
@@ -455,8 +461,7 @@ impl Replica {
     pub(crate) fn may_answer(&self, pending: &Pending) -> bool {
         match pending {
             Pending::Write { .. } => false,
-            Pending::Deferred { .. } | Pending::Answered { .. } => true,
-            Pending::Ping { batch, .. } => self.is_confirmed(*batch),
+            Pending::Deferred { .. } => true,
             Pending::Sync { request, .. } => self.is_synced(*request),
         }
     }

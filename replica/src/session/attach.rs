@@ -10,22 +10,17 @@ use tenure_wire::{
 };
 
 use crate::input::ConnId;
-use crate::output::Answered;
 use crate::session::ended::Ended;
 use crate::session::sasl::SaslExchange;
 use crate::tree::acl::{Identity, encode_identities};
 
-/// A request that cannot be answered yet, or only behind others.
+/// A request that cannot be answered yet.
 #[derive(Debug)]
 pub(crate) enum Pending {
     /// A write on its way through the log.
     Write { xid: Xid, received_us: u64 },
-    /// The reply to a write that took effect while a ping or sync before it still waits.
-    Answered { reply: Box<[u8]>, answered: Answered },
     /// A frame that must wait for the writes before it (FIFO order of a session).
     Deferred { payload: Box<[u8]>, received_us: u64 },
-    /// A ping to a follower, until the leader has counted the touch.
-    Ping { xid: Xid, batch: i64, received_us: u64 },
     /// A sync at a follower, until it has caught up.
     Sync { payload: Box<[u8]>, request: i64, received_us: u64 },
 }
@@ -198,26 +193,6 @@ impl Attachments {
         if let Some(attachment) = self.by_conn.get_mut(&conn) {
             attachment.pending.push_back(pending);
             self.outstanding += 1;
-        }
-    }
-
-    /// Replaces a write that is not at the head of its connection's queue by what `answer` makes of
-    /// the time at which it was received.
-    pub(crate) fn answer_in_queue(
-        &mut self,
-        conn: ConnId,
-        xid: Xid,
-        answer: impl FnOnce(u64) -> Pending,
-    ) {
-        let Some(attachment) = self.by_conn.get_mut(&conn) else { return };
-        let write = attachment.pending.iter_mut().find_map(|pending| match pending {
-            Pending::Write { xid: own, received_us } if *own == xid => {
-                Some((*received_us, pending))
-            }
-            _ => None,
-        });
-        if let Some((received_us, pending)) = write {
-            *pending = answer(received_us);
         }
     }
 

@@ -34,8 +34,8 @@ pub(crate) enum Bound {
 /// A criterion beside what was measured.
 #[derive(Debug)]
 pub(crate) struct Verdict {
-    pub(crate) load: &'static str,
-    pub(crate) what: &'static str,
+    pub(crate) load: String,
+    pub(crate) what: String,
     pub(crate) wanted: String,
     pub(crate) measured: String,
     pub(crate) figures: String,
@@ -58,8 +58,8 @@ impl Criterion {
         let value = look_up(&self.value);
         let against: Option<Vec<f64>> = self.against.iter().map(look_up).collect();
         let blank = Verdict {
-            load: self.load,
-            what: self.what,
+            load: self.load.to_owned(),
+            what: self.what.to_owned(),
             wanted: self.wanted(),
             measured: "not measured".to_owned(),
             figures: String::new(),
@@ -83,16 +83,20 @@ impl Criterion {
     }
 
     fn wanted(&self) -> String {
-        let unit = if self.against.is_empty() { "" } else { "×" };
-        match self.bound {
-            Bound::AtLeast(limit) => format!("≥ {}{unit}", number(limit)),
-            Bound::AtMost(limit) | Bound::NeverAbove(limit) => format!("≤ {}{unit}", number(limit)),
-        }
+        self.bound.shown(if self.against.is_empty() { "" } else { "×" })
     }
 }
 
 impl Bound {
-    fn holds(self, value: f64) -> bool {
+    /// As in a table, with this behind the number.
+    pub(crate) fn shown(self, unit: &str) -> String {
+        match self {
+            Self::AtLeast(limit) => format!("≥ {}{unit}", number(limit)),
+            Self::AtMost(limit) | Self::NeverAbove(limit) => format!("≤ {}{unit}", number(limit)),
+        }
+    }
+
+    pub(crate) fn holds(self, value: f64) -> bool {
         match self {
             Self::AtLeast(limit) => value >= limit,
             Self::AtMost(limit) | Self::NeverAbove(limit) => value <= limit,

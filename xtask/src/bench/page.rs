@@ -6,7 +6,7 @@ use std::path::Path;
 
 use anyhow::Context;
 
-use super::criteria::{judge, number};
+use super::criteria::{Verdict, judge, number};
 use super::results::Results;
 use super::scene::Scene;
 use super::subject::Subject::{Echo, Tenure, ZooKeeper};
@@ -22,35 +22,21 @@ pub(crate) fn update(page: &Path, results: &Path) -> anyhow::Result<()> {
     }
     let old =
         fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
-    let new = replace(&old, &render(&measured))
+    let new = replace(&old, (BEGIN, END), &render(&measured))
         .with_context(|| format!("{} has lost its marks", page.display()))?;
     fs::write(page, new).with_context(|| format!("cannot write {}", page.display()))
 }
 
-fn replace(page: &str, measured: &str) -> Option<String> {
-    let (before, rest) = page.split_once(BEGIN)?;
-    let (_, after) = rest.split_once(END)?;
-    Some(format!("{before}{BEGIN}\n\n{measured}\n{END}{after}"))
+/// Replaces what stands between two marks.
+pub(crate) fn replace(page: &str, (begin, end): (&str, &str), measured: &str) -> Option<String> {
+    let (before, rest) = page.split_once(begin)?;
+    let (_, after) = rest.split_once(end)?;
+    Some(format!("{before}{begin}\n\n{measured}\n{end}{after}"))
 }
 
 fn render(measured: &[(Scene, Results)]) -> String {
-    let mut text = String::from("### Wanted and measured\n\n");
-    text.push_str("| load | what | wanted | measured | figures | verdict |\n");
-    text.push_str("| --- | --- | --- | --- | --- | --- |\n");
-    for (scene, results) in measured {
-        for verdict in judge(*scene, results) {
-            let _ = writeln!(
-                text,
-                "| {} | {} | {} | {} | {} | {} |",
-                verdict.load,
-                verdict.what,
-                verdict.wanted,
-                verdict.measured,
-                verdict.figures,
-                verdict.word()
-            );
-        }
-    }
+    let all = measured.iter().flat_map(|(scene, results)| judge(*scene, results));
+    let mut text = verdicts(all);
     text.push_str("\n### Circumstances\n\n");
     for (scene, results) in measured {
         let _ = writeln!(text, "- {}", circumstances(*scene, results));
@@ -64,6 +50,19 @@ fn render(measured: &[(Scene, Results)]) -> String {
     text
 }
 
+/// A table of what was wanted and measured.
+pub(crate) fn verdicts(all: impl Iterator<Item = Verdict>) -> String {
+    let mut text = String::from("### Wanted and measured\n\n");
+    text.push_str("| load | what | wanted | measured | figures | verdict |\n");
+    text.push_str("| --- | --- | --- | --- | --- | --- |\n");
+    for verdict in all {
+        let Verdict { load, what, wanted, measured, figures, .. } = &verdict;
+        let word = verdict.word();
+        let _ = writeln!(text, "| {load} | {what} | {wanted} | {measured} | {figures} | {word} |");
+    }
+    text
+}
+
 /// The medians of one scene as a table.
 pub(crate) fn medians(results: &Results) -> String {
     let rows = results.keys().map(|key| row(key, results));
@@ -71,19 +70,22 @@ pub(crate) fn medians(results: &Results) -> String {
 }
 
 fn circumstances(scene: Scene, results: &Results) -> String {
+    let java = |name: &str| results.about[name].as_str().unwrap_or_default().to_owned();
+    let zookeeper = format!("ZooKeeper {} on {}", java("zookeeper"), java("java"));
+    format!("{}: {}; {zookeeper}", scene.name(), about(results))
+}
+
+/// When and on what something was measured.
+pub(crate) fn about(results: &Results) -> String {
     let about = |name: &str| match &results.about[name] {
         serde_json::Value::String(text) => text.clone(),
         other => other.to_string(),
     };
     format!(
-        "{}: {}, {} rounds, Tenure {}, ZooKeeper {} on {}; {} cores of {}, {}, Linux {}; load \
-         average at the beginning {}",
-        scene.name(),
+        "{}, {} rounds, Tenure {}; {} cores of {}, {}, Linux {}; load average at the beginning {}",
         about("date"),
         about("rounds"),
         about("tenure"),
-        about("zookeeper"),
-        about("java"),
         about("cores"),
         about("processor"),
         about("memory"),
@@ -118,9 +120,10 @@ mod tests {
     #[test]
     fn only_the_part_between_the_marks_is_replaced() {
         let page = format!("# Title\n\n{BEGIN}\nold\n{END}\n\nprose\n");
-        let new = replace(&page, "table").unwrap();
+        let marks = (BEGIN, END);
+        let new = replace(&page, marks, "table").unwrap();
         assert_eq!(new, format!("# Title\n\n{BEGIN}\n\ntable\n{END}\n\nprose\n"));
-        assert_eq!(replace("no marks", "table"), None);
+        assert_eq!(replace("no marks", marks, "table"), None);
     }
 
     #[test]
@@ -138,6 +141,6 @@ mod tests {
     #[test]
     fn the_page_of_this_repository_has_its_marks() {
         let page = fs::read_to_string(crate::repository().join("docs/benchmarks.md")).unwrap();
-        assert!(replace(&page, "").is_some());
+        assert!(replace(&page, (BEGIN, END), "").is_some());
     }
 }

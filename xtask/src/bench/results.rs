@@ -8,11 +8,10 @@ use anyhow::Context;
 use serde_json::{Value, json};
 
 use super::machine;
-use super::subject::Subject;
 
 /// The values of one scene.
 pub(crate) struct Results {
-    values: BTreeMap<String, BTreeMap<&'static str, Vec<f64>>>,
+    values: BTreeMap<String, BTreeMap<String, Vec<f64>>>,
     /// When, on what, with which versions.
     pub(crate) about: Value,
 }
@@ -24,19 +23,19 @@ impl Results {
         Self { values: BTreeMap::new(), about }
     }
 
-    pub(crate) fn add(&mut self, subject: Subject, key: &str, value: f64) {
+    pub(crate) fn add(&mut self, subject: impl AsRef<str>, key: &str, value: f64) {
         let by_subject = self.values.entry(key.to_owned()).or_default();
-        by_subject.entry(subject.name()).or_default().push(value);
+        by_subject.entry(subject.as_ref().to_owned()).or_default().push(value);
     }
 
     /// The median over the rounds.
-    pub(crate) fn median(&self, subject: Subject, key: &str) -> Option<f64> {
-        median(self.values.get(key)?.get(subject.name())?)
+    pub(crate) fn median(&self, subject: impl AsRef<str>, key: &str) -> Option<f64> {
+        median(self.values.get(key)?.get(subject.as_ref())?)
     }
 
     /// The largest value of any round.
-    pub(crate) fn largest(&self, subject: Subject, key: &str) -> Option<f64> {
-        self.values.get(key)?.get(subject.name())?.iter().copied().reduce(f64::max)
+    pub(crate) fn largest(&self, subject: impl AsRef<str>, key: &str) -> Option<f64> {
+        self.values.get(key)?.get(subject.as_ref())?.iter().copied().reduce(f64::max)
     }
 
     /// All keys, in alphabetical order.
@@ -59,10 +58,9 @@ impl Results {
             .with_context(|| format!("{} is not JSON", path.display()))?;
         let mut results = Self { values: BTreeMap::new(), about: saved["about"].clone() };
         for (key, by_subject) in saved["values"].as_object().context("no values")? {
-            for subject in Subject::ALL {
-                let rounds = by_subject[subject.name()].as_array();
-                for value in rounds.into_iter().flatten().filter_map(Value::as_f64) {
-                    results.add(*subject, key, value);
+            for (subject, rounds) in by_subject.as_object().into_iter().flatten() {
+                for value in rounds.as_array().into_iter().flatten().filter_map(Value::as_f64) {
+                    results.add(subject, key, value);
                 }
             }
         }
@@ -84,6 +82,7 @@ fn median(values: &[f64]) -> Option<f64> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bench::subject::Subject;
 
     #[test]
     fn a_median_ignores_one_bad_round() {

@@ -59,6 +59,12 @@ impl Subject {
     }
 }
 
+impl AsRef<str> for Subject {
+    fn as_ref(&self) -> &str {
+        self.name()
+    }
+}
+
 impl Bench {
     /// Starts a server on an empty data folder.
     pub(crate) fn start_fresh(&self, subject: Subject) -> anyhow::Result<ServerProcess> {

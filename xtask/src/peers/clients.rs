@@ -35,6 +35,11 @@ pub(super) fn java() -> anyhow::Result<Command> {
 }
 
 pub(super) fn python() -> anyhow::Result<Command> {
+    kazoo("checks.py")
+}
+
+/// A script that uses kazoo, which is installed if it is not.
+pub(crate) fn kazoo(script: &str) -> anyhow::Result<Command> {
     let environment = peers_folder().join("python");
     let python = environment.join("bin/python");
     if !python.exists() {
@@ -47,8 +52,20 @@ pub(super) fn python() -> anyhow::Result<Command> {
             .arg(requirements),
     )?;
     let mut command = Command::new(python);
-    command.arg(source("python").join("checks.py"));
+    command.arg(source("python").join(script));
     Ok(command)
+}
+
+/// The program with the scenes of Tenure's client, built for release.
+pub(crate) fn bench() -> anyhow::Result<PathBuf> {
+    let target = peers_folder().join("bench");
+    prepare(
+        Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--release", "--locked", "--target-dir"])
+            .arg(&target)
+            .current_dir(source("bench")),
+    )?;
+    Ok(target.join("release/client-bench"))
 }
 
 pub(super) fn rust() -> anyhow::Result<Command> {
