@@ -12,7 +12,7 @@ use crate::world::{World, children_count, soon};
 
 #[tokio::test]
 async fn a_barrier_holds_until_it_is_lifted() {
-    let world = World::start();
+    let world = World::calm();
     let sessions = world.sessions(2).await;
     let barrier = Barrier::new(&sessions[0], &world.path("a/barrier"));
     soon(barrier.wait()).await.unwrap();
@@ -52,7 +52,7 @@ async fn whoever_waits_at_a_barrier_is_told_of_the_end_of_the_session() {
 #[tokio::test]
 async fn all_parties_enter_and_leave_together_round_after_round() {
     const PARTIES: usize = 4;
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("barrier");
     let sessions = world.sessions(PARTIES).await;
     let (entered, left) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -83,7 +83,7 @@ async fn all_parties_enter_and_leave_together_round_after_round() {
 
 #[tokio::test]
 async fn who_is_slow_to_leave_does_not_wait_for_the_next_round() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("barrier");
     let sessions = world.sessions(2).await;
     let (fast, slow) =

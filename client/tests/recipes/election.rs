@@ -43,7 +43,7 @@ async fn observers_follow_who_leads() {
 
 #[tokio::test]
 async fn an_observer_watches_the_leader_and_not_the_candidates() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("leader");
     let session = world.session().await;
     let election = Election::new(&session, &path);

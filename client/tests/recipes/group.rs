@@ -37,7 +37,7 @@ async fn members_come_and_go_and_others_see_it() {
 
 #[tokio::test]
 async fn a_name_belongs_to_one_member_at_a_time() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("group");
     let sessions = world.sessions(2).await;
     let group = Group::new(&sessions[0], &path);
@@ -74,7 +74,7 @@ async fn a_name_belongs_to_one_member_at_a_time() {
 
 #[tokio::test]
 async fn a_join_that_is_given_up_leaves_others_members_alone() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("group");
     let sessions = world.sessions(2).await;
     let member = Group::new(&sessions[0], &path).join("me", "").await.unwrap();
@@ -96,7 +96,7 @@ async fn a_join_that_is_given_up_leaves_others_members_alone() {
 
 #[tokio::test]
 async fn a_membership_whose_reply_got_lost_is_found_out() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("group");
     let watcher = world.session().await;
     watcher.create_all(&path).await.unwrap();

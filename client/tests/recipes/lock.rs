@@ -13,7 +13,7 @@ use crate::world::{World, children_count, children_until, soon};
 
 #[tokio::test]
 async fn a_free_lock_is_taken_and_its_parents_are_made() {
-    let world = World::start();
+    let world = World::calm();
     let session = world.session().await;
     let path = world.path("a/b/lock");
     let guard = Lock::new(&session, &path).holder("me").acquire().await.unwrap();
@@ -31,7 +31,7 @@ async fn a_free_lock_is_taken_and_its_parents_are_made() {
 
 #[tokio::test]
 async fn one_at_a_time_holds_it_and_tokens_grow_from_each_to_the_next() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("lock");
     let holding = Arc::new(AtomicUsize::new(0));
     let gate = Arc::new(FencingGate::new());
@@ -76,7 +76,7 @@ async fn line_up(
 
 #[tokio::test]
 async fn the_lock_goes_from_each_to_the_next_in_the_order_of_arrival() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("lock");
     let sessions = world.sessions(3).await;
     let first = Lock::new(&sessions[0], &path).acquire().await.unwrap();
@@ -94,7 +94,7 @@ async fn the_lock_goes_from_each_to_the_next_in_the_order_of_arrival() {
 
 #[tokio::test]
 async fn a_release_wakes_one_contender_which_asks_once() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("lock");
     let watcher = world.session().await;
     let held = Lock::new(&watcher, &path).acquire().await.unwrap();
@@ -131,7 +131,7 @@ async fn a_release_wakes_one_contender_which_asks_once() {
 
 #[tokio::test]
 async fn whoever_finds_it_taken_can_leave_it_at_that() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("lock");
     let (session, other) = (world.session().await, world.session().await);
     let held = Lock::new(&session, &path).acquire().await.unwrap();
@@ -143,7 +143,7 @@ async fn whoever_finds_it_taken_can_leave_it_at_that() {
 
 #[tokio::test]
 async fn a_deleted_znode_ends_the_hold_and_guarded_writes_fail() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("lock");
     let (session, other) = (world.session().await, world.session().await);
     let guard = Lock::new(&session, &path).acquire().await.unwrap();
@@ -172,7 +172,7 @@ async fn a_deleted_znode_ends_the_hold_and_guarded_writes_fail() {
 
 #[tokio::test]
 async fn setting_the_guards_znode_does_not_end_the_hold() {
-    let world = World::start();
+    let world = World::calm();
     let (session, other) = (world.session().await, world.session().await);
     let guard = Lock::new(&session, &world.path("lock")).acquire().await.unwrap();
     let lost = tokio::spawn(guard.lost());
@@ -187,7 +187,7 @@ async fn setting_the_guards_znode_does_not_end_the_hold() {
 
 #[tokio::test]
 async fn whoever_loses_the_place_in_line_takes_another() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("lock");
     let sessions = world.sessions(2).await;
     let held = Lock::new(&sessions[0], &path).acquire().await.unwrap();
@@ -206,7 +206,7 @@ async fn whoever_loses_the_place_in_line_takes_another() {
 
 #[tokio::test]
 async fn waiting_that_is_given_up_leaves_nothing_behind() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("lock");
     let (session, other) = (world.session().await, world.session().await);
     let held = Lock::new(&other, &path).acquire().await.unwrap();
@@ -246,7 +246,7 @@ async fn acquire_without_reply(
 
 #[tokio::test]
 async fn a_creation_whose_reply_got_lost_is_found_again() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("lock");
     let (session, proxy, acquiring) = acquire_without_reply(&world, &path).await;
     proxy.cut();
@@ -260,7 +260,7 @@ async fn a_creation_whose_reply_got_lost_is_found_again() {
 
 #[tokio::test]
 async fn a_creation_that_was_given_up_and_whose_reply_got_lost_is_undone() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("lock");
     let (session, proxy, acquiring) = acquire_without_reply(&world, &path).await;
     acquiring.abort();
@@ -273,7 +273,7 @@ async fn a_creation_that_was_given_up_and_whose_reply_got_lost_is_undone() {
 
 #[tokio::test]
 async fn parents_whose_creation_got_no_reply_are_made_all_the_same() {
-    let world = World::start();
+    let world = World::calm();
     let (watcher, (session, proxy)) = (world.session().await, world.proxied().await);
     watcher.create_all(&world.root).await.unwrap();
     proxy.hold_replies();
@@ -290,7 +290,7 @@ async fn parents_whose_creation_got_no_reply_are_made_all_the_same() {
 
 #[tokio::test]
 async fn a_release_whose_reply_got_lost_is_a_release() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("lock");
     let watcher = world.session().await;
     let (session, proxy) = world.proxied().await;
@@ -373,7 +373,7 @@ async fn a_resumed_session_takes_its_own_place_over() {
 
 #[tokio::test]
 async fn acquiring_with_a_lost_session_fails_and_says_why() {
-    let world = World::start();
+    let world = World::calm();
     let session = world.session().await;
     let guard = Lock::new(&session, &world.path("lock")).acquire().await.unwrap();
     let waiting = {
@@ -391,7 +391,7 @@ async fn acquiring_with_a_lost_session_fails_and_says_why() {
 
 #[tokio::test]
 async fn a_polled_lock_that_is_ready_stays_with_its_taker() {
-    let world = World::start();
+    let world = World::calm();
     let session = world.session().await;
     let lock = Lock::new(&session, &world.path("lock"));
     let mut acquiring = pin!(lock.acquire());

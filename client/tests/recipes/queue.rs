@@ -8,7 +8,7 @@ use crate::world::{World, children_count, soon};
 
 #[tokio::test]
 async fn items_come_out_in_the_order_in_which_they_were_put() {
-    let world = World::start();
+    let world = World::calm();
     let session = world.session().await;
     let queue = Queue::new(&session, &world.path("a/queue"));
     assert_eq!(queue.count().await.unwrap(), 0);
@@ -29,7 +29,7 @@ async fn items_come_out_in_the_order_in_which_they_were_put() {
 #[tokio::test]
 async fn each_item_goes_to_exactly_one_of_many_takers() {
     const ITEMS: usize = 40;
-    let world = World::start();
+    let world = World::calm();
     let sessions = world.sessions(4).await;
     let takers: Vec<_> = (0..8)
         .map(|number| {
@@ -58,7 +58,7 @@ async fn each_item_goes_to_exactly_one_of_many_takers() {
 
 #[tokio::test]
 async fn an_item_wakes_one_of_those_who_wait() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("queue");
     let watcher = world.session().await;
     let mut waiting = Vec::new();
@@ -107,7 +107,7 @@ async fn a_taker_that_crashes_with_an_item_keeps_nobody_waiting_for_the_next() {
 
 #[tokio::test]
 async fn an_item_that_is_given_back_goes_to_the_next_taker() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("queue");
     let sessions = world.sessions(2).await;
     let queue = Queue::new(&sessions[0], &path);
@@ -131,7 +131,7 @@ async fn an_item_that_is_given_back_goes_to_the_next_taker() {
 
 #[tokio::test]
 async fn what_was_put_or_consumed_while_the_reply_got_lost_is_found_out() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("queue");
     let watcher = world.session().await;
     let (session, proxy) = world.proxied().await;
@@ -160,7 +160,7 @@ async fn what_was_put_or_consumed_while_the_reply_got_lost_is_found_out() {
 
 #[tokio::test]
 async fn a_taker_that_gives_up_takes_nothing_and_leaves_nothing() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("queue");
     let session = world.session().await;
     let queue = Queue::new(&session, &path);

@@ -9,7 +9,7 @@ use crate::world::{World, children_count, soon};
 
 #[tokio::test]
 async fn readers_hold_together_and_writers_alone() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("lock");
     let sessions = world.sessions(3).await;
     // Readers count up, a writer goes far below.
@@ -44,7 +44,7 @@ async fn readers_hold_together_and_writers_alone() {
 
 #[tokio::test]
 async fn a_reader_waits_for_the_writer_before_it_and_for_no_reader() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("lock");
     let session = world.session().await;
     let lock = ReadWriteLock::new(&session, &path);
@@ -78,7 +78,7 @@ async fn a_reader_waits_for_the_writer_before_it_and_for_no_reader() {
 
 #[tokio::test]
 async fn a_reader_that_leaves_wakes_no_reader() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("lock");
     let session = world.session().await;
     let lock = ReadWriteLock::new(&session, &path);

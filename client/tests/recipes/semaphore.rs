@@ -12,7 +12,7 @@ const THREE: NonZeroUsize = NonZeroUsize::new(3).unwrap();
 
 #[tokio::test]
 async fn so_many_hold_at_a_time_and_no_more() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("semaphore");
     let sessions = world.sessions(4).await;
     let (holding, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
@@ -47,7 +47,7 @@ async fn so_many_hold_at_a_time_and_no_more() {
 
 #[tokio::test]
 async fn leases_pass_on_in_order_whichever_is_released() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("semaphore");
     let session = world.session().await;
     let semaphore = Semaphore::new(&session, &path, THREE);
@@ -87,7 +87,7 @@ fn session_of(held: &[tenure_client::recipe::Guard]) -> tenure_client::Session {
 
 #[tokio::test]
 async fn a_release_does_not_wake_those_far_behind() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("semaphore");
     let session = world.session().await;
     let semaphore = Semaphore::new(&session, &path, THREE);

@@ -7,7 +7,7 @@ use crate::world::{World, children_count, soon};
 
 #[tokio::test]
 async fn no_change_of_many_is_lost() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("a/counter");
     let sessions = world.sessions(4).await;
     let tasks: Vec<_> = (0..8)
@@ -34,7 +34,7 @@ async fn no_change_of_many_is_lost() {
 
 #[tokio::test]
 async fn compare_and_set_tells_whether_it_did() {
-    let world = World::start();
+    let world = World::calm();
     let session = world.session().await;
     let value = AtomicValue::new(&session, &world.path("a/value"));
     assert_eq!(value.get().await.unwrap(), None);
@@ -52,7 +52,7 @@ async fn compare_and_set_tells_whether_it_did() {
 
 #[tokio::test]
 async fn what_is_no_number_and_what_is_too_large_is_refused() {
-    let world = World::start();
+    let world = World::calm();
     let session = world.session().await;
     let path = world.path("a/counter");
     let counter = Counter::new(&session, &path);
@@ -97,7 +97,7 @@ async fn add_without_reply(
 
 #[tokio::test]
 async fn an_unknown_outcome_is_found_out_or_told() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("a/counter");
     let watcher = world.session().await;
     let (session, proxy) = world.proxied().await;
@@ -117,7 +117,7 @@ async fn an_unknown_outcome_is_found_out_or_told() {
 
 #[tokio::test]
 async fn what_certainly_did_not_happen_is_tried_again() {
-    let world = World::start();
+    let world = World::calm();
     let path = world.path("a/counter");
     let (session, proxy) = world.proxied().await;
     let counter = Counter::new(&session, &path);

@@ -8,8 +8,11 @@ use tenure_testing::TestServer;
 
 use crate::proxy::Proxy;
 
-/// The session timeout asked for; a server of one's own grants it.
-pub(crate) const TIMEOUT: Duration = Duration::from_millis(900);
+/// The timeout of sessions that may be lost in a test; a server of one's own grants it.
+const TIMEOUT: Duration = Duration::from_millis(900);
+
+/// The timeout of sessions that must not be lost, however busy the machine is.
+const LONG: Duration = Duration::from_secs(15);
 
 /// What never takes that long unless something is broken.
 pub(crate) const PATIENCE: Duration = Duration::from_secs(30);
@@ -20,18 +23,29 @@ pub(crate) struct World {
     /// A path that no other test uses.
     pub(crate) root: String,
     own: Option<TestServer>,
+    timeout: Duration,
 }
 
 impl World {
+    /// For a test that loses sessions.
     pub(crate) fn start() -> Self {
+        Self::with_timeout(TIMEOUT)
+    }
+
+    /// For a test that loses none.
+    pub(crate) fn calm() -> Self {
+        Self::with_timeout(LONG)
+    }
+
+    fn with_timeout(timeout: Duration) -> Self {
         let mut id = [0; 8];
         getrandom::getrandom(&mut id).unwrap();
         let root = format!("/recipes-{:016x}", u64::from_ne_bytes(id));
         if let Ok(hosts) = std::env::var("TENURE_TEST_HOSTS") {
-            return Self { hosts, root, own: None };
+            return Self { hosts, root, own: None, timeout };
         }
         let server = TestServer::start().unwrap();
-        Self { hosts: server.hosts(), root, own: Some(server) }
+        Self { hosts: server.hosts(), root, own: Some(server), timeout }
     }
 
     /// The server, if it is in this process and so can be told to do things. Otherwise says that
@@ -53,7 +67,7 @@ impl World {
     }
 
     pub(crate) async fn session(&self) -> Session {
-        establish(&self.hosts).await
+        self.establish(&self.hosts).await
     }
 
     pub(crate) async fn sessions(&self, count: usize) -> Vec<Session> {
@@ -64,15 +78,15 @@ impl World {
         sessions
     }
 
+    async fn establish(&self, hosts: &str) -> Session {
+        Session::builder(hosts).timeout(self.timeout).establish().await.unwrap()
+    }
+
     /// A session whose link can be cut.
     pub(crate) async fn proxied(&self) -> (Session, Proxy) {
         let proxy = Proxy::start(&self.hosts).await;
-        (establish(proxy.hosts()).await, proxy)
+        (self.establish(proxy.hosts()).await, proxy)
     }
-}
-
-async fn establish(hosts: &str) -> Session {
-    Session::builder(hosts).timeout(TIMEOUT).establish().await.unwrap()
 }
 
 /// The outcome of what must happen sooner or later.
