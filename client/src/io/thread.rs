@@ -8,6 +8,7 @@ use std::time::Duration;
 use std::{io, mem};
 
 use foldhash::fast::FixedState;
+use mio::event::Event;
 use mio::{Events, Poll, Token};
 
 use super::link::{Link, Progress};
@@ -63,7 +64,7 @@ pub(super) struct Thread {
     /// Sessions to be served in this turn.
     due: Vec<u64>,
     /// Links with more to read than a turn allowed.
-    unread: Vec<(u64, LinkId)>,
+    unread: Vec<(u64, LinkId, bool)>,
     buffer: Vec<u8>,
     out: Vec<u8>,
 }
@@ -103,13 +104,13 @@ impl Thread {
                     WAKE => {}
                     CLOCK => self.clock_was_set(),
                     Token(session) => {
-                        self.ready(session as u64, event.is_readable(), event.is_writable(), now);
+                        self.ready(session as u64, event, now);
                     }
                 }
             }
             events.clear();
-            for (session, link) in mem::take(&mut self.unread) {
-                self.read(session, link, now);
+            for (session, link, is_closed) in mem::take(&mut self.unread) {
+                self.read(session, link, is_closed, now);
                 self.mark(session);
             }
             while let Some((at, session)) = self.timers.pop_due(now) {
@@ -358,7 +359,7 @@ impl Thread {
     }
 
     /// A socket can be read or written.
-    fn ready(&mut self, session: u64, readable: bool, writable: bool, now: Moment) {
+    fn ready(&mut self, session: u64, event: &Event, now: Moment) {
         let Some(slot) = self.slots.get_mut(&session) else { return };
         let Some(link) = &mut slot.link else { return };
         let id = link.id;
@@ -367,19 +368,26 @@ impl Thread {
             match link.finish_opening() {
                 Ok(true) => slot.session.connected(id, now),
                 Ok(false) => return,
-                Err(error) => self.try_next_addr(session, id, Some((addr, error)), now),
+                Err(error) => {
+                    self.try_next_addr(session, id, Some((addr, error)), now);
+                    return self.mark(session);
+                }
             }
+        } else if event.is_writable()
+            && let Err(error) = link.flush()
+        {
+            slot.session.disconnected(id, LinkFault::Broken(error.to_string()), now);
             return self.mark(session);
         }
-        if writable && let Err(error) = link.flush() {
-            slot.session.disconnected(id, LinkFault::Broken(error.to_string()), now);
-        } else if readable {
-            self.read(session, id, now);
+        if event.is_readable() {
+            self.read(session, id, event.is_read_closed(), now);
         }
         self.mark(session);
     }
 
-    fn read(&mut self, session: u64, id: LinkId, now: Moment) {
+    /// Reads what is there, and with `is_closed` up to the end: readiness is told once for the last
+    /// bytes and the end behind them.
+    fn read(&mut self, session: u64, id: LinkId, is_closed: bool, now: Moment) {
         for _ in 0..TURN_READS {
             let Some(slot) = self.slots.get_mut(&session) else { return };
             let Some(link) = slot.link.as_mut().filter(|link| link.id == id) else { return };
@@ -389,7 +397,7 @@ impl Thread {
                     slot.session.received(id, &self.buffer[..count], now);
                     self.act(session, now);
                     // Less than there was room for: the socket is empty, and says so otherwise.
-                    if count < self.buffer.len() {
+                    if count < self.buffer.len() && !is_closed {
                         return;
                     }
                     continue;
@@ -400,7 +408,7 @@ impl Thread {
             return slot.session.disconnected(id, fault, now);
         }
         // More may be waiting than a turn allows, and the queue of readiness will not say so again.
-        self.unread.push((session, id));
+        self.unread.push((session, id, is_closed));
     }
 }
 

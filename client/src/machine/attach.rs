@@ -126,7 +126,10 @@ impl<C, W: Clone> Machine<C, W> {
         }
         let vouched = (!read_only).then_some(sent);
         self.held = Some(Held { token, vouched, is_local: read_only });
-        self.establish_by = None;
+        // Until the credentials are confirmed that came with the wish for the session.
+        if self.auth_waiting.is_empty() {
+            self.establish_by = None;
+        }
         self.link = Link::Attached { id };
         let rearms = !self.watches.is_empty() && !self.has(PlantedBug::ForgetsWatches);
         self.upkeep = Upkeep {

@@ -214,6 +214,9 @@ impl<C, W: Clone> Machine<C, W> {
         for (_, completion) in self.auth_waiting.extract_if(.., |(wanted, _)| *wanted == index) {
             self.actions.push_back(Action::Finish(completion, Ok(confirmed.clone())));
         }
+        if self.auth_waiting.is_empty() {
+            self.establish_by = None;
+        }
         Ok(())
     }
 
