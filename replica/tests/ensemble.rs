@@ -352,6 +352,16 @@ fn a_member_that_grants_a_session_which_has_moved_on_meanwhile_does_not_keep_it(
 }
 
 #[test]
+fn every_member_answers_the_client_that_closes_its_session() {
+    let mut ensemble = Ensemble::new();
+    for member in 0..3 {
+        let (conn, _) = ensemble.open(member, 10_000);
+        assert_eq!(ensemble.ask(member, conn, &Request::CloseSession), [(9, 0)], "{member}");
+        assert!(ensemble.closed.contains(&(member, conn, CloseWhy::SessionClosed)));
+    }
+}
+
+#[test]
 fn a_leader_that_was_replaced_without_knowing_it_vouches_for_no_session() {
     let mut ensemble = Ensemble::new();
     let leader = ensemble.leader();

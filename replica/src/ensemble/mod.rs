@@ -426,7 +426,10 @@ impl Replica {
 
     /// The session is served elsewhere: its connection here is closed, with no error (trap 8).
     fn moved(&mut self, session: SessionId, out: &mut Outputs) {
-        if let Some(conn) = self.attachments.conn_of(session) {
+        let conn = self.attachments.conn_of(session);
+        // A client that has asked for the session's end still gets its answer.
+        let is_closing = |conn: &ConnId| self.attachments.get(*conn).is_some_and(|a| a.finished);
+        if let Some(conn) = conn.filter(|conn| !is_closing(conn)) {
             self.let_go(conn, Some(CloseWhy::Moved), out);
             close(conn, CloseWhy::Moved, out);
         }
