@@ -16,16 +16,22 @@ async fn so_many_hold_at_a_time_and_no_more() {
     let path = world.path("semaphore");
     let sessions = world.sessions(4).await;
     let (holding, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    // The first leases are given back only when three are held, so all of them are in use.
+    let together = Arc::new(tokio::sync::Barrier::new(3));
     let mut tasks = Vec::new();
     for number in 0..12 {
         let semaphore = Semaphore::new(&sessions[number % 4], &path, THREE);
         let (holding, most) = (Arc::clone(&holding), Arc::clone(&most));
+        let together = Arc::clone(&together);
         tasks.push(tokio::spawn(async move {
-            for _ in 0..5 {
+            for round in 0..5 {
                 let lease = semaphore.acquire().await.unwrap();
                 let now = holding.fetch_add(1, Ordering::SeqCst) + 1;
                 most.fetch_max(now, Ordering::SeqCst);
                 assert!(now <= 3, "{now} hold");
+                if round == 0 {
+                    together.wait().await;
+                }
                 lease.session().sync("/").await.unwrap();
                 holding.fetch_sub(1, Ordering::SeqCst);
                 lease.release().await.unwrap();

@@ -426,13 +426,13 @@ impl Replica {
 
     /// The session is served elsewhere: its connection here is closed, with no error (trap 8).
     fn moved(&mut self, session: SessionId, out: &mut Outputs) {
-        let conn = self.attachments.conn_of(session);
-        // A client that has asked for the session's end still gets its answer.
-        let is_closing = |conn: &ConnId| self.attachments.get(*conn).is_some_and(|a| a.finished);
-        if let Some(conn) = conn.filter(|conn| !is_closing(conn)) {
-            self.let_go(conn, Some(CloseWhy::Moved), out);
-            close(conn, CloseWhy::Moved, out);
+        let Some(conn) = self.attachments.conn_of(session) else { return };
+        // What ends here by its client's own wish is waited for: the answer comes first (trap 10).
+        if self.attachments.get(conn).is_some_and(|attachment| attachment.finished) {
+            return;
         }
+        self.let_go(conn, Some(CloseWhy::Moved), out);
+        close(conn, CloseWhy::Moved, out);
     }
 
     /// The link to a member broke. If it was the leader, what was asked of it is lost, so this
