@@ -40,6 +40,13 @@ impl Replica {
         self.changes.wanted = !self.watches.is_empty();
         match self.state.apply(entry.index, entry.term, &entry.data, &mut self.changes) {
             Applied::Nothing => self.fire(out),
+            Applied::Prolonged { session, timeout_ms } => {
+                // This leader's own clock has it from the resume; one that has been elected since
+                // then learns of it here.
+                if entry.term != self.consensus.term() {
+                    self.expiry.prolong(session, timeout_ms);
+                }
+            }
             Applied::Request { origin, xid, op, outcome } => {
                 self.fire(out);
                 if let Some(conn) = local(origin, self.config.incarnation) {

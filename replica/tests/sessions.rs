@@ -199,6 +199,20 @@ fn a_session_is_resumed_after_a_restart_with_its_ephemerals() {
 }
 
 #[test]
+fn the_longer_timeout_that_a_resume_was_granted_outlives_a_restart() {
+    let mut world = World::new(Config::default());
+    let (_, opened) = world.open(4_000);
+    let (_, got) = world.resume(opened.session, &opened.password);
+    let [Got::Frame(frame)] = &got[..] else { panic!("{got:?}") };
+    assert_eq!(ConnectResponse::decode(frame).unwrap().timeout_ms, 10_000);
+    let mut world = world.restart();
+    world.wait(9_900);
+    assert!(world.replica.state().sessions.get(opened.session).is_some());
+    world.wait(200);
+    assert!(world.replica.state().sessions.get(opened.session).is_none());
+}
+
+#[test]
 fn a_wrong_password_is_refused_and_leaves_the_rightful_client_alone() {
     let mut world = World::new(Config::default());
     let (conn, opened) = world.open(10_000);

@@ -107,6 +107,8 @@ pub(crate) enum Applied {
     Request { origin: Origin, xid: Xid, op: OpCode, outcome: Result<Done, ErrorCode> },
     /// A session was established.
     Opened { origin: Origin, session: SessionId, timeout_ms: u32, password: [u8; 16] },
+    /// A session is known to have a longer timeout.
+    Prolonged { session: SessionId, timeout_ms: u32 },
     /// A session is being closed; its ephemerals go slice by slice.
     Closing(Box<Closing>),
     /// Nothing that anybody waits for.
@@ -150,7 +152,7 @@ impl State {
             }
             Operation::Prolong { session, timeout_ms } => {
                 self.sessions.prolong(session, timeout_ms);
-                Applied::Nothing
+                Applied::Prolonged { session, timeout_ms }
             }
             Operation::Reap { path } => {
                 self.reap(&path, txn, changes);

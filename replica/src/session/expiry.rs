@@ -107,6 +107,13 @@ impl Expiry {
         true
     }
 
+    /// The session was granted a longer timeout under an earlier leader.
+    pub(crate) fn prolong(&mut self, session: SessionId, timeout_ms: u32) {
+        if let Some(silence) = self.sessions.get_mut(&session) {
+            silence.timeout_ms = silence.timeout_ms.max(timeout_ms);
+        }
+    }
+
     /// Until when, on this clock, a session that was resumed keeps its deadline of before.
     pub(crate) fn promised_us(&self, session: SessionId) -> u64 {
         self.sessions.get(&session).map_or(0, |silence| silence.promised_us)

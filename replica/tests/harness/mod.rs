@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr};
 
 use tenure_replica::{
-    CloseWhy, Config, ConnId, Event, Input, LogEntry, Now, Output, Outputs, Persist, Replica,
-    Restored, Restorer, SnapshotMeta,
+    CloseWhy, Config, ConnId, Event, HardState, Input, LogEntry, Now, Output, Outputs, Persist,
+    Replica, Restored, Restorer, SnapshotMeta,
 };
 use tenure_wire::{
     ConnectRequest, ConnectResponse, OpCode, Reader, ReplyHeader, Request, RequestHeader, Response,
@@ -32,7 +32,7 @@ pub(crate) struct World {
     pub(crate) snapshots: Vec<(SnapshotMeta, Vec<Vec<u8>>)>,
     config: Config,
     snapshot: Option<(SnapshotMeta, Vec<Vec<u8>>)>,
-    last_persist: Option<Persist>,
+    hard_state: HardState,
     next_conn: u64,
 }
 
@@ -44,6 +44,7 @@ impl World {
 
     fn restored(config: Config, restored: Restored, log: Vec<LogEntry>) -> Self {
         let now = Now { mono_us: 5_000_000, wall_ms: 1_700_000_000_000 };
+        let hard_state = restored.hard_state;
         let replica = Replica::new(config.clone(), restored, now);
         let mut world = World {
             replica,
@@ -54,7 +55,7 @@ impl World {
             snapshots: Vec::new(),
             config,
             snapshot: None,
-            last_persist: None,
+            hard_state,
             next_conn: 1,
         };
         world.settle();
@@ -64,7 +65,7 @@ impl World {
 
     /// A new process on the same disk.
     pub(crate) fn restart(self) -> Self {
-        let hard_state = self.last_persist.and_then(|persist| persist.hard_state);
+        let hard_state = self.hard_state;
         let snapshot = self.snapshots.last().map(|(meta, chunks)| {
             let mut restorer = Restorer::new(self.config.hash_seed + 1);
             for chunk in chunks {
@@ -79,7 +80,6 @@ impl World {
             hash_seed: self.config.hash_seed + 1,
             ..self.config
         };
-        let hard_state = hard_state.unwrap_or_default();
         let mut world =
             Self::restored(config, Restored { snapshot, hard_state, entries }, self.log);
         world.next_conn = self.next_conn;
@@ -143,7 +143,7 @@ impl World {
             self.log.extend(persist.entries.iter().cloned());
         }
         let ticket = persist.ticket;
-        self.last_persist = Some(persist);
+        self.hard_state = persist.hard_state.unwrap_or(self.hard_state);
         self.step(Input::Persisted { ticket });
     }
 
