@@ -188,7 +188,7 @@ impl<C, W: Clone> Machine<C, W> {
             }),
             false => Err(Failure::Code(header.err)),
         };
-        self.actions.extend(entry.completion.map(|c| Action::Finish(c, outcome)));
+        // The news of a loss goes before what follows from it.
         match ErrorCode::from_code(header.err) {
             Some(ErrorCode::SessionExpired) => self.lose(LostReason::Expired { account: None }),
             Some(ErrorCode::SessionClosedRequireSaslAuth | ErrorCode::AuthFailed) => {
@@ -196,6 +196,7 @@ impl<C, W: Clone> Machine<C, W> {
             }
             _ => {}
         }
+        self.actions.extend(entry.completion.map(|c| Action::Finish(c, outcome)));
         Ok(())
     }
 
