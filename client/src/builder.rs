@@ -202,7 +202,11 @@ impl SessionBuilder {
             match shown.await {
                 Ok(()) => {}
                 Err(Error::Lost(reason)) => return Err(EstablishError::Lost(reason)),
-                Err(_) => return Err(EstablishError::Lost(session.lost_reason())),
+                Err(_) => {
+                    // The session, which is of no use to anybody, is closed with its only handle.
+                    let reason = LostReason::NotEstablished { after: limit, cause: None };
+                    return Err(EstablishError::Lost(reason));
+                }
             }
         }
         session.established().await.map_err(EstablishError::Lost)?;

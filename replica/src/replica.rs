@@ -152,7 +152,7 @@ impl Replica {
         }
         out.items.extend(ready.persist.into_iter().map(Output::Persist));
         for Outgoing { to, bytes } in ready.messages {
-            let message = PeerMessage::Consensus(&bytes).encode();
+            let message = PeerMessage::Consensus(&bytes).encode(0);
             out.items.push(Output::Peer { to, message });
         }
         self.to_apply.extend(ready.committed);

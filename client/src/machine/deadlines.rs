@@ -137,9 +137,13 @@ impl<C, W: Clone> Machine<C, W> {
             }
             return self.lose(LostReason::Closed);
         }
-        if self.establish_by.is_some_and(|by| by <= now) {
-            let after = self.settings.establish_limit.unwrap_or_default();
-            return self.lose(LostReason::NotEstablished { after, cause: self.fault.clone() });
+        if self.establish_by.take_if(|by| *by <= now).is_some() {
+            if self.liveness == Liveness::Establishing {
+                let after = self.settings.establish_limit.unwrap_or_default();
+                return self.lose(LostReason::NotEstablished { after, cause: self.fault.clone() });
+            }
+            // The session is there; only its credentials are not confirmed.
+            self.give_up_auths();
         }
         if self.valid_until().is_none_or(|until| now < until) {
             return;

@@ -378,6 +378,15 @@ impl<C, W: Clone> Machine<C, W> {
         self.settings.auths.push(auth);
     }
 
+    /// Nobody waits for the confirmation of credentials any more.
+    fn give_up_auths(&mut self) {
+        for (_, completion) in std::mem::take(&mut self.auth_waiting) {
+            let cause = Interruption::TimedOut;
+            let failed = Err(Failure::Interrupted { sent: false, cause });
+            self.actions.push_back(Action::Finish(completion, failed));
+        }
+    }
+
     /// Replaces the list of servers, and moves to another one if the load is to stay even.
     pub fn update_hosts(&mut self, hosts: Vec<Host>, now: Moment) {
         self.observe(now);

@@ -44,7 +44,8 @@ const SYNC: i32 = 8;
 const SYNCED: i32 = 9;
 
 impl<'a> PeerMessage<'a> {
-    pub(crate) fn encode(&self) -> Vec<u8> {
+    /// The encoding. All but consensus belong to an epoch, and mean nothing in another.
+    pub(crate) fn encode(&self, epoch: u64) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
             PeerMessage::Consensus(bytes) => {
@@ -54,6 +55,7 @@ impl<'a> PeerMessage<'a> {
             }
             PeerMessage::Forward(entries) => {
                 out.put_i32(FORWARD);
+                out.put_i64(epoch as i64);
                 out.put_vector_len(entries.len());
                 for entry in entries {
                     out.put_buffer(Some(entry));
@@ -61,6 +63,7 @@ impl<'a> PeerMessage<'a> {
             }
             PeerMessage::Touches { batch, sessions } => {
                 out.put_i32(TOUCHES);
+                out.put_i64(epoch as i64);
                 out.put_i64(*batch);
                 out.put_vector_len(sessions.len());
                 for session in sessions {
@@ -69,10 +72,12 @@ impl<'a> PeerMessage<'a> {
             }
             PeerMessage::Touched { batch } => {
                 out.put_i32(TOUCHED);
+                out.put_i64(epoch as i64);
                 out.put_i64(*batch);
             }
             PeerMessage::Revalidate { conn, session, timeout_ms, is_tenure, password } => {
                 out.put_i32(REVALIDATE);
+                out.put_i64(epoch as i64);
                 out.put_i64(conn.0 as i64);
                 out.put_i64(session.0);
                 out.put_i32(*timeout_ms as i32);
@@ -81,20 +86,24 @@ impl<'a> PeerMessage<'a> {
             }
             PeerMessage::Revalidated { conn, valid, behind } => {
                 out.put_i32(REVALIDATED);
+                out.put_i64(epoch as i64);
                 out.put_i64(conn.0 as i64);
                 out.put_bool(*valid);
                 out.put_i64(*behind as i64);
             }
             PeerMessage::Moved { session } => {
                 out.put_i32(MOVED);
+                out.put_i64(epoch as i64);
                 out.put_i64(session.0);
             }
             PeerMessage::Sync { request } => {
                 out.put_i32(SYNC);
+                out.put_i64(epoch as i64);
                 out.put_i64(*request);
             }
             PeerMessage::Synced { request, index } => {
                 out.put_i32(SYNCED);
+                out.put_i64(epoch as i64);
                 out.put_i64(*request);
                 out.put_i64(*index as i64);
             }
@@ -102,10 +111,15 @@ impl<'a> PeerMessage<'a> {
         out
     }
 
-    pub(crate) fn decode(bytes: &'a [u8]) -> Result<Self, DecodeError> {
+    /// The message, with its epoch; consensus keeps account of that itself.
+    pub(crate) fn decode(bytes: &'a [u8]) -> Result<(Option<u64>, Self), DecodeError> {
         let mut from = Reader::new(bytes);
-        Ok(match from.i32()? {
-            CONSENSUS => PeerMessage::Consensus(from.rest()),
+        let kind = from.i32()?;
+        if kind == CONSENSUS {
+            return Ok((None, PeerMessage::Consensus(from.rest())));
+        }
+        let epoch = Some(from.i64()? as u64);
+        let message = match kind {
             FORWARD => {
                 let count = from.vector_len()?;
                 let entries = (0..count).map(|_| Ok(from.buffer()?.unwrap_or_default()));
@@ -133,7 +147,8 @@ impl<'a> PeerMessage<'a> {
             SYNC => PeerMessage::Sync { request: from.i64()? },
             SYNCED => PeerMessage::Synced { request: from.i64()?, index: from.i64()? as u64 },
             value => return Err(DecodeError::Value { what: "peer message", offset: 0, value }),
-        })
+        };
+        Ok((epoch, message))
     }
 }
 
@@ -161,12 +176,13 @@ mod tests {
             PeerMessage::Sync { request: 5 },
             PeerMessage::Synced { request: 5, index: 9 },
         ] {
-            let bytes = message.encode();
-            assert_eq!(PeerMessage::decode(&bytes), Ok(message));
+            let bytes = message.encode(3);
+            let epoch = (!matches!(message, PeerMessage::Consensus(_))).then_some(3);
+            assert_eq!(PeerMessage::decode(&bytes), Ok((epoch, message)));
             for end in 0..4 {
                 assert!(PeerMessage::decode(&bytes[..end]).is_err());
             }
         }
-        assert!(PeerMessage::decode(&[0, 0, 0, 99]).is_err());
+        assert!(PeerMessage::decode(&[0, 0, 0, 99, 0, 0, 0, 0, 0, 0, 0, 3]).is_err());
     }
 }

@@ -93,7 +93,13 @@ impl Replica {
     }
 
     fn tell(&self, to: u64, message: &PeerMessage<'_>, out: &mut Outputs) {
-        out.items.push(Output::Peer { to, message: message.encode() });
+        out.items.push(Output::Peer { to, message: message.encode(self.epoch()) });
+    }
+
+    /// The epoch that this member's clients, and all that it has asked of others, belong to. It
+    /// follows that of consensus once the clients of the one before have been sent away.
+    fn epoch(&self) -> u64 {
+        self.following.led_by.0
     }
 
     fn tell_leader(&self, message: &PeerMessage<'_>, out: &mut Outputs) {
@@ -126,6 +132,10 @@ impl Replica {
     /// Hands collected proposals to consensus, or to the leader.
     pub(crate) fn propose_collected(&mut self, out: &mut Outputs) {
         let batch = std::mem::take(&mut self.proposals);
+        if self.epoch() != self.consensus.term() {
+            // Of clients that are about to be sent away: their sessions may have moved on.
+            return;
+        }
         if self.consensus.is_leader() {
             // It cannot fail: only leaders get here. If it did, clients would be sent away soon.
             _ = self.consensus.propose(batch);
@@ -221,7 +231,7 @@ impl Replica {
 
     /// Leader: answers another member once it is known that this one led when it judged.
     fn answer_when_confirmed(&mut self, to: u64, message: &PeerMessage<'_>) {
-        let answer = (self.await_round(), to, message.encode());
+        let answer = (self.await_round(), to, message.encode(self.epoch()));
         self.following.answers.push_back(answer);
     }
 
@@ -275,7 +285,12 @@ impl Replica {
 
     /// Takes a message of another member.
     pub(crate) fn peer(&mut self, from: u64, bytes: &[u8], now: Now, out: &mut Outputs) {
-        let Ok(message) = PeerMessage::decode(bytes) else { return };
+        let Ok((epoch, message)) = PeerMessage::decode(bytes) else { return };
+        // What was asked in an earlier epoch is void, even of a leader that is the same again: it
+        // has forgotten since which sessions had moved away from the one who asks.
+        if epoch.is_some_and(|epoch| epoch != self.epoch()) {
+            return;
+        }
         match message {
             PeerMessage::Consensus(bytes) => {
                 self.consensus.receive(bytes);

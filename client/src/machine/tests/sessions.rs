@@ -405,3 +405,20 @@ fn a_tenure_server_gives_an_account_of_the_end_to_whoever_held_the_session() {
     assert_eq!((account.ended_at_ms, account.silent), (7, None));
     assert_eq!(lab.lost_reason().to_string(), "closed elsewhere: closed by an operator");
 }
+
+#[test]
+fn credentials_that_are_not_confirmed_in_time_cost_no_session_that_is_there() {
+    let limit = Some(Duration::from_millis(500));
+    let mut lab = Lab::with(|settings| settings.establish_limit = limit);
+    lab.add_auth(1);
+    lab.establish();
+    assert_eq!(lab.sent_ops(), [OpCode::Auth]);
+    lab.pass(499);
+    assert!(lab.finished.is_empty());
+    lab.pass(1);
+    let cause = Interruption::TimedOut;
+    assert_eq!(lab.finished, [(1, Err(Failure::Interrupted { sent: false, cause }))]);
+    assert_eq!((lab.machine.state(), lab.machine.liveness()), (State::Connected, &Liveness::Live));
+    lab.reply(AUTH_XID, Response::Empty);
+    assert_eq!(lab.machine.state(), State::Connected, "the late answer is taken all the same");
+}
