@@ -13,7 +13,7 @@ use crate::machine::{self, Auth, HostsError, Machine, Settings};
 use crate::recipe::Claims;
 use crate::session::{Changes, Connection, Session};
 use crate::shared::Shared;
-use crate::status::LostReason;
+use crate::status::{Liveness, LostReason};
 use crate::token::SessionToken;
 
 /// The session timeout asked for unless another is given.
@@ -203,8 +203,11 @@ impl SessionBuilder {
                 Ok(()) => {}
                 Err(Error::Lost(reason)) => return Err(EstablishError::Lost(reason)),
                 Err(_) => {
-                    // The session, which is of no use to anybody, is closed with its only handle.
-                    let reason = LostReason::NotEstablished { after: limit, cause: None };
+                    let reason = match session.liveness() {
+                        Liveness::Lost(reason) => reason,
+                        // The session, of no use to anybody, is closed with its only handle.
+                        _ => LostReason::NotEstablished { after: limit, cause: None },
+                    };
                     return Err(EstablishError::Lost(reason));
                 }
             }
