@@ -58,7 +58,9 @@ impl<C, W: Clone> Machine<C, W> {
         }
         self.link = Link::Waiting { until: now + self.pause(now) };
         self.set(State::Connecting, self.at_risk(Risk::Disconnected(fault.clone())));
-        if was_attached {
+        // After a pause the session may be gone with the link: that is what requests fail of then.
+        self.end_if_overdue(now);
+        if was_attached && !self.is_over() {
             let mut unknown = Vec::new();
             self.queue.link_lost(&mut unknown);
             let cause = Interruption::Link(fault);

@@ -145,6 +145,11 @@ impl<C, W: Clone> Machine<C, W> {
             // The session is there; only its credentials are not confirmed.
             self.give_up_auths();
         }
+        self.end_if_overdue(now);
+    }
+
+    /// Ends the session if nothing vouches for it any more.
+    pub(super) fn end_if_overdue(&mut self, now: Moment) {
         if self.valid_until().is_none_or(|until| now < until) {
             return;
         }

@@ -160,15 +160,25 @@ fn a_session_that_the_server_does_not_know_is_lost() {
 fn a_process_that_was_paused_knows_that_it_was_at_fault() {
     let mut lab = Lab::established();
     lab.pass_with_pings(2_500, 1);
+    lab.submit(&set("/a"), 1);
+    lab.sent();
     lab.ms += 2 * TIMEOUT_MS;
     lab.machine.timeout_at(lab.now());
     lab.act();
     assert!(matches!(lab.lost_reason(), LostReason::Paused { paused } if paused.as_secs() >= 4));
+    let failed = |lab: &Lab| {
+        let cause = Interruption::Lost(lab.lost_reason().clone());
+        [(1, Err(Failure::Interrupted { sent: true, cause }))]
+    };
+    assert_eq!(lab.finished, failed(&lab), "what was asked does not blame the link");
     // Also if the first it hears of is that the server hung up.
     let mut lab = Lab::established();
+    lab.submit(&set("/a"), 1);
+    lab.sent();
     lab.ms += 2 * TIMEOUT_MS;
     lab.lose_link();
     assert!(matches!(lab.lost_reason(), LostReason::Paused { .. }));
+    assert_eq!(lab.finished, failed(&lab));
 }
 
 #[test]
