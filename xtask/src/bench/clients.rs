@@ -168,7 +168,8 @@ impl Part {
                 ("1,000 sessions", pick("sessions 1000 3", "sessions 50 1")),
             ],
             Self::HandOver => vec![
-                ("release", pick("hand-over 200", "hand-over 20")),
+                ("release, 1 ms", pick("hand-over 200 1", "hand-over 20 1")),
+                ("release, loopback", pick("hand-over 200 0", "hand-over 20 0")),
                 ("crash", pick("crash 5", "crash 1")),
             ],
             Self::Reconnect => {

@@ -5,7 +5,8 @@
 //!   client is `tenure` or `zookeeper-client`, the load `read` or `write`
 //! - `sessions COUNT TIMEOUTS`: threads, memory and processor time of many sessions, held for so
 //!   many session timeouts
-//! - `hand-over ROUNDS`: from the release of a lock to the next holder
+//! - `hand-over ROUNDS DELAY_MS`: from the release of a lock to the next holder, on links that
+//!   bytes take so much longer to pass, each way
 //! - `crash ROUNDS`: from the end of a crashed holder's session to the next holder
 //! - `reconnect WATCHES`: the link of a session with many watches is cut, while another works
 
@@ -36,7 +37,10 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         [hosts, "sessions", count, timeouts] => {
             sessions::run(hosts, count.parse()?, timeouts.parse()?).await?
         }
-        [hosts, "hand-over", rounds] => handover::after_release(hosts, rounds.parse()?).await?,
+        [hosts, "hand-over", rounds, delay] => {
+            let delay = Duration::from_millis(delay.parse()?);
+            handover::after_release(hosts, rounds.parse()?, delay).await?
+        }
         [hosts, "crash", rounds] => handover::after_crash(hosts, rounds.parse()?).await?,
         [hosts, "reconnect", watches] => reconnect::run(hosts, watches.parse()?).await?,
         _ => return Err("usage: client-bench HOSTS SCENE ...; see the head of main.rs".into()),

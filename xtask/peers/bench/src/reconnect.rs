@@ -22,7 +22,7 @@ const DEPTH: usize = 512;
 const TRIED_EVERY: usize = 997;
 
 pub(crate) async fn run(hosts: &str, count: usize) -> Outcome {
-    let proxy = Proxy::before(hosts)?;
+    let proxy = Proxy::before(hosts, Duration::ZERO)?;
     let watching = Session::establish(&proxy.hosts()).await?;
     let other = Session::builder(hosts).establish().await?;
     other.create_all(PARENT).await?;

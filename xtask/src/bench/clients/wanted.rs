@@ -102,9 +102,16 @@ const CRITERIA: &[Criterion] = &[
     ),
     row(
         Part::HandOver,
-        "a lock that its holder releases",
+        "a lock that its holder releases, links of 1 ms",
         "round trips until the next holder has it",
-        "release/hand_over_in_round_trips",
+        "release, 1 ms/hand_over_in_round_trips",
+        AtMost(2.0),
+    ),
+    row(
+        Part::HandOver,
+        "a lock that its holder releases, loopback",
+        "round trips until the next holder has it",
+        "release, loopback/hand_over_in_round_trips",
         AtMost(2.0),
     ),
     row(
