@@ -12,6 +12,7 @@ use super::fencing::FencingToken;
 use super::guard::Guard;
 use super::own::Own;
 use crate::error::Error;
+use crate::machine::EventKind;
 use crate::op::{OneTimeWatch, ReadOutcome};
 use crate::path;
 use crate::session::Session;
@@ -46,6 +47,17 @@ enum Turn {
     BehindAny,
     /// The end of the contender at this place, or that it waits no more.
     BehindWaiter(usize),
+}
+
+/// Why a contender that waited looks at its turn again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Woken {
+    /// The contender at this place is gone.
+    Gone(usize),
+    /// Something changed; the line must be asked for.
+    LookAgain,
+    /// Its own place is gone.
+    OwnPlaceGone,
 }
 
 impl Rule {
@@ -149,8 +161,14 @@ impl Line {
                         self.report_ghosts(&line[..place]);
                     }
                     waited = true;
-                    if !self.wait_for(&turn, &line, &own).await? {
-                        break;
+                    match self.wait_for(&turn, &line, &own).await? {
+                        Woken::OwnPlaceGone => break,
+                        // Nobody can have come before us meanwhile, so there is nothing to ask.
+                        Woken::Gone(place) => {
+                            names.retain(|name| *name != line[place].text);
+                            continue;
+                        }
+                        Woken::LookAgain => {}
                     }
                 }
             }
@@ -172,10 +190,14 @@ impl Line {
         }
     }
 
-    /// Waits until the line must be looked at again. False if our own place is gone.
-    async fn wait_for(&self, turn: &Turn, line: &[Name], own: &Own) -> Result<bool, Error> {
+    /// Waits until the line has changed before us, or our own place is gone.
+    async fn wait_for(&self, turn: &Turn, line: &[Name], own: &Own) -> Result<Woken, Error> {
+        let gone = match *turn {
+            Turn::Behind(place) => Woken::Gone(place),
+            _ => Woken::LookAgain,
+        };
         let watch = match *turn {
-            Turn::Mine => return Ok(true),
+            Turn::Mine => return Ok(Woken::LookAgain),
             Turn::Behind(place) => self.watch_place(&line[place]).await?.map(|(_, watch)| watch),
             Turn::BehindWaiter(place) => match self.watch_place(&line[place]).await? {
                 // It has a lease by now, so we are the first of those who wait.
@@ -184,17 +206,18 @@ impl Line {
             },
             Turn::BehindAny => self.watch_line(line).await?,
         };
-        let Some(watch) = watch else { return Ok(true) };
+        let Some(watch) = watch else { return Ok(gone) };
         let mut watch = pin!(watch);
         poll_fn(|cx| {
             if own.poll_ended(cx).is_ready() {
-                return Poll::Ready(Ok(false));
+                return Poll::Ready(Ok(Woken::OwnPlaceGone));
             }
             watch.as_mut().poll(cx).map(|event| match event {
                 Err(_) if self.session.liveness().is_lost() => {
                     Err(Error::Lost(self.session.lost_reason()))
                 }
-                _ => Ok(true),
+                Ok(event) if event.kind == EventKind::Deleted => Ok(gone),
+                _ => Ok(Woken::LookAgain),
             })
         })
         .await
