@@ -30,6 +30,11 @@ pub struct Config {
     pub reconfig_enabled: bool,
     /// Authentication schemes and the super user.
     pub auth: AuthConfig,
+    /// Whether the members above count even if a snapshot holds others, as the reference server
+    /// has it unless reconfig is switched on.
+    pub members_are_fixed: bool,
+    /// Applied entries kept in memory for members that lag; one further behind is sent a snapshot.
+    pub log_tail_entries: u64,
     /// Entries applied between snapshots (`snapCount`).
     pub snapshot_entries: u64,
     /// Log bytes between snapshots (`snapSizeLimitInKb`), 0 for no such limit.
@@ -57,6 +62,8 @@ impl Default for Config {
             extended_types: false,
             reconfig_enabled: false,
             auth: AuthConfig::default(),
+            members_are_fixed: true,
+            log_tail_entries: 200_000,
             snapshot_entries: 100_000,
             snapshot_bytes: 4 << 30,
             reap_interval_ms: 60_000,

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 
 use tenure_wire::{ConnectRequest, SessionId};
 
+use crate::output::SnapshotMeta;
 use crate::session::ended::EndReason;
+use crate::state::State;
 
 /// One client connection of this server process; never reused within a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -72,6 +74,25 @@ pub enum Input<'a> {
     },
     /// The snapshot last begun could not be written; it will be tried again later.
     SnapshotFailed,
+    /// A member is being sent this server's snapshot.
+    SnapshotSending {
+        /// The member.
+        to: u64,
+        /// Log index of the last entry in it.
+        index: u64,
+    },
+    /// It could not be sent. If it could, the member itself lets consensus know.
+    SnapshotNotSent {
+        /// The member.
+        to: u64,
+    },
+    /// Another member has sent its snapshot, and it is durable here.
+    SnapshotReceived {
+        /// What it is a snapshot of.
+        meta: SnapshotMeta,
+        /// What it holds.
+        state: Box<State>,
+    },
     /// Another member sent a message.
     Peer {
         /// The member, as its link has shown.

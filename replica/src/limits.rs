@@ -37,8 +37,11 @@ pub(crate) const MESSAGES_IN_FLIGHT: usize = 256;
 /// any client takes in one reply, while a request of a megabyte could ask for many gigabytes.
 pub(crate) const MULTI_READ_BYTES: usize = 16 << 20;
 
-/// Applied entries kept in memory for members that lag or were away.
-pub(crate) const LOG_TAIL: u64 = 200_000;
+/// Bytes of applied entries kept in memory for members that lag or were away.
+pub(crate) const LOG_TAIL_BYTES: u64 = 256 << 20;
+
+/// The same while a member is sent a snapshot: what comes after it, so that it need not start over.
+pub(crate) const LOG_SENDING_BYTES: u64 = 1 << 30;
 
 /// Length of one tick of consensus: elections take a few hundred milliseconds.
 pub(crate) const TICK_US: u64 = 20_000;

@@ -88,6 +88,23 @@ pub enum Output {
     SnapshotChunk(Vec<u8>),
     /// The snapshot is complete: make it durable, then answer with `Input::SnapshotSaved`.
     SnapshotEnd,
+    /// Forget the snapshot that is being written: the state it was taken of is no more.
+    SnapshotAbandon,
+    /// Send a member a snapshot of this server's, unless that is being done, and answer with
+    /// `Input::SnapshotSending`.
+    SnapshotSend {
+        /// The member.
+        to: u64,
+        /// Log index that it must reach; the log before is not in memory any more. If there is
+        /// none so new, `Input::TakeSnapshot` makes one.
+        reaching: u64,
+    },
+    /// A received snapshot has taken the place of this replica's state and log: later batches of
+    /// the log continue it.
+    LogRestart {
+        /// Log index of the last entry in it.
+        after: u64,
+    },
     /// Send a message to another member, in order, if it can be reached.
     Peer {
         /// The member.
@@ -170,8 +187,8 @@ pub struct SnapshotMeta {
     pub term: u64,
     /// Zxid of the last change contained.
     pub zxid: Zxid,
-    /// Voting members at that index.
-    pub voters: Vec<u64>,
+    /// The ensemble's members at that index, opaque here.
+    pub members: Vec<u8>,
 }
 
 /// Something worth a log line.

@@ -1,6 +1,7 @@
 //! The state machine: one input and the time in, things to do out.
 
 use std::collections::VecDeque;
+use std::mem;
 
 use bytes::Bytes;
 
@@ -17,7 +18,7 @@ use crate::requests::Resuming;
 use crate::session::attach::{Attachment, Attachments};
 use crate::session::ended::EndReason;
 use crate::session::expiry::Expiry;
-use crate::snapshot::Capture;
+use crate::snapshot::{Capture, Received};
 use crate::state::State;
 use crate::watch::WatchKind;
 use crate::watch::table::{WatchCounts, WatchTable};
@@ -58,6 +59,8 @@ pub struct Replica {
     pub(crate) closing: Option<Box<Closing>>,
     pub(crate) changes: Changes,
     pub(crate) capture: Option<Capture>,
+    /// A snapshot of another member, until consensus has judged it.
+    pub(crate) received: Option<Received>,
     pub(crate) since_snapshot: SinceSnapshot,
     next_tick_us: u64,
     pub(crate) serving: bool,
@@ -75,15 +78,15 @@ pub(crate) struct SinceSnapshot {
 impl Replica {
     /// Continues from what storage held. A sole voter stands for election at once.
     pub fn new(config: Config, restored: Restored, now: Now) -> Self {
-        let (snapshot, voters, state) = match restored.snapshot {
-            Some((meta, state)) => ((meta.index, meta.term), meta.voters, state),
-            None => ((0, 0), config.voters.clone(), State::new(config.hash_seed)),
+        let (snapshot, members, state) = match restored.snapshot {
+            Some((meta, state)) => ((meta.index, meta.term), config.members(&meta), state),
+            None => ((0, 0), config.first_members(), State::new(config.hash_seed)),
         };
-        let observers = config.observers.clone();
-        let alone = voters == [config.id] && observers.is_empty();
+        let alone = members.is_only(config.id);
         let (hard_state, entries) = (restored.hard_state, restored.entries);
-        let durable = Durable { hard_state, snapshot, voters, observers, entries };
-        let mut consensus = Consensus::new(config.id, config.hash_seed, durable);
+        let durable = Durable { hard_state, snapshot, members, entries };
+        let tail = config.log_tail_entries;
+        let mut consensus = Consensus::new(config.id, config.hash_seed, tail, durable);
         if alone {
             consensus.campaign();
         }
@@ -103,6 +106,7 @@ impl Replica {
             closing: None,
             changes: Changes::default(),
             capture: None,
+            received: None,
             since_snapshot: SinceSnapshot::default(),
             next_tick_us: now.mono_us,
             serving: false,
@@ -131,6 +135,11 @@ impl Replica {
             Input::TakeSnapshot => self.since_snapshot.wanted = true,
             Input::SnapshotSaved { .. } => {}
             Input::SnapshotFailed => self.snapshot_failed(),
+            Input::SnapshotSending { to, index } => self.consensus.sending(to, index),
+            Input::SnapshotNotSent { to } => self.consensus.gave_up_sending(to),
+            Input::SnapshotReceived { meta, state } => {
+                self.received = Some(Received { meta, state });
+            }
             Input::Peer { from, message } => self.peer(from, message, now, out),
             Input::PeerDown { member } => self.peer_down(member),
             Input::CloseSession { session, reason } => self.propose_close(session, reason, now),
@@ -144,7 +153,13 @@ impl Replica {
             self.propose_collected(out);
         }
         self.report_touches(now, out);
-        let ready = self.consensus.ready();
+        let is_offered = self.offer_received();
+        let mut ready = self.consensus.ready();
+        if ready.restarted {
+            self.install_received(out);
+        } else if is_offered {
+            self.received = None;
+        }
         self.follow_leadership(out);
         if let Some(epoch) = ready.elected {
             self.lead(now);
@@ -154,6 +169,10 @@ impl Replica {
         for Outgoing { to, bytes } in ready.messages {
             let message = PeerMessage::Consensus(&bytes).encode(0);
             out.items.push(Output::Peer { to, message });
+        }
+        let reaching = self.consensus.needs_snapshot_of();
+        for to in mem::take(&mut ready.left_behind) {
+            out.items.push(Output::SnapshotSend { to, reaching });
         }
         self.to_apply.extend(ready.committed);
         self.apply_committed(now, out);

@@ -3,9 +3,11 @@
 //! A capture starts in O(1) and is read in slices; changes made meanwhile leave the old values
 //! behind (`arena`). A chunk is a run of tagged records, none of which crosses into the next.
 
+mod receive;
 mod records;
 mod restore;
 
+pub(crate) use receive::Received;
 pub use restore::{RestoreError, Restorer};
 
 use tenure_wire::Put;
@@ -102,7 +104,7 @@ impl Replica {
             index,
             term,
             zxid: self.state.zxid,
-            voters: self.consensus.voters().to_vec(),
+            members: self.consensus.members().encode(),
         }));
         self.capture = Some(Capture::begin(&mut self.state));
     }

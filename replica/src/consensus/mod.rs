@@ -3,20 +3,22 @@
 //! A standalone server is an ensemble of one: its single voter elects itself and commits what its
 //! own disk has made durable. Nothing outside this folder knows the library's types.
 
+mod members;
 mod store;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bytes::Bytes;
 use protobuf::Message as _;
 use raft::eraftpb::{
-    ConfState, Entry, EntryType, HardState as RaftHardState, Message, MessageType,
+    ConfState, Entry, EntryType, HardState as RaftHardState, Message, MessageType, Snapshot,
 };
 use raft::{RawNode, StateRole};
 
 use crate::limits;
 use crate::output::{HardState, LogEntry, Persist};
-use store::Store;
+pub(crate) use members::Members;
+use store::{Store, Tail};
 
 /// Ticks without a leader before an election.
 const ELECTION_TICKS: usize = 25;
@@ -25,13 +27,12 @@ const ELECTION_TICKS: usize = 25;
 const HEARTBEAT_TICKS: usize = 3;
 
 /// What the log held at start-up.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Durable {
     pub(crate) hard_state: HardState,
     /// Index and term of the snapshot's last entry, (0, 0) without one.
     pub(crate) snapshot: (u64, u64),
-    pub(crate) voters: Vec<u64>,
-    pub(crate) observers: Vec<u64>,
+    pub(crate) members: Members,
     pub(crate) entries: Vec<LogEntry>,
 }
 
@@ -52,6 +53,10 @@ pub(crate) struct Ready {
     pub(crate) messages: Vec<Outgoing>,
     /// Set if this replica has just become leader, to its term.
     pub(crate) elected: Option<u64>,
+    /// Members too far behind to be sent entries.
+    pub(crate) left_behind: BTreeSet<u64>,
+    /// The log goes on behind the snapshot that was handed in.
+    pub(crate) restarted: bool,
 }
 
 /// A message for another member.
@@ -75,6 +80,10 @@ pub(crate) struct Consensus {
     durable: u64,
     /// Messages that promise what a batch holds, by its ticket.
     held: VecDeque<(u64, Outgoing)>,
+    /// Applied entries kept for members that lag.
+    tail_entries: u64,
+    /// Where the snapshots end that members are being sent.
+    sending: BTreeMap<u64, u64>,
 }
 
 impl std::fmt::Debug for Consensus {
@@ -85,17 +94,22 @@ impl std::fmt::Debug for Consensus {
 
 impl Consensus {
     /// Continues from what the log held. `seed` decides election timeouts.
-    pub(crate) fn new(id: u64, seed: u64, durable: Durable) -> Self {
-        let (index, _) = durable.snapshot;
+    pub(crate) fn new(id: u64, seed: u64, tail_entries: u64, durable: Durable) -> Self {
+        let (index, snapshot_term) = durable.snapshot;
         let last = durable.entries.last().map_or(index, |entry| entry.index);
+        let HardState { mut term, mut vote, .. } = durable.hard_state;
+        if term < snapshot_term {
+            // A snapshot was received, and the log had no time to hear of its term.
+            (term, vote) = (snapshot_term, 0);
+        }
         let hard_state = RaftHardState {
-            term: durable.hard_state.term,
-            vote: durable.hard_state.vote,
+            term,
+            vote,
             // The commit index may have been stored just before the entries it covers were torn
             // off with the end of the log; such entries were acknowledged to nobody.
             commit: durable.hard_state.commit.clamp(index, last),
         };
-        let conf_state = ConfState::from((durable.voters, durable.observers));
+        let conf_state = ConfState::from(durable.members);
         let entries = durable.entries.into_iter().map(from_log).collect();
         let store = Store::new(hard_state, conf_state, durable.snapshot, entries);
         let config = raft::Config {
@@ -113,8 +127,15 @@ impl Consensus {
         let logger = slog::Logger::root(slog::Discard, slog::o!());
         let raw = RawNode::new(&config, store, &logger)
             .expect("the configuration is constant and the stored state was clamped to the log");
-        let mut consensus =
-            Consensus { raw, seed, handed_out: 0, durable: 0, held: VecDeque::new() };
+        let mut consensus = Consensus {
+            raw,
+            seed,
+            handed_out: 0,
+            durable: 0,
+            held: VecDeque::new(),
+            tail_entries,
+            sending: BTreeMap::new(),
+        };
         consensus.settle_timeout();
         consensus
     }
@@ -137,6 +158,11 @@ impl Consensus {
     /// The current term.
     pub(crate) fn term(&self) -> u64 {
         self.raw.raft.term
+    }
+
+    /// Who belongs to the ensemble.
+    pub(crate) fn members(&self) -> Members {
+        Members::from(self.raw.store().conf_state())
     }
 
     /// The voting members.
@@ -179,9 +205,44 @@ impl Consensus {
     /// ensemble, is dropped: consensus bears the loss of any message.
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
         let mut message = Message::default();
-        if message.merge_from_bytes(bytes).is_ok() {
-            _ = self.raw.step(message);
-            self.settle_timeout();
+        if message.merge_from_bytes(bytes).is_err() {
+            return;
+        }
+        match message.get_msg_type() {
+            MessageType::MsgHeartbeat if message.commit > self.last_index() => {
+                self.admit_loss(&message);
+                message.commit = self.last_index();
+            }
+            MessageType::MsgAppendResponse if message.reject && self.is_leader() => {
+                self.note_loss(&message);
+            }
+            _ => {}
+        }
+        _ = self.raw.step(message);
+        self.settle_timeout();
+    }
+
+    /// The leader counts on entries that this member does not have any more: its disk was lost.
+    /// The library takes that for impossible, so the leader is told in so many words.
+    fn admit_loss(&mut self, heartbeat: &Message) {
+        let mut answer = Message::default();
+        answer.set_msg_type(MessageType::MsgAppendResponse);
+        answer.to = heartbeat.from;
+        answer.index = heartbeat.commit;
+        answer.reject = true;
+        answer.reject_hint = self.last_index();
+        answer.term = heartbeat.term;
+        answer.from = self.raw.raft.id;
+        self.raw.raft.msgs.push(answer);
+    }
+
+    /// A member that rejects what it had once confirmed has lost it. It is sent everything anew.
+    fn note_loss(&mut self, rejection: &Message) {
+        let term = self.term();
+        let Some(progress) = self.raw.raft.mut_prs().get_mut(rejection.from) else { return };
+        if rejection.term == term && rejection.reject_hint < progress.matched {
+            progress.matched = 0;
+            progress.become_probe();
         }
     }
 
@@ -223,8 +284,54 @@ impl Consensus {
     pub(crate) fn applied(&mut self, index: u64) {
         self.raw.advance_apply_to(index);
         let alone = self.voters().len() + self.observers().len() == 1;
-        let keep = if alone { 0 } else { limits::LOG_TAIL };
-        self.raw.mut_store().compact(index.saturating_sub(keep));
+        let progress = &self.raw.raft;
+        self.sending.retain(|member, end| {
+            progress.prs().get(*member).is_some_and(|progress| progress.matched < *end)
+        });
+        let needed_from = self.sending.values().min().map_or(u64::MAX, |end| end + 1);
+        let entries = if alone { 0 } else { self.tail_entries };
+        let tail = Tail { entries, bytes: limits::LOG_TAIL_BYTES, needed_from };
+        self.raw.mut_store().compact(index, tail);
+        if needed_from < u64::MAX {
+            // A member that takes too long starts over with a newer snapshot.
+            let bytes = limits::LOG_SENDING_BYTES;
+            let longest = Tail { entries: u64::MAX, bytes, needed_from: u64::MAX };
+            self.raw.mut_store().compact(index, longest);
+        }
+    }
+
+    /// Index of the last entry that a snapshot must hold for this log to continue it.
+    pub(crate) fn needs_snapshot_of(&self) -> u64 {
+        self.raw.store().before()
+    }
+
+    /// A member is being sent the snapshot that ends at `end`: what follows is kept for it.
+    pub(crate) fn sending(&mut self, member: u64, end: u64) {
+        self.sending.insert(member, end);
+    }
+
+    /// That came to nothing.
+    pub(crate) fn gave_up_sending(&mut self, member: u64) {
+        self.sending.remove(&member);
+    }
+
+    /// Hands in where a snapshot of another member ends, whose state is at hand. The next `ready`
+    /// says if the log goes on there, in place of what it was.
+    pub(crate) fn offer_snapshot(&mut self, index: u64, term: u64, members: Members) {
+        let mut snapshot = Snapshot::default();
+        let meta = snapshot.mut_metadata();
+        meta.index = index;
+        meta.term = term;
+        meta.set_conf_state(ConfState::from(members));
+        let mut message = Message::default();
+        message.set_msg_type(MessageType::MsgSnapshot);
+        // As if the leader had sent it, which hears from the answer how far this member has come.
+        message.from = self.leader();
+        message.to = self.raw.raft.id;
+        message.term = self.term();
+        message.set_snapshot(snapshot);
+        _ = self.raw.step(message);
+        self.settle_timeout();
     }
 
     /// Drains what the verbs before have led to.
@@ -236,6 +343,15 @@ impl Consensus {
                 done.elected = Some(self.raw.raft.term);
             }
             let ticket = ready.number();
+            let mut restarted_after = None;
+            if !ready.snapshot().is_empty() {
+                let meta = ready.snapshot().get_metadata();
+                let members = meta.get_conf_state().clone();
+                self.raw.mut_store().restart(members, (meta.index, meta.term));
+                restarted_after = Some(meta.index);
+                // Entries handed out before are part of it.
+                done.committed.clear();
+            }
             let hard_state = ready.hs().cloned();
             let entries = ready.take_entries();
             if let Some(hard_state) = &hard_state {
@@ -247,6 +363,12 @@ impl Consensus {
             let must_sync = ready.must_sync();
             done.committed.extend(ready.take_committed_entries().into_iter().map(committed));
             self.raw.advance_append_async(ready);
+            if let Some(index) = restarted_after {
+                // It was durable before consensus heard of it, and its state is at hand.
+                self.raw.on_persist_ready(ticket);
+                self.raw.advance_apply_to(index);
+                done.restarted = true;
+            }
             if must_sync {
                 self.handed_out = ticket;
                 let hard_state = hard_state.as_ref().map(to_log_state);
@@ -263,6 +385,7 @@ impl Consensus {
         {
             done.messages.push(message);
         }
+        done.left_behind = self.raw.mut_store().take_left_behind();
         done
     }
 

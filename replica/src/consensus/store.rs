@@ -1,7 +1,9 @@
 //! The part of the log that the consensus library reads: entries not yet applied, and a tail of
 //! applied ones for peers that lag. The disk has its own copy; this one is never read from it.
 
-use std::collections::VecDeque;
+use std::cell::RefCell;
+use std::collections::{BTreeSet, VecDeque};
+use std::mem;
 
 use raft::eraftpb::{ConfState, Entry, HardState, Snapshot};
 use raft::{Error, GetEntriesContext, RaftState, Result, Storage, StorageError};
@@ -13,6 +15,19 @@ pub(crate) struct Store {
     /// Index and term of the entry just before the first one kept.
     before: (u64, u64),
     entries: VecDeque<Entry>,
+    /// Bytes of their data.
+    bytes: u64,
+    /// Members that need entries from before the first one kept.
+    left_behind: RefCell<BTreeSet<u64>>,
+}
+
+/// How many applied entries are kept for members that lag.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tail {
+    pub(crate) entries: u64,
+    pub(crate) bytes: u64,
+    /// Entries from this index on are kept all the same: a member is being brought up to there.
+    pub(crate) needed_from: u64,
 }
 
 impl Store {
@@ -22,7 +37,28 @@ impl Store {
         before: (u64, u64),
         entries: Vec<Entry>,
     ) -> Self {
-        Store { hard_state, conf_state, before, entries: entries.into() }
+        let bytes = entries.iter().map(|entry| entry.data.len() as u64).sum();
+        let left_behind = RefCell::default();
+        Store { hard_state, conf_state, before, entries: entries.into(), bytes, left_behind }
+    }
+
+    /// Goes on from a snapshot of another member; there is no entry to keep.
+    pub(crate) fn restart(&mut self, conf_state: ConfState, before: (u64, u64)) {
+        self.conf_state = conf_state;
+        self.before = before;
+        self.entries.clear();
+        self.bytes = 0;
+    }
+
+    /// Index of the entry just before the first one kept: a snapshot that ends there or later
+    /// can be continued.
+    pub(crate) fn before(&self) -> u64 {
+        self.before.0
+    }
+
+    /// The members that were found to be too far behind since the last call.
+    pub(crate) fn take_left_behind(&mut self) -> BTreeSet<u64> {
+        mem::take(self.left_behind.get_mut())
     }
 
     pub(crate) fn set_hard_state(&mut self, hard_state: HardState) {
@@ -38,16 +74,23 @@ impl Store {
         let Some(first) = entries.first() else { return };
         assert!(first.index > self.before.0, "an entry before the compacted ones was replaced");
         assert!(first.index <= self.last() + 1, "the log has no gaps");
-        self.entries.truncate((first.index - self.before.0 - 1) as usize);
+        while self.last() >= first.index {
+            let replaced = self.entries.pop_back();
+            self.bytes -= replaced.map_or(0, |entry| entry.data.len() as u64);
+        }
+        self.bytes += entries.iter().map(|entry| entry.data.len() as u64).sum::<u64>();
         self.entries.extend(entries.iter().cloned());
     }
 
-    /// Forgets entries up to and including `index`.
-    pub(crate) fn compact(&mut self, index: u64) {
+    /// Forgets entries up to `applied` beyond the tail that is to be kept.
+    pub(crate) fn compact(&mut self, applied: u64, tail: Tail) {
         while let Some(entry) = self.entries.front() {
-            if entry.index > index {
+            let is_within =
+                applied - self.before.0.min(applied) <= tail.entries && self.bytes <= tail.bytes;
+            if entry.index > applied || is_within || entry.index >= tail.needed_from {
                 break;
             }
+            self.bytes -= entry.data.len() as u64;
             self.before = (entry.index, entry.term);
             self.entries.pop_front();
         }
@@ -102,7 +145,9 @@ impl Storage for Store {
         Ok(self.last())
     }
 
-    fn snapshot(&self, _request_index: u64, _to: u64) -> Result<Snapshot> {
+    /// Snapshots travel beside consensus, which only hears that one has arrived.
+    fn snapshot(&self, _request_index: u64, to: u64) -> Result<Snapshot> {
+        self.left_behind.borrow_mut().insert(to);
         Err(Error::Store(StorageError::SnapshotTemporarilyUnavailable))
     }
 }

@@ -1,0 +1,300 @@
+//! Three replicas, their links, disks and clients.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::{IpAddr, Ipv4Addr};
+
+use tenure_replica::{
+    CloseWhy, Config, ConnId, HardState, Input, LogEntry, Now, Output, Outputs, Persist, Replica,
+    Restored, Restorer, SnapshotMeta, State,
+};
+use tenure_wire::{
+    Acl, ConnectRequest, ConnectResponse, Create, OpCode, Reader, ReplyHeader, Request,
+    RequestHeader, Xid, frame,
+};
+
+/// Three members, links that keep order, disks that are durable at once.
+pub(crate) struct Ensemble {
+    pub(crate) members: Vec<Replica>,
+    pub(crate) down: [bool; 3],
+    /// Hears no member and is heard by none, and its clock stands; its clients reach it.
+    pub(crate) cut_off: Option<usize>,
+    pub(crate) now: Now,
+    /// Its disk writes nothing for the time being.
+    pub(crate) stuck_disk: Option<usize>,
+    pub(crate) links: VecDeque<(u64, u64, Vec<u8>)>,
+    pub(crate) persisted: VecDeque<(usize, u64)>,
+    pub(crate) disks: [Disk; 3],
+    tail_entries: u64,
+    /// Snapshots sent from one member to another.
+    pub(crate) transfers: Vec<(usize, usize)>,
+    pub(crate) got: BTreeMap<(usize, ConnId), Vec<Vec<u8>>>,
+    pub(crate) closed: Vec<(usize, ConnId, CloseWhy)>,
+    pub(crate) next_conn: u64,
+}
+
+/// What a member finds again after a restart.
+#[derive(Default)]
+pub(crate) struct Disk {
+    pub(crate) hard_state: HardState,
+    pub(crate) log: Vec<LogEntry>,
+    pub(crate) snapshot: Option<Snapshot>,
+    writing: Option<Snapshot>,
+}
+
+pub(crate) type Snapshot = (SnapshotMeta, Vec<Vec<u8>>);
+
+impl Disk {
+    fn write(&mut self, persist: Persist) {
+        self.hard_state = persist.hard_state.unwrap_or(self.hard_state);
+        if let Some(first) = persist.entries.first() {
+            self.log.retain(|entry| entry.index < first.index);
+            self.log.extend(persist.entries);
+        }
+    }
+
+    fn restored(&self) -> Restored {
+        let snapshot = self.snapshot.as_ref();
+        let after = snapshot.map_or(0, |(meta, _)| meta.index);
+        let entries = self.log.iter().filter(|entry| entry.index > after).cloned().collect();
+        let snapshot = snapshot.map(|(meta, chunks)| (meta.clone(), restore(chunks)));
+        Restored { snapshot, hard_state: self.hard_state, entries }
+    }
+}
+
+pub(crate) fn restore(chunks: &[Vec<u8>]) -> State {
+    let mut restorer = Restorer::new(7);
+    chunks.iter().for_each(|chunk| restorer.chunk(chunk).unwrap());
+    restorer.finish().unwrap()
+}
+
+impl Ensemble {
+    pub(crate) fn new() -> Self {
+        Self::with_tail(200_000)
+    }
+
+    /// With members that keep so many applied entries for each other.
+    pub(crate) fn with_tail(tail_entries: u64) -> Self {
+        let now = Now { mono_us: 1_000_000, wall_ms: 1_700_000_000_000 };
+        let member = |id| Replica::new(config(id, tail_entries), Restored::default(), now);
+        let mut ensemble = Ensemble {
+            members: (1..=3).map(member).collect(),
+            disks: Default::default(),
+            tail_entries,
+            transfers: Vec::new(),
+            down: [false; 3],
+            cut_off: None,
+            stuck_disk: None,
+            now,
+            links: VecDeque::new(),
+            persisted: VecDeque::new(),
+            got: BTreeMap::new(),
+            closed: Vec::new(),
+            next_conn: 1,
+        };
+        ensemble.run(3_000);
+        ensemble
+    }
+
+    pub(crate) fn step(&mut self, member: usize, input: Input<'_>) {
+        let mut out = Outputs::default();
+        self.members[member].step(input, self.now, &mut out);
+        self.members[member].flush(self.now, &mut out);
+        self.perform(member, out);
+    }
+
+    pub(crate) fn perform(&mut self, member: usize, out: Outputs) {
+        for item in out.items {
+            match item {
+                Output::Send { conn, range } => {
+                    let mut bytes = &out.bytes[range];
+                    while let Some(payload) = frame::split(bytes, 1 << 20).unwrap() {
+                        let frames = self.got.entry((member, conn)).or_default();
+                        frames.push(bytes[payload.clone()].to_vec());
+                        bytes = &bytes[payload.end..];
+                    }
+                }
+                Output::Close { conn, why } => self.closed.push((member, conn, why)),
+                Output::Persist(persist) => {
+                    self.persisted.push_back((member, persist.ticket));
+                    self.disks[member].write(persist);
+                }
+                Output::SnapshotBegin(meta) => {
+                    self.disks[member].writing = Some((meta, Vec::new()))
+                }
+                Output::SnapshotChunk(chunk) => {
+                    self.disks[member].writing.as_mut().unwrap().1.push(chunk);
+                }
+                Output::SnapshotEnd => self.saved(member),
+                Output::SnapshotSend { to, reaching } => {
+                    self.send_snapshot(member, to as usize - 1, reaching);
+                }
+                Output::LogRestart { after } => {
+                    let disk = &mut self.disks[member];
+                    let (meta, _) = disk.snapshot.as_ref().unwrap();
+                    assert_eq!(meta.index, after, "the snapshot is durable before the log is cut");
+                    disk.log.retain(|entry| entry.index > after);
+                }
+                Output::Peer { to, message } => {
+                    self.links.push_back((member as u64 + 1, to, message));
+                }
+                _ => {}
+            }
+        }
+    }
+
+    /// Delivers everything under way, then lets time pass, 5 ms at a time.
+    pub(crate) fn run(&mut self, ms: u64) {
+        for _ in 0..=ms / 5 {
+            loop {
+                let ripe = self.persisted.iter().position(|(at, _)| self.stuck_disk != Some(*at));
+                if let Some((member, ticket)) = ripe.and_then(|at| self.persisted.remove(at)) {
+                    if !self.down[member] {
+                        self.step(member, Input::Persisted { ticket });
+                    }
+                } else if let Some((from, to, message)) = self.links.pop_front() {
+                    let lost = |member: u64| {
+                        let member = member as usize - 1;
+                        self.down[member] || self.cut_off == Some(member)
+                    };
+                    if !lost(to) && !lost(from) {
+                        self.step(to as usize - 1, Input::Peer { from, message: &message });
+                    }
+                } else {
+                    break;
+                }
+            }
+            for member in 0..3 {
+                while !self.down[member] && self.members[member].has_work(true) {
+                    self.step(member, Input::Work { snapshot_room: true });
+                }
+            }
+            self.now.mono_us += 5_000;
+            self.now.wall_ms += 5;
+            for member in 0..3 {
+                if !self.down[member] && self.cut_off != Some(member) {
+                    self.step(member, Input::Tick);
+                }
+            }
+        }
+    }
+
+    fn saved(&mut self, member: usize) {
+        let disk = &mut self.disks[member];
+        let whole = disk.writing.take().unwrap();
+        let index = whole.0.index;
+        disk.log.retain(|entry| entry.index > index);
+        disk.snapshot = Some(whole);
+        self.members[member].step(
+            Input::SnapshotSaved { index },
+            self.now,
+            &mut Outputs::default(),
+        );
+    }
+
+    /// What a server does: sends its newest snapshot, or makes one.
+    fn send_snapshot(&mut self, from: usize, to: usize, reaching: u64) {
+        let newest = self.disks[from].snapshot.clone();
+        match newest.filter(|(meta, _)| meta.index >= reaching) {
+            None => self.step(from, Input::TakeSnapshot),
+            Some((meta, chunks)) if !self.down[to] => {
+                self.transfers.push((from, to));
+                let member = to as u64 + 1;
+                self.step(from, Input::SnapshotSending { to: member, index: meta.index });
+                let state = Box::new(restore(&chunks));
+                self.disks[to].snapshot = Some((meta.clone(), chunks));
+                self.step(to, Input::SnapshotReceived { meta, state });
+            }
+            Some(_) => self.step(from, Input::SnapshotNotSent { to: to as u64 + 1 }),
+        }
+    }
+
+    /// Starts a member that is down on what its disk holds.
+    pub(crate) fn restart(&mut self, member: usize) {
+        let restored = self.disks[member].restored();
+        let config = config(member as u64 + 1, self.tail_entries);
+        self.members[member] = Replica::new(config, restored, self.now);
+        self.down[member] = false;
+    }
+
+    pub(crate) fn leader(&self) -> usize {
+        let leads = |member: &usize| !self.down[*member] && self.members[*member].is_leader();
+        (0..3).find(leads).expect("a quorum is up, so somebody leads")
+    }
+
+    pub(crate) fn kill(&mut self, member: usize) {
+        self.down[member] = true;
+        for other in (0..3).filter(|other| !self.down[*other]).collect::<Vec<_>>() {
+            self.step(other, Input::PeerDown { member: member as u64 + 1 });
+        }
+    }
+
+    pub(crate) fn connect(
+        &mut self,
+        member: usize,
+        request: ConnectRequest<'_>,
+    ) -> (ConnId, ConnectResponse) {
+        let frames = self.ask_for_session(member, request);
+        (ConnId(self.next_conn - 1), ConnectResponse::decode(&frames[0]).unwrap())
+    }
+
+    /// Sends a handshake on a new connection and returns the frames that answer it.
+    pub(crate) fn ask_for_session(
+        &mut self,
+        member: usize,
+        request: ConnectRequest<'_>,
+    ) -> Vec<Vec<u8>> {
+        let conn = ConnId(self.next_conn);
+        self.next_conn += 1;
+        let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
+        self.step(member, Input::Connect { conn, peer, request, entropy: [conn.0 as u8; 16] });
+        self.run(20);
+        self.got.remove(&(member, conn)).unwrap_or_default()
+    }
+
+    pub(crate) fn open(&mut self, member: usize, timeout_ms: i32) -> (ConnId, ConnectResponse) {
+        self.connect(member, ConnectRequest { timeout_ms, ..ConnectRequest::default() })
+    }
+
+    /// Sends a request and returns (xid, error) of the replies.
+    pub(crate) fn ask(
+        &mut self,
+        member: usize,
+        conn: ConnId,
+        request: &Request<'_>,
+    ) -> Vec<(i32, i32)> {
+        self.ask_all(member, conn, &[request])
+    }
+
+    /// Sends requests without waiting between them and returns (xid, error) of the replies.
+    pub(crate) fn ask_all(
+        &mut self,
+        member: usize,
+        conn: ConnId,
+        requests: &[&Request<'_>],
+    ) -> Vec<(i32, i32)> {
+        for (xid, request) in (9..).zip(requests) {
+            let mut payload = Vec::new();
+            RequestHeader { xid: Xid(xid), op: request.op().code() }.encode(&mut payload);
+            request.encode(&mut payload);
+            self.step(member, Input::Frame { conn, payload: &payload });
+        }
+        self.run(20);
+        let frames = self.got.remove(&(member, conn)).unwrap_or_default();
+        let header = |frame: &Vec<u8>| ReplyHeader::decode(&mut Reader::new(frame)).unwrap();
+        frames.iter().map(header).map(|header| (header.xid.0, header.err)).collect()
+    }
+}
+
+fn config(id: u64, log_tail_entries: u64) -> Config {
+    let (voters, incarnation, hash_seed) = (vec![1, 2, 3], id, 40 + id);
+    Config { id, voters, incarnation, hash_seed, log_tail_entries, ..Config::default() }
+}
+
+pub(crate) fn create(path: &str, flags: i32) -> Request<'_> {
+    let (op, acl) = (OpCode::Create, vec![Acl::OPEN]);
+    Request::Create(Create { op, path: path.into(), data: None, acl, flags, ttl_ms: None })
+}
+
+pub(crate) fn get(path: &str) -> Request<'_> {
+    Request::GetData { path: path.into(), watch: false }
+}
