@@ -16,6 +16,7 @@ mod network;
 mod plan;
 mod random;
 mod server;
+mod snapshots;
 mod trace;
 mod world;
 

@@ -17,6 +17,8 @@ pub(crate) struct Plan {
     pub(crate) latency: (Nanos, Nanos),
     pub(crate) peer_latency: (Nanos, Nanos),
     pub(crate) disk: (Nanos, Nanos),
+    /// Entries between snapshots, and applied ones kept for members that lag.
+    pub(crate) snapshots: Option<(u64, u64)>,
     /// How many packets in a thousand take much longer.
     pub(crate) slow_per_mille: u64,
     /// The time between two steps of one application, on average.
@@ -36,7 +38,7 @@ pub(crate) struct Plan {
 const QUIET_START: Nanos = 700 * MS;
 
 impl Plan {
-    pub(crate) fn new(random: &mut Random) -> Self {
+    pub(crate) fn new(seed: u64, random: &mut Random) -> Self {
         let members = if random.per_mille(250) { 1 } else { 3 };
         let clients = random.between(2, 4) as usize;
         // Some worlds are so quick and so regular that only the clocks tell them from perfect.
@@ -76,6 +78,7 @@ impl Plan {
             latency: if is_tight { micros(20, 100) } else { micros(100, slow_latency) },
             peer_latency: if is_tight { micros(20, 60) } else { micros(50, slow_latency / 2) },
             disk: if is_tight { micros(10, 40) } else { micros(50, 4_000) },
+            snapshots: snapshots(&mut Random::new(crate::random::mix(seed))),
             slow_per_mille: if is_tight { 0 } else { random.pick(&[0, 5, 30]) },
             step_every: random.between(10, 120) * MS,
             fault_every: random.between(40, 600) * MS,
@@ -89,6 +92,12 @@ impl Plan {
     pub(crate) fn faults_begin(&self) -> Nanos {
         QUIET_START
     }
+}
+
+/// By chance of their own: what else a seed stands for does not depend on them.
+fn snapshots(random: &mut Random) -> Option<(u64, u64)> {
+    let often = (random.between(10, 80), random.between(5, 60));
+    random.per_mille(500).then_some(often)
 }
 
 fn bounds(random: &mut Random) -> (u32, u32) {

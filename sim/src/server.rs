@@ -15,6 +15,8 @@ use tenure_wire::{
 
 use crate::clock::{Clock, MS, Nanos};
 use crate::network::{Piece, Way};
+use crate::plan::Plan;
+use crate::snapshots::Snapshot;
 use crate::trace::{Who, digest};
 use crate::world::{Event, World};
 
@@ -23,7 +25,7 @@ use crate::world::{Event, World};
 pub(crate) struct Member {
     pub(crate) index: usize,
     pub(crate) clock: Clock,
-    config: Config,
+    pub(crate) config: Config,
     /// The process; none while it is down.
     pub(crate) replica: Option<Replica>,
     /// Counts processes.
@@ -38,22 +40,39 @@ pub(crate) struct Member {
     wake_at: Nanos,
     /// The last epoch that it led.
     pub(crate) led_epoch: u64,
-    disk: Disk,
+    pub(crate) disk: Disk,
+    /// Members that are being sent its snapshot.
+    pub(crate) sending_to: Vec<usize>,
     conns: BTreeMap<ConnId, usize>,
     next_conn: u64,
 }
 
 #[derive(Debug, Default)]
-struct Disk {
+pub(crate) struct Disk {
     hard_state: HardState,
-    log: Vec<LogEntry>,
+    pub(crate) log: Vec<LogEntry>,
+    pub(crate) snapshot: Option<Snapshot>,
+    /// Not whole yet.
+    pub(crate) unfinished: Option<Snapshot>,
     /// Handed over, and not durable yet.
-    pending: VecDeque<Persist>,
+    pending: VecDeque<Job>,
     free_at: Nanos,
 }
 
+/// What a disk does in the order in which it was asked to.
+#[derive(Debug)]
+enum Job {
+    Persist(Persist),
+    /// The log goes on behind a snapshot that was received.
+    Restart(u64),
+}
+
 impl Disk {
-    fn write(&mut self, persist: Persist) {
+    fn write(&mut self, job: Job) {
+        let persist = match job {
+            Job::Persist(persist) => persist,
+            Job::Restart(after) => return self.log.retain(|entry| entry.index > after),
+        };
         if let Some(hard_state) = persist.hard_state {
             self.hard_state = hard_state;
         }
@@ -70,15 +89,21 @@ impl Member {
         index: usize,
         members: usize,
         clock: Clock,
-        (least, most): (u32, u32),
+        plan: &Plan,
         hash_seed: u64,
     ) -> Self {
+        let (least, most) = plan.bounds_ms[index];
+        let usual = Config::default();
+        let usual = (usual.snapshot_entries, usual.log_tail_entries);
+        let (snapshot_entries, log_tail_entries) = plan.snapshots.unwrap_or(usual);
         let config = Config {
             id: index as u64 + 1,
             voters: (1..=members as u64).collect(),
             hash_seed,
             min_session_timeout_ms: least,
             max_session_timeout_ms: most,
+            snapshot_entries,
+            log_tail_entries,
             ..Config::default()
         };
         Member {
@@ -94,6 +119,7 @@ impl Member {
             wake_at: 0,
             led_epoch: 0,
             disk: Disk::default(),
+            sending_to: Vec::new(),
             conns: BTreeMap::new(),
             next_conn: 1,
         }
@@ -113,10 +139,20 @@ impl World {
         server.life += 1;
         server.is_silent = false;
         server.conns.clear();
+        server.sending_to.clear();
+        server.disk.unfinished = None;
         server.config.incarnation = incarnation;
         server.config.hash_seed = hash_seed;
-        let Disk { hard_state, log, .. } = &server.disk;
-        let restored = Restored { snapshot: None, hard_state: *hard_state, entries: log.clone() };
+        let Disk { hard_state, log, snapshot, .. } = &server.disk;
+        let snapshot =
+            snapshot.as_ref().map(|found| (found.meta.clone(), found.restore(hash_seed)));
+        let after = snapshot.as_ref().map_or(0, |(meta, _)| meta.index);
+        // Some may have come from a leader that had to give them up, before the snapshot came.
+        let term = snapshot.as_ref().map_or(0, |(meta, _)| meta.term);
+        let entries: Vec<_> = log.iter().filter(|entry| entry.index > after).cloned().collect();
+        let entries =
+            if entries.first().is_some_and(|e| e.term < term) { Vec::new() } else { entries };
+        let restored = Restored { snapshot, hard_state: *hard_state, entries };
         let now = server.clock.now(self.now);
         server.replica = Some(Replica::new(server.config.clone(), restored, now));
         server.wake_at = Nanos::MAX;
@@ -139,8 +175,8 @@ impl World {
         server.paused_until = 0;
         server.inbox.clear();
         for _ in 0..survives {
-            let Some(persist) = server.disk.pending.pop_front() else { break };
-            server.disk.write(persist);
+            let Some(job) = server.disk.pending.pop_front() else { break };
+            server.disk.write(job);
         }
         server.disk.pending.clear();
         server.disk.free_at = self.now;
@@ -161,7 +197,7 @@ impl World {
     }
 
     /// Whether what arrives must wait. If so, it is kept.
-    fn must_wait(&mut self, member: usize, event: impl FnOnce() -> Event) -> bool {
+    pub(crate) fn must_wait(&mut self, member: usize, event: impl FnOnce() -> Event) -> bool {
         let server = &mut self.members[member];
         let waits = server.is_paused(self.now);
         if waits {
@@ -183,6 +219,9 @@ impl World {
                     self.peer_message(from, to, epoch, message);
                 }
                 Event::PeerDown { member, life, other } => self.peer_down(member, life, other),
+                Event::SnapshotArrives { transfer, snapshot } => {
+                    self.snapshot_arrives(transfer, snapshot);
+                }
                 Event::Arrives { link, piece, .. } => self.at_server(link, piece),
                 other => unreachable!("{other:?} is nothing that a server waits for"),
             }
@@ -206,8 +245,11 @@ impl World {
         }
         let disk = &mut self.members[member].disk;
         // The disk works on while the process stands still.
-        while let Some(persist) = disk.pending.pop_front_if(|next| next.ticket <= ticket) {
-            disk.write(persist);
+        while let Some(job) = disk.pending.pop_front_if(|next| match next {
+            Job::Persist(persist) => persist.ticket <= ticket,
+            Job::Restart(_) => true,
+        }) {
+            disk.write(job);
         }
         if !self.must_wait(member, || Event::Stored { member, life, ticket }) {
             self.step(member, Input::Persisted { ticket });
@@ -348,12 +390,12 @@ impl World {
             let Some(replica) = &mut server.replica else { return };
             let mut out = Outputs::default();
             replica.flush(now, &mut out);
-            let has_work = replica.has_work(false);
+            let has_work = replica.has_work(true);
             self.perform(member, out);
             if !has_work {
                 break;
             }
-            self.step(member, Input::Work { snapshot_room: false });
+            self.step(member, Input::Work { snapshot_room: true });
         }
         let server = &self.members[member];
         let Some(replica) = &server.replica else { return };
@@ -376,13 +418,29 @@ impl World {
                     let takes = self.random.between(self.plan.disk.0, self.plan.disk.1);
                     let disk = &mut self.members[member].disk;
                     disk.free_at = disk.free_at.max(self.now) + takes;
-                    disk.pending.push_back(persist);
+                    disk.pending.push_back(Job::Persist(persist));
                     let at = disk.free_at;
                     self.schedule(at, Event::Stored { member, life, ticket });
                 }
                 Output::Peer { to, message } => self.send_peer(member, to as usize - 1, message),
                 Output::Event(event) => self.server_event(member, &event),
-                Output::SnapshotBegin(_) | Output::SnapshotChunk(_) | Output::SnapshotEnd => {}
+                Output::SnapshotBegin(meta) => {
+                    let begun = Snapshot { meta, chunks: Vec::new() };
+                    self.members[member].disk.unfinished = Some(begun);
+                }
+                Output::SnapshotChunk(chunk) => {
+                    if let Some(unfinished) = &mut self.members[member].disk.unfinished {
+                        unfinished.chunks.push(chunk);
+                    }
+                }
+                Output::SnapshotEnd => self.store_snapshot(member),
+                Output::SnapshotAbandon => self.members[member].disk.unfinished = None,
+                Output::SnapshotSend { to, reaching } => {
+                    self.send_snapshot(member, to as usize - 1, reaching);
+                }
+                Output::LogRestart { after } => {
+                    self.members[member].disk.pending.push_back(Job::Restart(after));
+                }
             }
         }
     }

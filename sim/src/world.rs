@@ -14,6 +14,7 @@ use crate::network::{Cut, Link, Piece, Way};
 use crate::plan::Plan;
 use crate::random::Random;
 use crate::server::Member;
+use crate::snapshots::{Snapshot, Transfer};
 use crate::trace::{Trace, Who};
 
 /// A rule that was broken.
@@ -63,6 +64,10 @@ pub(crate) enum Event {
     Tick(usize),
     /// A batch is on a server's disk; `life` tells its process from later ones.
     Stored { member: usize, life: u64, ticket: u64 },
+    /// A snapshot is on a server's disk.
+    SnapshotStored { member: usize, life: u64, snapshot: Snapshot },
+    /// A snapshot is whole at another server, if nothing came between.
+    SnapshotArrives { transfer: Transfer, snapshot: Snapshot },
     /// A message between servers.
     PeerMessage { from: usize, to: usize, epoch: u64, message: Vec<u8> },
     /// A server notices that the link to another one broke.
@@ -147,7 +152,7 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(seed: u64, bug: Option<PlantedBug>, keeps_lines: bool) -> Self {
         let mut random = Random::new(crate::random::mix(!seed));
-        let plan = Plan::new(&mut random);
+        let plan = Plan::new(seed, &mut random);
         let (members, clients) = (plan.member_clocks.len(), plan.client_clocks.len());
         let mut world = World {
             now: 0,
@@ -172,13 +177,8 @@ impl World {
         for member in 0..members {
             let clock = world.plan.member_clocks[member];
             let hash_seed = world.random.next();
-            world.members.push(Member::new(
-                member,
-                members,
-                clock,
-                world.plan.bounds_ms[member],
-                hash_seed,
-            ));
+            let server = Member::new(member, members, clock, &world.plan, hash_seed);
+            world.members.push(server);
             world.start_server(member);
         }
         for client in 0..clients {
@@ -220,6 +220,12 @@ impl World {
         match event {
             Event::Tick(member) => self.tick(member),
             Event::Stored { member, life, ticket } => self.stored(member, life, ticket),
+            Event::SnapshotStored { member, life, snapshot } => {
+                self.snapshot_stored(member, life, snapshot);
+            }
+            Event::SnapshotArrives { transfer, snapshot } => {
+                self.snapshot_arrives(transfer, snapshot);
+            }
             Event::PeerMessage { from, to, epoch, message } => {
                 self.peer_message(from, to, epoch, message);
             }
