@@ -23,6 +23,11 @@ struct Ensemble {
 
 impl Ensemble {
     fn start() -> Self {
+        Self::start_with("")
+    }
+
+    /// Starts with further lines in every server's configuration.
+    fn start_with(lines: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // Held until all are known, so that no port is given twice.
         let free: Vec<_> =
@@ -36,7 +41,7 @@ impl Ensemble {
             let mut text = format!(
                 "tickTime=2000\ninitLimit=10\nsyncLimit=5\ndataDir={}\nclientPort={client}\n\
                  clientPortAddress=127.0.0.1\nadmin.enableServer=false\n\
-                 4lw.commands.whitelist=*\n",
+                 4lw.commands.whitelist=*\n{lines}",
                 data.display()
             );
             for m in 0..3 {
@@ -67,6 +72,19 @@ impl Ensemble {
         let mut child = self.running[n].take().unwrap();
         child.kill().unwrap();
         child.wait().unwrap();
+    }
+
+    /// Leaves a server that is down with nothing but its number.
+    fn wipe(&self, n: usize) {
+        let data = self.folder.path().join(format!("data{n}"));
+        for entry in fs::read_dir(&data).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                fs::remove_dir_all(path).unwrap();
+            } else if !path.ends_with("myid") {
+                fs::remove_file(path).unwrap();
+            }
+        }
     }
 
     fn word(&self, n: usize, word: &str) -> String {
@@ -161,6 +179,49 @@ fn sessions_and_writes_outlive_any_one_server() {
     let mut last = ensemble.connect(ensemble.leader(), &Handshake::new(30_000));
     assert_eq!(last.exists("/owned"), Err(code::NO_NODE));
     last.close();
+}
+
+#[test]
+fn a_server_that_lost_its_disk_comes_back_from_a_snapshot() {
+    if foreign() {
+        return;
+    }
+    let mut ensemble = Ensemble::start_with("tenure.logTailEntries=50\n");
+    let leader = ensemble.leader();
+    let (lost, other) = ((leader + 1) % 3, (leader + 2) % 3);
+    let mut client = ensemble.connect(other, &Handshake::new(30_000));
+    client.create_mode("/owned", b"", 1).unwrap();
+    let mut acknowledged = Vec::new();
+    for round in 0..3 {
+        ensemble.kill(lost);
+        // In the last round it has only been away.
+        if round < 2 {
+            ensemble.wipe(lost);
+        }
+        for i in 0..200 {
+            let path = format!("/away-{round}-{i}");
+            client.create(&path, &[7; 1_000]).unwrap();
+            acknowledged.push(path);
+        }
+        ensemble.spawn(lost);
+        let mut witness = ensemble.connect(lost, &Handshake::new(30_000));
+        assert_eq!(witness.call(&support::Op::sync("/")).err, 0);
+        for path in &acknowledged {
+            assert!(witness.exists(path).is_ok(), "{path} was acknowledged and is gone");
+        }
+        assert_eq!(witness.exists("/owned").unwrap().ephemeral_owner, client.id());
+        witness.close();
+    }
+    assert!(ensemble.logs().contains("snapshot received"), "{}", ensemble.logs());
+    // What it was sent is durable there: with it and without the third one nothing is missing.
+    ensemble.kill(leader);
+    ensemble.kill(lost);
+    ensemble.spawn(lost);
+    client = ensemble.connect(lost, &client.ticket());
+    for path in &acknowledged {
+        assert!(client.exists(path).is_ok(), "{path} was acknowledged and is gone");
+    }
+    client.close();
 }
 
 #[test]

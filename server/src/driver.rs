@@ -10,6 +10,7 @@
 mod delivery;
 mod happenings;
 mod intake;
+mod left_behind;
 mod live;
 mod orders;
 
@@ -20,6 +21,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
+use left_behind::LeftBehind;
 use mio::{Events, Poll, Token};
 use orders::AwaitedEnds;
 use tenure_replica::{ConnId, Input, Now, Outputs, Replica};
@@ -67,6 +69,7 @@ pub(crate) struct Driver {
     persister: Persister,
     /// Links to the other members, if there are any.
     peers: Option<Peers>,
+    left_behind: LeftBehind,
     snapshotter: Snapshotter,
     mail: Receiver<Mail>,
     /// Mail that came during a pause.
@@ -147,6 +150,7 @@ impl Driver {
             replica: parts.replica,
             persister: parts.persister,
             peers: parts.peers,
+            left_behind: LeftBehind::default(),
             snapshotter: parts.snapshotter,
             mail: parts.mail,
             late_mail: VecDeque::new(),
@@ -353,6 +357,14 @@ impl Driver {
                 }
                 Mail::PeerDown { member } => {
                     self.replica.step(Input::PeerDown { member }, now, &mut self.out);
+                    self.deliver();
+                }
+                Mail::SnapshotSending { to, what } => {
+                    self.sending_went_on(to, what);
+                    self.deliver();
+                }
+                Mail::SnapshotReceived { meta, state } => {
+                    self.replica.step(Input::SnapshotReceived { meta, state }, now, &mut self.out);
                     self.deliver();
                 }
                 Mail::Query(query) => query.answer(self),

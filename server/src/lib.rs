@@ -21,6 +21,7 @@ mod process;
 mod recovery;
 mod snapshotter;
 mod tls;
+mod transfer;
 
 use std::io;
 use std::net::SocketAddr;
@@ -48,6 +49,7 @@ pub use process::{prefer_small_pages, raise_open_files_limit};
 pub use recovery::read_snapshot;
 use snapshotter::{SnapshotPolicy, Snapshotter};
 pub use tls::{FileError, JksError, TlsError};
+use transfer::SnapshotFolder;
 
 /// A running server. Dropping it leaves the server running; [`ServerHandle::stop`] ends it.
 pub struct ServerHandle {
@@ -184,12 +186,17 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
     };
     let persister = Persister::start(recovered.log, policy, mailbox.clone())
         .map_err(system("starting the disk thread"))?;
-    let peers = peers(config, &mailbox)?;
+    let snapshots = SnapshotFolder {
+        disk: Arc::clone(&disk),
+        dir: folder.snapshot_dir().to_path_buf(),
+        hash_seed: recovered.hash_seed,
+    };
     let policy = SnapshotPolicy {
         disk,
-        dir: folder.snapshot_dir().to_path_buf(),
+        dir: snapshots.dir.clone(),
         retain: config.snapshots.retain_count.max(limits::SNAPSHOTS_RETAINED) as usize,
     };
+    let peers = peers(config, snapshots, &mailbox)?;
     let snapshotter = Snapshotter::start(policy, mailbox.clone())
         .map_err(system("starting the snapshot thread"))?;
     let port = |addr: SocketAddr| addr.port();
@@ -244,11 +251,15 @@ fn rules(config: &ServerConfig) -> Rules {
 }
 
 /// Links to the other members, if the configuration names any.
-fn peers(config: &ServerConfig, mailbox: &Mailbox) -> Result<Option<Peers>, StartError> {
+fn peers(
+    config: &ServerConfig,
+    snapshots: SnapshotFolder,
+    mailbox: &Mailbox,
+) -> Result<Option<Peers>, StartError> {
     if !config.ensemble.is_distributed() {
         return Ok(None);
     }
-    let started = Peers::start(&config.ensemble, mailbox);
+    let started = Peers::start(&config.ensemble, snapshots, mailbox);
     started.map(Some).map_err(system("listening for the other members"))
 }
 
@@ -288,9 +299,8 @@ fn listen(
 fn refuse_unsupported(config: &ServerConfig) -> Result<(), StartError> {
     if config.ensemble.is_distributed() {
         tracing::warn!(
-            "ensembles are a preview: membership is fixed by the server.N lines, links between \
-             members are neither encrypted nor authenticated, and a member that was away for more \
-             than the log the others keep in memory cannot catch up"
+            "ensembles are a preview: membership is fixed by the server.N lines, and links between \
+             members are neither encrypted nor authenticated"
         );
     }
     tls::warn_of_missing(&config.tls);

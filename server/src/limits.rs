@@ -132,5 +132,21 @@ pub const PEER_CONNECT: Duration = Duration::from_secs(2);
 /// How long a link may take no bytes before it counts as broken.
 pub const PEER_STALL: Duration = Duration::from_secs(10);
 
+/// Bytes read and sent at once of a snapshot for another member.
+pub const TRANSFER_CHUNK_BYTES: usize = 256 * 1024;
+
+/// Pace at which a snapshot is sent, so that it takes neither the disk nor the network from those
+/// who wait for replies: a million small znodes take two or three seconds.
+pub const TRANSFER_BYTES_PER_SECOND: f64 = 64.0 * 1024.0 * 1024.0;
+
+/// How long a member may take to check a snapshot that it has received whole.
+pub const TRANSFER_VERDICT: Duration = Duration::from_secs(300);
+
+/// Time in which a member reads a snapshot that it has received: no other is sent meanwhile.
+pub const TRANSFER_REST: Duration = Duration::from_secs(5);
+
+/// Time between attempts to send a snapshot.
+pub const TRANSFER_RETRY: Duration = Duration::from_millis(300);
+
 /// Time between attempts to reach another member.
 pub const PEER_RETRY: Duration = Duration::from_millis(100);

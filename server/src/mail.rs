@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
 use mio::Waker;
+use tenure_replica::{SnapshotMeta, State};
 use tenure_wire::SessionId;
 
 use crate::RunError;
@@ -50,6 +51,20 @@ pub(crate) enum Mail {
         /// Which one.
         member: u64,
     },
+    /// How far the sending of a snapshot to a member has come.
+    SnapshotSending {
+        /// Which member.
+        to: u64,
+        /// How far.
+        what: Sending,
+    },
+    /// Another member's snapshot is durable here.
+    SnapshotReceived {
+        /// What it is a snapshot of.
+        meta: SnapshotMeta,
+        /// What it holds.
+        state: Box<State>,
+    },
     /// An operator's question.
     Query(AdminQuery),
     /// Cut the connection of a session, which lives on.
@@ -60,6 +75,19 @@ pub(crate) enum Mail {
     Resume,
     /// Finish what is under way, then end.
     Stop,
+}
+
+/// How far the sending of a snapshot has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sending {
+    /// The one that ends at this log index is under way.
+    Began { index: u64 },
+    /// It is durable there.
+    Done,
+    /// It broke off.
+    Failed,
+    /// There is none that reaches far enough.
+    NoneSoNew,
 }
 
 /// One sync of the log.

@@ -2,11 +2,13 @@
 //!
 //! A member dials every other one and sends only on what it dialled; what it accepted it only
 //! reads. Both ends say first who they are and which ensemble they belong to. A link that breaks is
-//! dialled again; what was on it is lost, which consensus bears and the replica is told.
+//! dialled again; what was on it is lost, which consensus bears and the replica is told. So a
+//! message is never lost alone: behind one that finds no room the link breaks.
 
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
 use std::thread;
 use std::time::Instant;
@@ -14,18 +16,48 @@ use std::time::Instant;
 use crate::config::{EnsembleSettings, Member};
 use crate::limits;
 use crate::mail::{Mail, Mailbox};
+use crate::transfer::SnapshotFolder;
 
-/// Starts every link: a stranger's bytes are not read any further.
-const MAGIC: [u8; 8] = *b"tenure-1";
+/// What a link is for. Its name starts the link: a stranger's bytes are not read any further.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Purpose {
+    /// Messages, for as long as both ends run.
+    Messages,
+    /// One snapshot.
+    Snapshot,
+}
+
+impl Purpose {
+    const ALL: [Purpose; 2] = [Purpose::Messages, Purpose::Snapshot];
+
+    fn name(self) -> [u8; 8] {
+        match self {
+            Purpose::Messages => *b"tenure-1",
+            Purpose::Snapshot => *b"tenure-s",
+        }
+    }
+}
 
 /// The links of one member.
 pub(crate) struct Peers {
-    outgoing: Vec<(u64, SyncSender<Vec<u8>>)>,
+    outgoing: Vec<Outgoing>,
+    snapshots: SnapshotFolder,
+    mailbox: Mailbox,
+}
+
+/// This end of a link to another member.
+struct Outgoing {
+    member: Member,
+    hello: Hello,
+    queue: SyncSender<Vec<u8>>,
+    /// A message found no room: nothing behind it may be sent before the link has broken.
+    is_overrun: Arc<AtomicBool>,
 }
 
 /// What both ends must agree on before anything is said.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Hello {
+    purpose: Purpose,
     from: u64,
     to: u64,
     /// Digest of the member lines: members of different ensembles never talk.
@@ -33,12 +65,12 @@ struct Hello {
 }
 
 impl Hello {
-    const LEN: usize = MAGIC.len() + 24;
+    const LEN: usize = 32;
 
     fn encode(self) -> [u8; Self::LEN] {
         let mut bytes = [0; Self::LEN];
-        let words =
-            [MAGIC, self.from.to_be_bytes(), self.to.to_be_bytes(), self.ensemble.to_be_bytes()];
+        let [from, to, ensemble] = [self.from, self.to, self.ensemble].map(u64::to_be_bytes);
+        let words = [self.purpose.name(), from, to, ensemble];
         bytes.copy_from_slice(words.as_flattened());
         bytes
     }
@@ -47,85 +79,133 @@ impl Hello {
         let mut bytes = [0; Self::LEN];
         from.read_exact(&mut bytes)?;
         let (words, _) = bytes.as_chunks::<8>();
-        let [magic, sender, receiver, ensemble] = words else { return Ok(None) };
-        if *magic != MAGIC {
+        let [name, sender, receiver, ensemble] = words else { return Ok(None) };
+        let Some(purpose) = Purpose::ALL.into_iter().find(|purpose| purpose.name() == *name) else {
             return Ok(None);
-        }
+        };
         let [from, to, ensemble] =
             [sender, receiver, ensemble].map(|word| u64::from_be_bytes(*word));
-        Ok(Some(Hello { from, to, ensemble }))
+        Ok(Some(Hello { purpose, from, to, ensemble }))
     }
 }
 
 impl Peers {
     /// Listens for the other members and dials each of them, on threads of their own.
-    pub(crate) fn start(settings: &EnsembleSettings, mailbox: &Mailbox) -> io::Result<Self> {
+    pub(crate) fn start(
+        settings: &EnsembleSettings,
+        snapshots: SnapshotFolder,
+        mailbox: &Mailbox,
+    ) -> io::Result<Self> {
         let me =
             settings.me().ok_or_else(|| io::Error::other("no member line is this server's"))?;
         let ensemble = ensemble_digest(&settings.members);
-        let known: Arc<[u64]> = settings.members.iter().map(|member| member.id).collect();
         let listener = TcpListener::bind(&candidates(me)?[..])?;
-        let incoming = mailbox.clone();
         let my_id = me.id;
+        let gate = Arc::new(Gate {
+            me: my_id,
+            ensemble,
+            known: settings.members.iter().map(|member| member.id).collect(),
+            snapshots: snapshots.clone(),
+            mailbox: mailbox.clone(),
+        });
         thread::Builder::new().name("tenure-peers".into()).spawn(move || {
             for stream in listener.incoming().flatten() {
-                let (mailbox, known) = (incoming.clone(), Arc::clone(&known));
+                let gate = Arc::clone(&gate);
                 // Without a thread there is no link; the other side dials again.
                 _ = thread::Builder::new()
                     .name("tenure-peer-in".into())
-                    .spawn(move || receive(&stream, my_id, ensemble, &known, &mailbox));
+                    .spawn(move || gate.receive(&stream));
             }
         })?;
         let mut outgoing = Vec::new();
         for member in settings.members.iter().filter(|member| member.id != my_id) {
             let (queue, messages) = mpsc::sync_channel(limits::PEER_QUEUE);
-            outgoing.push((member.id, queue));
-            let hello = Hello { from: my_id, to: member.id, ensemble };
+            let purpose = Purpose::Messages;
+            let hello = Hello { purpose, from: my_id, to: member.id, ensemble };
             let (member, mailbox) = (member.clone(), mailbox.clone());
-            thread::Builder::new()
-                .name("tenure-peer-out".into())
-                .spawn(move || dial(&member, hello, &messages, &mailbox))?;
+            let is_overrun = Arc::new(AtomicBool::new(false));
+            let link = Dialled { member: member.clone(), hello, messages, is_overrun, mailbox };
+            let is_overrun = Arc::clone(&link.is_overrun);
+            outgoing.push(Outgoing { member, hello, queue, is_overrun });
+            thread::Builder::new().name("tenure-peer-out".into()).spawn(move || link.keep())?;
         }
-        Ok(Peers { outgoing })
+        Ok(Peers { outgoing, snapshots, mailbox: mailbox.clone() })
     }
 
-    /// Sends a message, if the member can be reached and keeps up; else it is lost.
+    /// Sends a message, if the member can be reached and keeps up; else the link breaks.
     pub(crate) fn send(&self, to: u64, message: Vec<u8>) {
-        let Some((_, queue)) = self.outgoing.iter().find(|(id, _)| *id == to) else { return };
-        if let Err(TrySendError::Full(_)) = queue.try_send(message) {
-            tracing::debug!(member = to, "the link is full: a message was dropped");
+        let Some(link) = self.outgoing.iter().find(|link| link.member.id == to) else { return };
+        if link.is_overrun.load(Ordering::Acquire) {
+            return;
         }
+        if let Err(TrySendError::Full(_)) = link.queue.try_send(message) {
+            link.is_overrun.store(true, Ordering::Release);
+            tracing::warn!(member = to, "the member does not keep up: its link is broken off");
+        }
+    }
+
+    /// Sends a member the newest snapshot that reaches a log index, on a thread of its own. False
+    /// if there is none to be had, or no such member.
+    pub(crate) fn send_snapshot(&self, to: u64, reaching: u64) -> bool {
+        let Some(link) = self.outgoing.iter().find(|link| link.member.id == to) else {
+            return false;
+        };
+        let hello = Hello { purpose: Purpose::Snapshot, ..link.hello };
+        let (member, snapshots) = (link.member.clone(), self.snapshots.clone());
+        let mailbox = self.mailbox.clone();
+        let sending = move || snapshots.send(to, reaching, || connect(&member, hello), &mailbox);
+        thread::Builder::new().name("tenure-transfer".into()).spawn(sending).is_ok()
     }
 }
 
-/// Reads what another member says, until it stops.
-fn receive(stream: &TcpStream, me: u64, ensemble: u64, known: &[u64], mailbox: &Mailbox) {
-    // A stranger gets this long to show that it is none.
-    _ = stream.set_read_timeout(Some(limits::PEER_HELLO));
-    let mut reader = BufReader::with_capacity(limits::PEER_BUFFER_BYTES, stream);
-    let hello = match Hello::read(&mut reader) {
-        Ok(Some(hello)) => hello,
-        Ok(None) | Err(_) => {
-            let peer = stream.peer_addr().ok();
-            tracing::warn!(?peer, "a stranger on the peer port was refused");
+/// Who may come in from other members.
+struct Gate {
+    me: u64,
+    ensemble: u64,
+    known: Vec<u64>,
+    snapshots: SnapshotFolder,
+    mailbox: Mailbox,
+}
+
+impl Gate {
+    /// Reads what another member says, until it stops.
+    fn receive(&self, stream: &TcpStream) {
+        // A stranger gets this long to show that it is none.
+        _ = stream.set_read_timeout(Some(limits::PEER_HELLO));
+        // No byte beyond it is taken: what follows depends on the purpose.
+        let hello = match Hello::read(&mut &*stream) {
+            Ok(Some(hello)) => hello,
+            Ok(None) | Err(_) => {
+                let peer = stream.peer_addr().ok();
+                tracing::warn!(?peer, "a stranger on the peer port was refused");
+                return;
+            }
+        };
+        let Hello { purpose, from, to, ensemble } = hello;
+        if to != self.me || ensemble != self.ensemble || !self.known.contains(&from) {
+            tracing::warn!(
+                from,
+                to,
+                "a member of another ensemble, or with other server.N lines, was refused"
+            );
             return;
         }
-    };
-    if hello.to != me || hello.ensemble != ensemble || !known.contains(&hello.from) {
-        tracing::warn!(
-            from = hello.from,
-            to = hello.to,
-            "a member of another ensemble, or with other server.N lines, was refused"
-        );
-        return;
+        match purpose {
+            Purpose::Messages => self.receive_messages(stream, from),
+            Purpose::Snapshot => self.snapshots.receive(stream, from, &self.mailbox),
+        }
     }
-    _ = stream.set_read_timeout(None);
-    tracing::info!(member = hello.from, "member connected");
-    while let Ok(message) = read_message(&mut reader) {
-        mailbox.post(Mail::Peer { from: hello.from, message });
+
+    fn receive_messages(&self, stream: &TcpStream, from: u64) {
+        _ = stream.set_read_timeout(None);
+        let mut reader = BufReader::with_capacity(limits::PEER_BUFFER_BYTES, stream);
+        tracing::info!(member = from, "member connected");
+        while let Ok(message) = read_message(&mut reader) {
+            self.mailbox.post(Mail::Peer { from, message });
+        }
+        tracing::info!(member = from, "member disconnected");
+        self.mailbox.post(Mail::PeerDown { member: from });
     }
-    tracing::info!(member = hello.from, "member disconnected");
-    mailbox.post(Mail::PeerDown { member: hello.from });
 }
 
 fn read_message(reader: &mut impl Read) -> io::Result<Vec<u8>> {
@@ -144,29 +224,67 @@ fn read_message(reader: &mut impl Read) -> io::Result<Vec<u8>> {
     Ok(message)
 }
 
-/// Keeps a link to one member, for as long as this server runs.
-fn dial(member: &Member, hello: Hello, messages: &Receiver<Vec<u8>>, mailbox: &Mailbox) {
-    loop {
-        match connect(member, hello) {
-            Ok(stream) => {
-                match forward(&stream, messages) {
-                    // The driver is gone: so is this server.
-                    Ok(()) => return,
-                    Err(e) => tracing::debug!(member = member.id, error = %e, "link broke"),
-                }
-                mailbox.post(Mail::PeerDown { member: member.id });
-            }
-            Err(e) => tracing::debug!(member = member.id, error = %e, "cannot reach the member"),
-        }
-        let retry_at = Instant::now() + limits::PEER_RETRY;
+/// The other end of the queue for one member.
+struct Dialled {
+    member: Member,
+    hello: Hello,
+    messages: Receiver<Vec<u8>>,
+    is_overrun: Arc<AtomicBool>,
+    mailbox: Mailbox,
+}
+
+impl Dialled {
+    /// Keeps a link to the member, for as long as this server runs.
+    fn keep(&self) {
+        let member = self.member.id;
+        let mut has_lost_any = false;
         loop {
-            // What is queued while there is no link is stale before there is one.
-            match messages.recv_timeout(retry_at.saturating_duration_since(Instant::now())) {
-                Ok(_) => {}
-                Err(RecvTimeoutError::Timeout) => break,
-                Err(RecvTimeoutError::Disconnected) => return,
+            match connect(&self.member, self.hello) {
+                Ok(stream) => {
+                    // What is queued while there is no link is stale before there is one.
+                    has_lost_any |= self.messages.try_iter().count() > 0;
+                    has_lost_any |= self.is_overrun.swap(false, Ordering::AcqRel);
+                    if has_lost_any {
+                        // The replica may have begun to count on this member again since it
+                        // was told of the break.
+                        self.mailbox.post(Mail::PeerDown { member });
+                    }
+                    has_lost_any = false;
+                    match self.forward(&stream) {
+                        // The driver is gone: so is this server.
+                        Ok(()) => return,
+                        Err(error) => tracing::debug!(member, %error, "link broke"),
+                    }
+                    self.mailbox.post(Mail::PeerDown { member });
+                }
+                Err(error) => tracing::debug!(member, %error, "cannot reach the member"),
+            }
+            let retry_at = Instant::now() + limits::PEER_RETRY;
+            loop {
+                let left = retry_at.saturating_duration_since(Instant::now());
+                match self.messages.recv_timeout(left) {
+                    Ok(_) => has_lost_any = true,
+                    Err(RecvTimeoutError::Timeout) => break,
+                    Err(RecvTimeoutError::Disconnected) => return,
+                }
             }
         }
+    }
+
+    /// Sends messages as they come, many in one write when there are many.
+    fn forward(&self, stream: &TcpStream) -> io::Result<()> {
+        let mut writer = BufWriter::with_capacity(limits::PEER_BUFFER_BYTES, stream);
+        while let Ok(first) = self.messages.recv() {
+            for message in std::iter::once(first).chain(self.messages.try_iter()) {
+                if self.is_overrun.load(Ordering::Acquire) {
+                    return Err(io::Error::other("the member does not keep up"));
+                }
+                writer.write_all(&(message.len() as u32).to_be_bytes())?;
+                writer.write_all(&message)?;
+            }
+            writer.flush()?;
+        }
+        Ok(())
     }
 }
 
@@ -184,19 +302,6 @@ fn connect(member: &Member, hello: Hello) -> io::Result<TcpStream> {
         }
     }
     Err(last)
-}
-
-/// Sends messages as they come, many in one write when there are many.
-fn forward(stream: &TcpStream, messages: &Receiver<Vec<u8>>) -> io::Result<()> {
-    let mut writer = BufWriter::with_capacity(limits::PEER_BUFFER_BYTES, stream);
-    while let Ok(first) = messages.recv() {
-        for message in std::iter::once(first).chain(messages.try_iter()) {
-            writer.write_all(&(message.len() as u32).to_be_bytes())?;
-            writer.write_all(&message)?;
-        }
-        writer.flush()?;
-    }
-    Ok(())
 }
 
 /// A member's addresses, resolved anew each time they are needed.
@@ -221,10 +326,12 @@ mod tests {
 
     #[test]
     fn a_hello_comes_out_as_it_went_in_and_strangers_do_not() {
-        let hello = Hello { from: 1, to: 3, ensemble: 99 };
-        let bytes = hello.encode();
-        assert_eq!(Hello::read(&mut &bytes[..]).expect("whole"), Some(hello));
-        assert!(Hello::read(&mut &bytes[..31]).is_err());
+        for purpose in Purpose::ALL {
+            let hello = Hello { purpose, from: 1, to: 3, ensemble: 99 };
+            let bytes = hello.encode();
+            assert_eq!(Hello::read(&mut &bytes[..]).expect("whole"), Some(hello));
+            assert!(Hello::read(&mut &bytes[..31]).is_err());
+        }
         let stranger = [b'G'; Hello::LEN];
         assert_eq!(Hello::read(&mut &stranger[..]).expect("whole"), None);
     }

@@ -8,8 +8,8 @@ use tenure_replica::{
     AuthConfig, Config, DigestAlgorithm, HardState, LogEntry, Replica, Restored, Restorer,
     SnapshotMeta, State,
 };
-use tenure_storage::snapshots::SnapshotReader;
-use tenure_storage::{DataFolder, Disk, FoundSnapshot, Log, LogOptions};
+use tenure_storage::snapshots::{SnapshotMeta as SnapshotFileMeta, SnapshotReader};
+use tenure_storage::{DataFolder, Disk, Entry, FoundSnapshot, Log, LogOptions};
 use tenure_wire::Zxid;
 
 use crate::admin::report::SnapshotReport;
@@ -17,7 +17,7 @@ use crate::clock::Clock;
 use crate::config::{self, MemberRole, ServerConfig};
 use crate::error::StartError;
 use crate::metrics::Metrics;
-use crate::snapshotter::{decode_voters, modified_wall_ms};
+use crate::snapshotter::modified_wall_ms;
 
 /// The id of a server that is alone and was not given one.
 const STANDALONE_ID: u64 = 1;
@@ -26,6 +26,8 @@ const STANDALONE_ID: u64 = 1;
 pub(crate) struct Recovered {
     pub(crate) log: Log,
     pub(crate) replica: Replica,
+    /// That of the replica's index of znodes.
+    pub(crate) hash_seed: u64,
     /// The clock that the replica was told first.
     pub(crate) clock: Clock,
     pub(crate) last_snapshot: Option<SnapshotReport>,
@@ -60,8 +62,7 @@ pub(crate) fn recover(
         vote: state.vote,
         commit: state.commit,
     });
-    let entries: Vec<_> = found
-        .entries
+    let entries: Vec<_> = continued(&snapshot, found.entries)
         .into_iter()
         .map(|e| LogEntry { index: e.index, term: e.term, kind: e.kind, data: e.data })
         .collect();
@@ -81,8 +82,16 @@ pub(crate) fn recover(
     );
     let clock = Clock::start();
     let restored = Restored { snapshot, hard_state, entries };
+    let hash_seed = replica_config.hash_seed;
     let replica = Replica::new(replica_config, restored, clock.now());
-    Ok(Recovered { log: found.log, replica, clock, last_snapshot, metrics })
+    Ok(Recovered { log: found.log, replica, hash_seed, clock, last_snapshot, metrics })
+}
+
+/// The log's entries, if they continue the snapshot. Some of an earlier term were given up by the
+/// ensemble before the snapshot was received; the log had no time to hear of that.
+fn continued(snapshot: &Option<(SnapshotMeta, State)>, entries: Vec<Entry>) -> Vec<Entry> {
+    let term = snapshot.as_ref().map_or(0, |(meta, _)| meta.term);
+    if entries.first().is_some_and(|first| first.term < term) { Vec::new() } else { entries }
 }
 
 /// Reads a snapshot file into the state it holds, to look at.
@@ -93,7 +102,8 @@ pub fn read_snapshot(
     restore(disk, path, 0)
 }
 
-fn restore(
+/// Reads a snapshot file into the state it holds, whose index of znodes gets this seed.
+pub(crate) fn restore(
     disk: &Arc<dyn Disk>,
     path: &Path,
     hash_seed: u64,
@@ -101,16 +111,13 @@ fn restore(
     let undecodable = |what: String| StartError::Snapshot { path: path.to_path_buf(), what };
     let mut reader = SnapshotReader::open(disk, path)?;
     let found = reader.meta().clone();
-    let voters = decode_voters(&found.extra)
-        .ok_or_else(|| undecodable("its list of members is malformed".to_owned()))?;
     let mut restorer = Restorer::new(hash_seed);
     while let Some(chunk) = reader.next_chunk()? {
         restorer.chunk(&chunk).map_err(|e| undecodable(e.to_string()))?;
     }
     let state = restorer.finish().map_err(|e| undecodable(e.to_string()))?;
-    let meta =
-        SnapshotMeta { index: found.index, term: found.term, zxid: Zxid(found.zxid), voters };
-    Ok((meta, state))
+    let SnapshotFileMeta { index, term, zxid, extra: members } = found;
+    Ok((SnapshotMeta { index, term, zxid: Zxid(zxid), members }, state))
 }
 
 fn replica_config(config: &ServerConfig) -> Result<Config, StartError> {
@@ -127,6 +134,8 @@ fn replica_config(config: &ServerConfig) -> Result<Config, StartError> {
         enforce_quota: config.tree.enforce_quota,
         extended_types: config.tree.extended_types,
         reconfig_enabled: config.tree.reconfig,
+        members_are_fixed: !config.tree.reconfig,
+        log_tail_entries: config.snapshots.log_tail_entries.into(),
         snapshot_entries: config.snapshots.every_entries.into(),
         snapshot_bytes: config.snapshots.every_log_kib.map_or(0, |kib| u64::from(kib) * 1024),
         reap_interval_ms: config.tree.container_check_interval_ms.into(),

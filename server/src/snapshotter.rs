@@ -37,6 +37,7 @@ enum Job {
     Begin(SnapshotMeta),
     Chunk(Vec<u8>),
     End,
+    Abandon,
 }
 
 impl Snapshotter {
@@ -72,6 +73,11 @@ impl Snapshotter {
         self.send(Job::End);
     }
 
+    /// It is not wanted any more.
+    pub(crate) fn abandon(&self) {
+        self.send(Job::Abandon);
+    }
+
     /// The thread lives as long as this sender.
     fn send(&self, job: Job) {
         let _ = self.jobs.send(job);
@@ -101,6 +107,11 @@ impl Worker {
                 Job::Begin(meta) => self.begin(&meta),
                 Job::Chunk(bytes) => self.chunk(&bytes),
                 Job::End => self.end(),
+                Job::Abandon => {
+                    if let Some(unwanted) = self.under_way.take() {
+                        unwanted.writer.abandon();
+                    }
+                }
             }
         }
     }
@@ -110,7 +121,7 @@ impl Worker {
             index: meta.index,
             term: meta.term,
             zxid: meta.zxid.0,
-            extra: encode_voters(&meta.voters),
+            extra: meta.members.clone(),
         };
         let disk = Arc::clone(&self.policy.disk);
         match SnapshotWriter::create(disk, &self.policy.dir, &described) {
@@ -183,26 +194,4 @@ pub(crate) fn modified_wall_ms(path: &Path) -> i64 {
     let modified = std::fs::metadata(path).and_then(|found| found.modified());
     let since = modified.ok().and_then(|at| at.duration_since(UNIX_EPOCH).ok());
     since.map_or(0, |since| since.as_millis() as i64)
-}
-
-/// The members at a snapshot, as its file carries them.
-pub(crate) fn encode_voters(voters: &[u64]) -> Vec<u8> {
-    voters.iter().flat_map(|id| id.to_le_bytes()).collect()
-}
-
-/// The members of [`encode_voters`]; `None` if these are not such bytes.
-pub(crate) fn decode_voters(bytes: &[u8]) -> Option<Vec<u64>> {
-    let (ids, rest) = bytes.as_chunks::<8>();
-    rest.is_empty().then(|| ids.iter().map(|id| u64::from_le_bytes(*id)).collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn voters_come_back_and_odd_bytes_do_not() {
-        assert_eq!(decode_voters(&encode_voters(&[1, 300])), Some(vec![1, 300]));
-        assert_eq!(decode_voters(&[1, 2, 3]), None);
-    }
 }

@@ -7,6 +7,8 @@ use crate::random::Random;
 /// Sizes and rates of one history.
 #[derive(Debug)]
 pub(crate) struct Plan {
+    /// Members that vote; those behind them observe.
+    pub(crate) voters: usize,
     pub(crate) member_clocks: Vec<Clock>,
     /// Bounds of the session timeout at each server, in milliseconds.
     pub(crate) bounds_ms: Vec<(u32, u32)>,
@@ -49,6 +51,12 @@ impl Plan {
         };
         // The worst case: slow clocks at clients, fast ones at servers; then the opposite.
         let sign = if random.per_mille(800) { 1 } else { -1 };
+        // By chance of their own: what else a seed stands for does not depend on these.
+        let mut extra = Random::new(crate::random::mix(seed));
+        let snapshots = snapshots(&mut extra);
+        let observers = usize::from(members > 1 && extra.per_mille(250));
+        let voters = members;
+        let members = voters + observers;
         let member_clocks = (0..members).map(|_| clock(random, sign)).collect();
         let client_clocks = (0..clients).map(|_| clock(random, -sign)).collect();
         let timeouts: &[u64] =
@@ -71,6 +79,7 @@ impl Plan {
         let shortest_ms = timeouts_ms.iter().min().copied().unwrap_or(200);
         let slow_latency = random.pick(&[1_000, 5_000, 20_000]).min(shortest_ms * 1000 / 40);
         Plan {
+            voters,
             member_clocks,
             bounds_ms,
             client_clocks,
@@ -78,7 +87,7 @@ impl Plan {
             latency: if is_tight { micros(20, 100) } else { micros(100, slow_latency) },
             peer_latency: if is_tight { micros(20, 60) } else { micros(50, slow_latency / 2) },
             disk: if is_tight { micros(10, 40) } else { micros(50, 4_000) },
-            snapshots: snapshots(&mut Random::new(crate::random::mix(seed))),
+            snapshots,
             slow_per_mille: if is_tight { 0 } else { random.pick(&[0, 5, 30]) },
             step_every: random.between(10, 120) * MS,
             fault_every: random.between(40, 600) * MS,
@@ -94,7 +103,6 @@ impl Plan {
     }
 }
 
-/// By chance of their own: what else a seed stands for does not depend on them.
 fn snapshots(random: &mut Random) -> Option<(u64, u64)> {
     let often = (random.between(10, 80), random.between(5, 60));
     random.per_mille(500).then_some(often)

@@ -85,20 +85,16 @@ impl Disk {
 }
 
 impl Member {
-    pub(crate) fn new(
-        index: usize,
-        members: usize,
-        clock: Clock,
-        plan: &Plan,
-        hash_seed: u64,
-    ) -> Self {
+    pub(crate) fn new(index: usize, clock: Clock, plan: &Plan, hash_seed: u64) -> Self {
+        let (members, voters) = (plan.member_clocks.len() as u64, plan.voters as u64);
         let (least, most) = plan.bounds_ms[index];
         let usual = Config::default();
         let usual = (usual.snapshot_entries, usual.log_tail_entries);
         let (snapshot_entries, log_tail_entries) = plan.snapshots.unwrap_or(usual);
         let config = Config {
             id: index as u64 + 1,
-            voters: (1..=members as u64).collect(),
+            voters: (1..=voters).collect(),
+            observers: (voters + 1..=members).collect(),
             hash_seed,
             min_session_timeout_ms: least,
             max_session_timeout_ms: most,

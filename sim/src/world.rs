@@ -177,7 +177,7 @@ impl World {
         for member in 0..members {
             let clock = world.plan.member_clocks[member];
             let hash_seed = world.random.next();
-            let server = Member::new(member, members, clock, &world.plan, hash_seed);
+            let server = Member::new(member, clock, &world.plan, hash_seed);
             world.members.push(server);
             world.start_server(member);
         }

@@ -47,7 +47,7 @@ fn no_history_breaks_a_rule() {
 }
 
 /// How often, in a hundred histories, each thing must happen at least: about a third of what does.
-const BUSY: [(&str, u64); 26] = [
+const BUSY: [(&str, u64); 28] = [
     ("at risk", 600),
     ("clients crashed", 25),
     ("connects into a void", 150),
@@ -73,6 +73,8 @@ const BUSY: [(&str, u64); 26] = [
     ("packets delivered after an outage", 80),
     ("reconnects", 100),
     ("sessions expired", 140),
+    ("snapshots received", 2),
+    ("snapshots taken", 190),
     ("tokens resumed", 35),
 ];
 

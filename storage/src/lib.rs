@@ -7,6 +7,7 @@
 
 mod disk;
 mod faulty;
+mod incoming;
 pub mod inspect;
 mod lock;
 mod log;
@@ -20,6 +21,7 @@ mod window;
 
 pub use disk::{Disk, DiskFile, FileId, OpenMode, RealDisk};
 pub use faulty::{Faults, FaultyDisk};
+pub use incoming::{IncomingError, IncomingSnapshot};
 pub use lock::{DataFolder, LockError};
 pub use log::{Log, LogOptions, MAX_BATCH_BYTES, WriteError};
 pub use record::{Entry, HardState, Record};

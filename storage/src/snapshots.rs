@@ -59,7 +59,7 @@ const BUFFER_BYTES: usize = 256 << 10;
 const SYNC_EVERY_BYTES: u64 = 4 << 20;
 
 const SUFFIX: &str = ".snap";
-const UNFINISHED: &str = ".tmp";
+pub(crate) const UNFINISHED: &str = ".tmp";
 
 /// Writes one snapshot; without `finish` it leaves only a file that the next start removes.
 pub struct SnapshotWriter {
@@ -375,6 +375,12 @@ fn parse_file_name(name: &str) -> Option<u64> {
     let (zxid, index) = name.strip_suffix(SUFFIX)?.split_once('-')?;
     u64::from_str_radix(zxid, 16).ok()?;
     u64::from_str_radix(index, 16).ok()
+}
+
+/// Whether a snapshot's file can be called so.
+pub(crate) fn is_name(name: &str) -> bool {
+    parse_file_name(name).is_some()
+        && name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'.')
 }
 
 /// The snapshots of a folder, newest first, unchecked; none if there is no such folder.

@@ -143,6 +143,10 @@ static KEYS: &[Key] = &[
     warn("snapCount", |d, v| {
         set(&mut d.config.snapshots.every_entries, number(v, i64::MIN..=MAX).map(at_least_two))
     }),
+    // A key of our own: how far a member may lag before it is sent a snapshot.
+    warn("tenure.logTailEntries", |d, v| {
+        set(&mut d.config.snapshots.log_tail_entries, number(v, 0..=MAX))
+    }),
     warn("snapSizeLimitInKb", |d, v| set(&mut d.config.snapshots.every_log_kib, unless_zero(v))),
     warn("snapshot.trust.empty", |d, v| set(&mut d.config.snapshots.trust_empty, boolean(v))),
     warn("preAllocSize", |d, v| set(&mut d.config.durability.preallocate_kib, number(v, 0..=MAX))),

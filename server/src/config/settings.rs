@@ -100,6 +100,9 @@ impl Default for Durability {
 pub struct SnapshotSettings {
     /// Entries between snapshots (`snapCount`).
     pub every_entries: u32,
+    /// Applied entries that a member of an ensemble keeps in memory for others that lag; one
+    /// further behind is sent a snapshot (`tenure.logTailEntries`).
+    pub log_tail_entries: u32,
     /// Log bytes between snapshots, in KiB; `None` for no such trigger.
     pub every_log_kib: Option<u32>,
     /// Snapshots kept by the purge; at least 3.
@@ -114,6 +117,7 @@ impl Default for SnapshotSettings {
     fn default() -> Self {
         Self {
             every_entries: 100_000,
+            log_tail_entries: 200_000,
             every_log_kib: Some(4_194_304),
             retain_count: 3,
             purge_interval_ms: None,

@@ -82,6 +82,7 @@ fn numbers_and_addresses() {
          snapSizeLimitInKb=0\nfsync.warningthresholdms=20\nadmin.serverAddress=127.0.0.1\n\
          admin.serverPort=0\nadmin.commandURL=/c/\nadmin.enableServer=false\n\
          tenure.admin.closeSessions=true\n\
+         tenure.logTailEntries=5000\n\
          autopurge.purgeInterval=24\nautopurge.snapRetainCount=5\nlargeRequestThreshold=4096",
     );
     assert_eq!(config.client, Some(Listen::on("10.0.0.1", 2181)));
@@ -95,6 +96,7 @@ fn numbers_and_addresses() {
     assert_eq!(config.connections.sessionless_timeout_ms, 500);
     assert_eq!(config.connections.large_request_threshold_bytes, Some(4096));
     assert_eq!(config.snapshots.every_entries, 2);
+    assert_eq!(config.snapshots.log_tail_entries, 5_000);
     assert_eq!(config.snapshots.every_log_kib, None);
     assert_eq!(config.snapshots.retain_count, 5);
     assert_eq!(config.snapshots.purge_interval_ms, Some(86_400_000));

@@ -27,6 +27,12 @@ impl Driver {
                 Output::SnapshotBegin(meta) => self.snapshotter.begin(meta),
                 Output::SnapshotChunk(bytes) => self.snapshotter.chunk(bytes),
                 Output::SnapshotEnd => self.snapshotter.end(),
+                Output::SnapshotAbandon => self.snapshotter.abandon(),
+                Output::SnapshotSend { to, reaching } => self.send_snapshot(to, reaching),
+                Output::LogRestart { after } => {
+                    tracing::info!(index = after, "going on from a received snapshot");
+                    self.persister.cut_before(after + 1);
+                }
                 Output::Peer { to, message } => {
                     if let Some(peers) = &self.peers {
                         peers.send(to, message);
