@@ -60,6 +60,9 @@ pub enum Input<'a> {
     },
     /// Time passed. Call at `Replica::next_deadline_us`, or sooner; never with sockets unread.
     Tick,
+    /// This member is about to stop: if it leads, another is to take over at once, so that nobody
+    /// has to find out that it is gone.
+    HandOver,
     /// Do one bounded slice of background work (see `Replica::has_work`).
     Work {
         /// Whether the snapshot writer can take another chunk now.

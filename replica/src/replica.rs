@@ -131,6 +131,7 @@ impl Replica {
             Input::Disconnected { conn } => self.let_go(conn, None, out),
             Input::Persisted { ticket } => self.consensus.persisted(ticket),
             Input::Tick => self.tick(now),
+            Input::HandOver => self.consensus.hand_over(),
             Input::Work { snapshot_room } => self.work(snapshot_room, now, out),
             Input::TakeSnapshot => self.since_snapshot.wanted = true,
             Input::SnapshotSaved { .. } => {}
@@ -149,7 +150,7 @@ impl Replica {
     /// Proposes what the inputs since the last call collected, as one batch, and applies what has
     /// been committed. Call it after each batch of inputs.
     pub fn flush(&mut self, now: Now, out: &mut Outputs) {
-        if !self.proposals.is_empty() {
+        if !self.proposals.is_empty() && !self.consensus.is_handing_over() {
             self.propose_collected(out);
         }
         self.report_touches(now, out);
@@ -276,6 +277,11 @@ impl Replica {
     /// Whether this replica leads the ensemble.
     pub fn is_leader(&self) -> bool {
         self.consensus.is_leader()
+    }
+
+    /// Whether this replica leads, and another one is taking over.
+    pub fn is_handing_over(&self) -> bool {
+        self.consensus.is_handing_over()
     }
 
     /// Whether this replica applies without a vote.

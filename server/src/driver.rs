@@ -424,6 +424,7 @@ impl Driver {
             tracing::info!(connections = self.connections.len(), "stopping");
             self.listeners.clear();
             self.stop_by = Some(self.clock.instant() + limits::STOP_GRACE);
+            self.replica.step(Input::HandOver, self.clock.now(), &mut self.out);
         }
     }
 
@@ -431,6 +432,6 @@ impl Driver {
     fn has_stopped(&self) -> bool {
         let Some(by) = self.stop_by else { return false };
         let is_idle = self.replica.total_outstanding() == 0 && self.unsent_total == 0;
-        is_idle || self.clock.instant() >= by
+        is_idle && !self.replica.is_handing_over() || self.clock.instant() >= by
     }
 }

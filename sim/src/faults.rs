@@ -56,6 +56,8 @@ pub(crate) enum Fault {
     SlowNetwork {
         lasts: Nanos,
     },
+    /// As before a graceful stop, the leader gives way to another member.
+    HandOver,
     /// An operator ends a client's session.
     EndSession {
         client: usize,
@@ -122,6 +124,7 @@ impl World {
             86..91 => Fault::RefuseConnects { member, lasts },
             91..95 => Fault::SlowNetwork { lasts: lasts / 2 },
             95..97 => Fault::EndSession { client },
+            97 => Fault::HandOver,
             _ => {
                 let by_ms = self.random.between(0, 200_000) as i64 - 100_000;
                 Fault::JumpWallClock { member, by_ms }
@@ -178,6 +181,7 @@ impl World {
                 self.counts.add("fault: slow network");
                 self.slow_until = until(self.now, lasts);
             }
+            Fault::HandOver => self.hand_over(),
             Fault::EndSession { client } => self.end_session(client),
             Fault::JumpWallClock { member, by_ms } => {
                 self.counts.add("fault: wall clock jumped");
@@ -229,6 +233,14 @@ impl World {
         if !self.clients[client].is_paused(self.now) {
             let fault = LinkFault::Broken("reset".to_owned());
             self.call(client, |machine, now| machine.disconnected(id, fault, now));
+        }
+    }
+
+    fn hand_over(&mut self) {
+        if let Some(leader) = self.leader().filter(|it| !self.members[*it].is_paused(self.now)) {
+            self.counts.add("fault: leader hands over");
+            self.step(leader, Input::HandOver);
+            self.turn(leader);
         }
     }
 

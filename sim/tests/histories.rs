@@ -47,7 +47,7 @@ fn no_history_breaks_a_rule() {
 }
 
 /// How often, in a hundred histories, each thing must happen at least: about a third of what does.
-const BUSY: [(&str, u64); 28] = [
+const BUSY: [(&str, u64); 29] = [
     ("at risk", 600),
     ("clients crashed", 25),
     ("connects into a void", 150),
@@ -55,6 +55,7 @@ const BUSY: [(&str, u64); 28] = [
     ("elections won", 80),
     ("fault: client cut off", 120),
     ("fault: client paused", 70),
+    ("fault: leader hands over", 3),
     ("fault: link reset", 70),
     ("fault: links of server broken", 40),
     ("fault: server crashed", 60),

@@ -274,6 +274,24 @@ impl Consensus {
         }
     }
 
+    /// Has the voter that is furthest take over, if this replica leads and there is another one.
+    pub(crate) fn hand_over(&mut self) {
+        let raft = &self.raw.raft;
+        let others = self.voters().iter().filter(|voter| **voter != raft.id);
+        let progress = others.filter_map(|voter| Some((*voter, raft.prs().get(*voter)?)));
+        let alive = progress.filter(|(_, progress)| progress.recent_active);
+        let furthest = alive.max_by_key(|(_, progress)| progress.matched);
+        if let Some((voter, _)) = furthest.filter(|_| self.is_leader()) {
+            self.raw.transfer_leader(voter);
+        }
+    }
+
+    /// Whether another voter is taking over. Until it has, or has failed to, nothing can be
+    /// proposed.
+    pub(crate) fn is_handing_over(&self) -> bool {
+        self.is_leader() && self.raw.raft.lead_transferee.is_some()
+    }
+
     /// Everything up to this ticket is durable.
     pub(crate) fn persisted(&mut self, ticket: u64) {
         self.durable = self.durable.max(ticket);

@@ -341,3 +341,39 @@ fn a_close_through_a_follower_is_answered_before_its_connection_ends() {
     assert!(matches!(answers[..], [(_, 0)]), "{answers:?}");
     assert!(ensemble.closed.iter().any(|(member, gone, _)| (*member, *gone) == (follower, conn)));
 }
+
+#[test]
+fn a_leader_that_is_about_to_stop_hands_over_at_once() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let (conn, opened) = ensemble.open((leader + 1) % 3, 10_000);
+    assert_eq!(ensemble.ask((leader + 1) % 3, conn, &create("/e", 1)), [(9, 0)]);
+    ensemble.step(leader, Input::HandOver);
+    // Long before anybody would have missed it.
+    ensemble.run(50);
+    let next = ensemble.leader();
+    assert_ne!(next, leader);
+    let (session, password) = (opened.session, Some(&opened.password[..]));
+    let request = ConnectRequest { session, password, timeout_ms: 10_000, ..Default::default() };
+    let (again, resumed) = ensemble.connect(next, request);
+    assert_eq!(resumed.session, session);
+    assert_eq!(ensemble.ask(next, again, &create("/after", 0)), [(9, 0)]);
+    assert_eq!(ensemble.ask(next, again, &get("/e")), [(9, 0)]);
+}
+
+#[test]
+fn what_is_asked_during_a_hand_over_that_fails_is_done_after_it() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let (conn, _) = ensemble.open(leader, 10_000);
+    // Nobody hears that it is to take over.
+    ensemble.step(leader, Input::HandOver);
+    ensemble.links.clear();
+    assert!(ensemble.members[leader].is_handing_over());
+    assert_eq!(ensemble.ask(leader, conn, &create("/later", 0)), []);
+    ensemble.run(2_000);
+    assert_eq!(ensemble.leader(), leader);
+    let answered = ensemble.got.remove(&(leader, conn)).unwrap_or_default();
+    assert_eq!(answered.len(), 1);
+    assert_eq!(ensemble.ask(leader, conn, &get("/later")), [(9, 0)]);
+}
