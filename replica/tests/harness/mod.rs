@@ -131,7 +131,12 @@ impl World {
                     self.snapshots.push(snapshot);
                     self.step(Input::SnapshotSaved { index });
                 }
-                Output::Peer { to, .. } => panic!("a sole voter has nobody like {to} to talk to"),
+                Output::SnapshotAbandon | Output::LogRestart { .. } => {
+                    panic!("a sole voter receives no snapshots")
+                }
+                Output::SnapshotSend { to, .. } | Output::Peer { to, .. } => {
+                    panic!("a sole voter has nobody like {to} to talk to")
+                }
                 Output::Event(event) => self.events.push(event),
             }
         }
