@@ -1,7 +1,7 @@
 //! What happens when an entry is committed: it is applied, watches fire, the waiting client gets
 //! its reply. A notification always stands before the reply that would reveal its change.
 
-use tenure_wire::{ErrorCode, EventType, OpCode, Perms, Xid};
+use tenure_wire::{ErrorCode, EventType, MemberRole, OpCode, Perms, Xid};
 
 use crate::apply::{Applied, Change, Closed, Done, local};
 use crate::consensus::Committed;
@@ -37,9 +37,19 @@ impl Replica {
     }
 
     fn apply_one(&mut self, entry: &Committed, now: Now, out: &mut Outputs) {
+        if entry.changes_members {
+            self.consensus.change_members(&entry.data);
+            self.state.applied = (entry.index, entry.term);
+            return;
+        }
+        let was_reconfiguring = self.state.reconfiguring.is_some();
         self.changes.wanted = !self.watches.is_empty();
         match self.state.apply(entry.index, entry.term, &entry.data, &mut self.changes) {
             Applied::Nothing => self.fire(out),
+            Applied::MembersSet => {
+                self.fire(out);
+                self.align_members();
+            }
             Applied::Prolonged { session, timeout_ms } => {
                 // This leader's own clock has it from the resume; one that has been elected since
                 // then learns of it here.
@@ -70,8 +80,21 @@ impl Replica {
                 self.close_slice(now, out);
             }
         }
+        if was_reconfiguring != self.state.reconfiguring.is_some() {
+            self.links_changed = true;
+        }
         self.remember_gone();
         self.state.tree.finish_entry();
+    }
+
+    /// The log says who the members are.
+    fn align_members(&mut self) {
+        self.links_changed = true;
+        if !self.config.members_are_fixed {
+            let members = self.state.members();
+            let voters = members.with_role(MemberRole::Participant);
+            self.consensus.align_members(&voters, &members.with_role(MemberRole::Observer));
+        }
     }
 
     fn remember_gone(&mut self) {

@@ -1,5 +1,6 @@
 //! What a replica is told at its start and does not change.
 
+use crate::membership::Membership;
 pub use crate::session::auth::{AuthConfig, DigestAlgorithm};
 
 /// Settings of one replica. Those that decide how a write is applied travel inside each entry, so
@@ -30,6 +31,9 @@ pub struct Config {
     pub reconfig_enabled: bool,
     /// Authentication schemes and the super user.
     pub auth: AuthConfig,
+    /// The members with their addresses, as the configuration file has them; none for a server by
+    /// itself.
+    pub members: Membership,
     /// Whether the members above count even if a snapshot holds others, as the reference server
     /// has it unless reconfig is switched on.
     pub members_are_fixed: bool,
@@ -62,6 +66,7 @@ impl Default for Config {
             extended_types: false,
             reconfig_enabled: false,
             auth: AuthConfig::default(),
+            members: Membership::default(),
             members_are_fixed: true,
             log_tail_entries: 200_000,
             snapshot_entries: 100_000,

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use tenure_wire::{DecodeError, Put, Reader, SessionId, Xid};
 
 use crate::input::ConnId;
+use crate::membership::Membership;
 use crate::session::ended::EndReason;
 
 /// Bits of policy that the proposer stamps on each entry, so that replicas whose settings differ
@@ -55,6 +56,10 @@ pub(crate) enum Operation<'a> {
     Prolong { session: SessionId, timeout_ms: u32 },
     /// Delete an empty container or overdue TTL znode.
     Reap { path: Cow<'a, str> },
+    /// The first leader, or one with another configuration file, writes down who the members are.
+    SetMembers { members: Membership },
+    /// Consensus has gone over to the members that a reconfig asked for; or it cannot.
+    EndReconfig { is_made: bool },
 }
 
 const REQUEST: i32 = 1;
@@ -62,6 +67,8 @@ const OPEN_SESSION: i32 = 2;
 const CLOSE_SESSION: i32 = 3;
 const REAP: i32 = 4;
 const PROLONG: i32 = 5;
+const SET_MEMBERS: i32 = 6;
+const END_RECONFIG: i32 = 7;
 
 impl<'a> LoggedEntry<'a> {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
@@ -75,6 +82,8 @@ impl<'a> LoggedEntry<'a> {
             Operation::CloseSession { .. } => CLOSE_SESSION,
             Operation::Reap { .. } => REAP,
             Operation::Prolong { .. } => PROLONG,
+            Operation::SetMembers { .. } => SET_MEMBERS,
+            Operation::EndReconfig { .. } => END_RECONFIG,
         };
         out.put_i32(kind | policy);
         out.put_i64(self.time_ms);
@@ -103,6 +112,8 @@ impl<'a> LoggedEntry<'a> {
                 }
             }
             Operation::Reap { path } => out.put_text(path),
+            Operation::SetMembers { members } => out.put_text(&members.to_string()),
+            Operation::EndReconfig { is_made } => out.put_bool(*is_made),
             Operation::Prolong { session, timeout_ms } => {
                 out.put_i64(session.0);
                 out.put_i32(*timeout_ms as i32);
@@ -148,6 +159,13 @@ impl<'a> LoggedEntry<'a> {
                 session: SessionId(from.i64()?),
                 timeout_ms: from.i32()? as u32,
             },
+            SET_MEMBERS => {
+                let offset = from.offset();
+                let members = Membership::parse(&from.text()?);
+                let malformed = DecodeError::Value { what: "list of members", offset, value: 0 };
+                Operation::SetMembers { members: members.ok_or(malformed)? }
+            }
+            END_RECONFIG => Operation::EndReconfig { is_made: from.bool()? },
             value => return Err(DecodeError::Value { what: "log entry", offset: 0, value }),
         };
         Ok(LoggedEntry { time_ms, policy, operation })
@@ -155,12 +173,12 @@ impl<'a> LoggedEntry<'a> {
 }
 
 impl Origin {
-    fn encode(self, out: &mut Vec<u8>) {
+    pub(crate) fn encode(self, out: &mut Vec<u8>) {
         out.put_i64(self.incarnation as i64);
         out.put_i64(self.conn.0 as i64);
     }
 
-    fn decode(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(from: &mut Reader<'_>) -> Result<Self, DecodeError> {
         Ok(Origin { incarnation: from.i64()? as u64, conn: ConnId(from.i64()? as u64) })
     }
 }

@@ -15,6 +15,7 @@ mod fuzz;
 mod gone;
 mod input;
 mod limits;
+mod membership;
 mod output;
 mod read;
 mod replica;
@@ -30,6 +31,7 @@ pub use apply::describe as describe_entry;
 pub use config::{AuthConfig, Config, DigestAlgorithm};
 pub use gone::Gone;
 pub use input::{ConnId, Input, Now};
+pub use membership::Membership;
 pub use output::{
     Answered, CloseWhy, Event, HardState, LogEntry, Output, Outputs, Persist, SnapshotMeta,
 };

@@ -43,6 +43,9 @@ pub(crate) const LOG_TAIL_BYTES: u64 = 256 << 20;
 /// The same while a member is sent a snapshot: what comes after it, so that it need not start over.
 pub(crate) const LOG_SENDING_BYTES: u64 = 1 << 30;
 
+/// How long a reconfig waits for a majority of the voters that it asks for.
+pub(crate) const RECONFIG_PATIENCE_US: u64 = 10_000_000;
+
 /// Length of one tick of consensus: elections take a few hundred milliseconds.
 pub(crate) const TICK_US: u64 = 20_000;
 

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tenure_wire::{SessionId, Xid, Zxid, frame};
 
 use crate::input::ConnId;
+use crate::membership::Membership;
 use crate::session::ended::EndReason;
 
 /// The outputs of one or more steps. Reused between steps, so the hot path allocates nothing.
@@ -105,6 +106,8 @@ pub enum Output {
         /// Log index of the last entry in it.
         after: u64,
     },
+    /// Have links with these members, at these addresses, and no others. Comes first at the start.
+    Links(Membership),
     /// Send a message to another member, in order, if it can be reached.
     Peer {
         /// The member.

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::apply::{Changes, Closing};
 use crate::config::Config;
 use crate::consensus::{Committed, Consensus, Durable, Outgoing};
-use crate::ensemble::{Following, Owners, PeerMessage};
+use crate::ensemble::{Following, Owners, PeerMessage, Reconfigurer};
 use crate::entry::{LoggedEntry, Operation, Origin, Policy};
 use crate::gone::{Gone, GoneEphemerals};
 use crate::input::{ConnId, Input, Now};
@@ -46,6 +46,7 @@ pub struct Replica {
     pub(crate) expiry: Expiry,
     pub(crate) next_reap_us: u64,
     pub(crate) owners: Owners,
+    pub(crate) reconfigurer: Reconfigurer,
     // Local to this server.
     pub(crate) following: Following,
     pub(crate) attachments: Attachments,
@@ -62,6 +63,8 @@ pub struct Replica {
     /// A snapshot of another member, until consensus has judged it.
     pub(crate) received: Option<Received>,
     pub(crate) since_snapshot: SinceSnapshot,
+    /// Whom to have links with may have changed.
+    pub(crate) links_changed: bool,
     next_tick_us: u64,
     pub(crate) serving: bool,
 }
@@ -95,6 +98,8 @@ impl Replica {
             state,
             expiry: Expiry::new(),
             owners: Owners::new(),
+            reconfigurer: Reconfigurer::default(),
+            links_changed: true,
             following: Following::default(),
             next_reap_us: now.mono_us + config.reap_interval_ms * 1000,
             attachments: Attachments::new(),
@@ -177,6 +182,12 @@ impl Replica {
         }
         self.to_apply.extend(ready.committed);
         self.apply_committed(now, out);
+        if self.state.reconfiguring.is_some() {
+            self.go_on_reconfiguring(now);
+        }
+        if mem::take(&mut self.links_changed) {
+            out.items.push(Output::Links(self.linked_members()));
+        }
         self.begin_snapshot_if_due(out);
     }
 
@@ -194,6 +205,7 @@ impl Replica {
             self.consensus.tick();
             // After a pause one tick is enough: missed ones are not made up for.
             self.next_tick_us = (self.next_tick_us + self.tick_us()).max(now.mono_us);
+            self.go_on_reconfiguring(now);
         }
         if !self.consensus.is_leader() {
             return;

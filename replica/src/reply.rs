@@ -61,6 +61,10 @@ pub(crate) fn body_of(op: OpCode, done: &Done, bytes: &mut Vec<u8>) {
             }
         }
         Done::Set(stat) => stat.encode(bytes),
+        Done::Reconfigured { text, stat } => {
+            bytes.put_buffer(Some(text.as_bytes()));
+            stat.encode(bytes);
+        }
         Done::Deleted | Done::Checked => {}
         Done::Multi(results) => {
             for result in results {
@@ -82,6 +86,7 @@ fn multi_result(result: &Result<(OpCode, Done), ErrorCode>) -> MultiResult<'_> {
         }
         Ok((_, Done::Set(stat))) => MultiResult::SetData { stat: *stat },
         Ok((_, Done::Deleted)) => MultiResult::Delete,
-        Ok((_, Done::Checked | Done::Multi(_))) => MultiResult::Check,
+        // Neither stands in a multi.
+        Ok((_, Done::Reconfigured { .. } | Done::Checked | Done::Multi(_))) => MultiResult::Check,
     }
 }

@@ -323,7 +323,10 @@ impl Replica {
         let session = attachment.session;
         let idle = attachment.pending.is_empty();
         let op = OpCode::from_i32(header.op);
-        let way = way(op);
+        let way = match op {
+            Some(OpCode::Reconfig) if self.can_reconfigure() => Way::Write,
+            op => way(op),
+        };
         if matches!(way, Way::Auth) {
             return match op {
                 Some(OpCode::Sasl) => self.sasl(conn, header.xid, reader.rest(), out),
@@ -351,6 +354,11 @@ impl Replica {
             _ if !idle => self.defer(conn, payload, now),
             _ => self.in_turn(conn, payload, 0, out),
         }
+    }
+
+    /// An ensemble in which that is switched on; elsewhere the answer is that it is not.
+    fn can_reconfigure(&self) -> bool {
+        self.config.reconfig_enabled && !self.config.members.is_empty()
     }
 
     fn defer(&mut self, conn: ConnId, payload: &[u8], now: Now) {

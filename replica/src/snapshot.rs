@@ -28,6 +28,7 @@ mod tag {
     pub(super) const SESSION: i32 = 4;
     pub(super) const NODE: i32 = 5;
     pub(super) const END: i32 = 6;
+    pub(super) const RECONFIGURING: i32 = 7;
 }
 
 /// A snapshot being taken.
@@ -48,6 +49,9 @@ impl Capture {
         records::put_acls(state, &mut chunk);
         for ended in state.ended.iter() {
             records::put_ended(ended, &mut chunk);
+        }
+        if let Some(reconfiguring) = &state.reconfiguring {
+            records::put_reconfiguring(reconfiguring, &mut chunk);
         }
         state.tree.begin_capture();
         state.sessions.begin_capture();

@@ -2,6 +2,7 @@
 
 use tenure_wire::{SessionId, Zxid};
 
+use crate::apply::reconfig::Reconfiguring;
 use crate::session::ended::EndedSessions;
 use crate::session::table::SessionTable;
 use crate::tree::Tree;
@@ -29,6 +30,8 @@ pub struct State {
     pub(crate) last_session: u64,
     /// Index and term of the last entry applied.
     pub(crate) applied: (u64, u64),
+    /// A change of the members that was asked for and not made yet.
+    pub(crate) reconfiguring: Option<Box<Reconfiguring>>,
 }
 
 /// The low 56 bits of a session id; the top byte is the server that opened it (reference 2.1).
@@ -47,6 +50,7 @@ impl State {
             epochs_ahead: 0,
             last_session: 0,
             applied: (0, 0),
+            reconfiguring: None,
         }
     }
 

@@ -259,7 +259,7 @@ fn peers(
     if !config.ensemble.is_distributed() {
         return Ok(None);
     }
-    let started = Peers::start(&config.ensemble, snapshots, mailbox);
+    let started = Peers::start(&config.ensemble, config.tree.reconfig, snapshots, mailbox);
     started.map(Some).map_err(system("listening for the other members"))
 }
 
@@ -279,7 +279,7 @@ fn listen(
     let backlog = rules.listen_backlog.map_or(limits::LISTEN_BACKLOG, |n| n as i32);
     let mut listeners = Vec::new();
     let mut bind = |listen: &config::Listen, tls: Option<Arc<rustls::ServerConfig>>| {
-        let candidates = listen.candidates().map_err(listen_error(listen))?;
+        let candidates = config::candidates(listen).map_err(listen_error(listen))?;
         let listener = Listener::bind(&candidates, backlog, rules.max_per_address, rules.max_total)
             .map_err(listen_error(listen))?;
         let addr = listener.local_addr().map_err(listen_error(listen))?;
@@ -299,8 +299,7 @@ fn listen(
 fn refuse_unsupported(config: &ServerConfig) -> Result<(), StartError> {
     if config.ensemble.is_distributed() {
         tracing::warn!(
-            "ensembles are a preview: membership is fixed by the server.N lines, and links between \
-             members are neither encrypted nor authenticated"
+            "ensembles are a preview: links between members are neither encrypted nor authenticated"
         );
     }
     tls::warn_of_missing(&config.tls);

@@ -7,11 +7,13 @@
 
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::net::{TcpListener, TcpStream, ToSocketAddrs};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
+use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::Instant;
+
+use tenure_replica::Membership;
 
 use crate::config::{EnsembleSettings, Member};
 use crate::limits;
@@ -40,6 +42,10 @@ impl Purpose {
 
 /// The links of one member.
 pub(crate) struct Peers {
+    me: u64,
+    ensemble: u64,
+    /// Who may come in.
+    known: Arc<RwLock<Vec<u64>>>,
     outgoing: Vec<Outgoing>,
     snapshots: SnapshotFolder,
     mailbox: Mailbox,
@@ -60,7 +66,7 @@ struct Hello {
     purpose: Purpose,
     from: u64,
     to: u64,
-    /// Digest of the member lines: members of different ensembles never talk.
+    /// Digest of the members' numbers, if they are fixed: members of different ensembles never talk.
     ensemble: u64,
 }
 
@@ -90,24 +96,29 @@ impl Hello {
 }
 
 impl Peers {
-    /// Listens for the other members and dials each of them, on threads of their own.
+    /// Listens for the other members. Links are dialled by [`Peers::update`].
     pub(crate) fn start(
         settings: &EnsembleSettings,
+        members_can_change: bool,
         snapshots: SnapshotFolder,
         mailbox: &Mailbox,
     ) -> io::Result<Self> {
         let me =
             settings.me().ok_or_else(|| io::Error::other("no member line is this server's"))?;
-        let ensemble = ensemble_digest(&settings.members);
+        let ensemble =
+            if members_can_change { ANY_MEMBERS } else { ensemble_digest(&settings.members) };
         let listener = TcpListener::bind(&candidates(me)?[..])?;
-        let my_id = me.id;
-        let gate = Arc::new(Gate {
-            me: my_id,
+        let me = me.id;
+        let known: Vec<u64> = settings.members.iter().map(|member| member.id).collect();
+        let known = Arc::new(RwLock::new(known));
+        let gate = Gate {
+            me,
             ensemble,
-            known: settings.members.iter().map(|member| member.id).collect(),
+            known: Arc::clone(&known),
             snapshots: snapshots.clone(),
             mailbox: mailbox.clone(),
-        });
+        };
+        let gate = Arc::new(gate);
         thread::Builder::new().name("tenure-peers".into()).spawn(move || {
             for stream in listener.incoming().flatten() {
                 let gate = Arc::clone(&gate);
@@ -117,19 +128,43 @@ impl Peers {
                     .spawn(move || gate.receive(&stream));
             }
         })?;
-        let mut outgoing = Vec::new();
-        for member in settings.members.iter().filter(|member| member.id != my_id) {
-            let (queue, messages) = mpsc::sync_channel(limits::PEER_QUEUE);
-            let purpose = Purpose::Messages;
-            let hello = Hello { purpose, from: my_id, to: member.id, ensemble };
-            let (member, mailbox) = (member.clone(), mailbox.clone());
-            let is_overrun = Arc::new(AtomicBool::new(false));
-            let link = Dialled { member: member.clone(), hello, messages, is_overrun, mailbox };
-            let is_overrun = Arc::clone(&link.is_overrun);
-            outgoing.push(Outgoing { member, hello, queue, is_overrun });
-            thread::Builder::new().name("tenure-peer-out".into()).spawn(move || link.keep())?;
+        Ok(Peers { me, ensemble, known, outgoing: Vec::new(), snapshots, mailbox: mailbox.clone() })
+    }
+
+    /// Has links with these members at these addresses, and with no others.
+    pub(crate) fn update(&mut self, members: &Membership) {
+        let others: Vec<&Member> = members.iter().filter(|member| member.id != self.me).collect();
+        // A thread ends when nobody can hand it messages any more.
+        self.outgoing.retain(|link| {
+            others.iter().any(|m| m.id == link.member.id && m.addresses == link.member.addresses)
+        });
+        for member in others {
+            if self.outgoing.iter().any(|link| link.member.id == member.id) {
+                continue;
+            }
+            match self.dial(member) {
+                Ok(link) => self.outgoing.push(link),
+                Err(error) => tracing::error!(member = member.id, %error, "no link to the member"),
+            }
         }
-        Ok(Peers { outgoing, snapshots, mailbox: mailbox.clone() })
+        let ids = members.iter().map(|member| member.id).collect();
+        *self.known.write().unwrap_or_else(PoisonError::into_inner) = ids;
+    }
+
+    fn dial(&self, member: &Member) -> io::Result<Outgoing> {
+        let (queue, messages) = mpsc::sync_channel(limits::PEER_QUEUE);
+        let hello = Hello {
+            purpose: Purpose::Messages,
+            from: self.me,
+            to: member.id,
+            ensemble: self.ensemble,
+        };
+        let (member, mailbox) = (member.clone(), self.mailbox.clone());
+        let is_overrun = Arc::new(AtomicBool::new(false));
+        let link = Dialled { member: member.clone(), hello, messages, is_overrun, mailbox };
+        let is_overrun = Arc::clone(&link.is_overrun);
+        thread::Builder::new().name("tenure-peer-out".into()).spawn(move || link.keep())?;
+        Ok(Outgoing { member, hello, queue, is_overrun })
     }
 
     /// Sends a message, if the member can be reached and keeps up; else the link breaks.
@@ -162,7 +197,7 @@ impl Peers {
 struct Gate {
     me: u64,
     ensemble: u64,
-    known: Vec<u64>,
+    known: Arc<RwLock<Vec<u64>>>,
     snapshots: SnapshotFolder,
     mailbox: Mailbox,
 }
@@ -182,7 +217,8 @@ impl Gate {
             }
         };
         let Hello { purpose, from, to, ensemble } = hello;
-        if to != self.me || ensemble != self.ensemble || !self.known.contains(&from) {
+        let is_known = self.known.read().unwrap_or_else(PoisonError::into_inner).contains(&from);
+        if to != self.me || ensemble != self.ensemble || !is_known {
             tracing::warn!(
                 from,
                 to,
@@ -312,6 +348,9 @@ fn candidates(member: &Member) -> io::Result<Vec<std::net::SocketAddr>> {
     }
     Ok(found)
 }
+
+/// Stands for the members where they can change: then each knows others at times.
+const ANY_MEMBERS: u64 = 0;
 
 fn ensemble_digest(members: &[Member]) -> u64 {
     let ids = members.iter().map(|member| member.id);

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tenure_replica::{
-    AuthConfig, Config, DigestAlgorithm, HardState, LogEntry, Replica, Restored, Restorer,
-    SnapshotMeta, State,
+    AuthConfig, Config, DigestAlgorithm, HardState, LogEntry, Membership, Replica, Restored,
+    Restorer, SnapshotMeta, State,
 };
 use tenure_storage::snapshots::{SnapshotMeta as SnapshotFileMeta, SnapshotReader};
 use tenure_storage::{DataFolder, Disk, Entry, FoundSnapshot, Log, LogOptions};
@@ -134,6 +134,10 @@ fn replica_config(config: &ServerConfig) -> Result<Config, StartError> {
         enforce_quota: config.tree.enforce_quota,
         extended_types: config.tree.extended_types,
         reconfig_enabled: config.tree.reconfig,
+        members: match config.ensemble.is_distributed() {
+            true => Membership::new(config.ensemble.members.iter().cloned()),
+            false => Membership::default(),
+        },
         members_are_fixed: !config.tree.reconfig,
         log_tail_entries: config.snapshots.log_tail_entries.into(),
         snapshot_entries: config.snapshots.every_entries.into(),

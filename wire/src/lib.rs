@@ -31,6 +31,7 @@
 pub mod frame;
 
 mod acl;
+mod address;
 mod create;
 mod error;
 mod event;
@@ -38,6 +39,7 @@ mod handshake;
 mod header;
 mod ids;
 mod jute;
+mod member;
 mod multi;
 mod op;
 mod password;
@@ -47,6 +49,7 @@ mod stat;
 mod watches;
 
 pub use acl::{Acl, Perms, decode_acls, encode_acls};
+pub use address::{Listen, listen_host};
 pub use create::Create;
 pub use error::ErrorCode;
 pub use event::{EventType, SYNC_CONNECTED, WatcherEvent};
@@ -60,6 +63,7 @@ pub use header::{
 };
 pub use ids::{SessionId, Xid, Zxid};
 pub use jute::{DecodeError, Put, Reader};
+pub use member::{Member, MemberAddress, MemberRole};
 pub use multi::{MultiHeader, MultiResult, decode_multi_results, encode_multi_results};
 pub use op::{CreateMode, OpCode};
 pub use password::derived_password;

@@ -9,6 +9,7 @@ mod multi;
 mod open_session;
 mod quotas;
 mod reap;
+pub(crate) mod reconfig;
 mod set_acl;
 mod set_data;
 
@@ -93,6 +94,7 @@ pub(crate) enum Done {
     Created { path: String, stat: Stat },
     Deleted,
     Set(Stat),
+    Reconfigured { text: String, stat: Stat },
     Checked,
     Multi(MultiDone),
 }
@@ -111,6 +113,8 @@ pub(crate) enum Applied {
     Prolonged { session: SessionId, timeout_ms: u32 },
     /// A session is being closed; its ephemerals go slice by slice.
     Closing(Box<Closing>),
+    /// The members were written into the tree by a leader.
+    MembersSet,
     /// Nothing that anybody waits for.
     Nothing,
 }
@@ -158,17 +162,55 @@ impl State {
                 self.reap(&path, txn, changes);
                 Applied::Nothing
             }
+            Operation::SetMembers { members } => {
+                changes.begin(None, txn.time_ms);
+                self.set_members(&members, txn, changes);
+                Applied::MembersSet
+            }
+            Operation::EndReconfig { is_made } => {
+                changes.begin(None, txn.time_ms);
+                match self.end_reconfig(is_made, txn, changes) {
+                    Some((ended, outcome)) => {
+                        let (origin, xid, op) = (ended.origin, ended.xid, OpCode::Reconfig);
+                        Applied::Request { origin, xid, op, outcome }
+                    }
+                    None => Applied::Nothing,
+                }
+            }
             Operation::Request { origin, session, xid, op, identities, body } => {
                 let identities = decode_identities(identities).unwrap_or_default();
                 let asker = Asker { session, identities: &identities, policy: entry.policy, txn };
                 let Some(op) = OpCode::from_i32(op) else { return Applied::Nothing };
                 changes.begin(Some(session), txn.time_ms);
-                let outcome = self.request(op, body, &asker, changes);
-                Applied::Request { origin, xid, op, outcome }
+                if op == OpCode::Reconfig {
+                    match self.begin_reconfig(body, &asker, (origin, xid)) {
+                        Ok(()) => Applied::Nothing,
+                        Err(error) => {
+                            let outcome = Err(error);
+                            Applied::Request { origin, xid, op, outcome }
+                        }
+                    }
+                } else {
+                    let outcome = self.request(op, body, &asker, changes);
+                    Applied::Request { origin, xid, op, outcome }
+                }
             }
         };
         self.zxid = txn.zxid;
         applied
+    }
+
+    fn begin_reconfig(
+        &mut self,
+        body: &[u8],
+        asker: &Asker<'_>,
+        answer_to: (Origin, Xid),
+    ) -> Result<(), ErrorCode> {
+        if self.sessions.get(asker.session).is_none() {
+            return Err(ErrorCode::SessionExpired);
+        }
+        let request = Request::decode(OpCode::Reconfig, body);
+        self.reconfig(&request.map_err(|_| ErrorCode::MarshallingError)?, asker, answer_to)
     }
 
     fn request(
@@ -252,6 +294,16 @@ pub fn describe(data: &[u8]) -> String {
                     format!("prolong session {session} to a timeout of {timeout_ms} ms")
                 }
                 Operation::Reap { path } => format!("reap {path}"),
+                Operation::SetMembers { members } => {
+                    format!(
+                        "the members are {}",
+                        members.to_string().trim_end().replace('\n', ", ")
+                    )
+                }
+                Operation::EndReconfig { is_made: true } => "the members changed".to_owned(),
+                Operation::EndReconfig { is_made: false } => {
+                    "a change of the members was given up".to_owned()
+                }
             };
             format!("at {} ms: {what}", entry.time_ms)
         }

@@ -3,6 +3,7 @@
 //! A standalone server is an ensemble of one: its single voter elects itself and commits what its
 //! own disk has made durable. Nothing outside this folder knows the library's types.
 
+mod change;
 mod members;
 mod store;
 
@@ -42,6 +43,8 @@ pub(crate) struct Committed {
     pub(crate) index: u64,
     pub(crate) term: u64,
     pub(crate) data: Bytes,
+    /// Its data is for consensus: a change of the members.
+    pub(crate) changes_members: bool,
 }
 
 /// What consensus wants done after some verbs.
@@ -427,7 +430,8 @@ fn outgoing(message: &Message) -> Outgoing {
 }
 
 fn committed(entry: Entry) -> Committed {
-    Committed { index: entry.index, term: entry.term, data: entry.data }
+    let changes_members = entry.get_entry_type() != EntryType::EntryNormal;
+    Committed { index: entry.index, term: entry.term, data: entry.data, changes_members }
 }
 
 fn to_log_state(state: &RaftHardState) -> HardState {

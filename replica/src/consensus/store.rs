@@ -65,6 +65,10 @@ impl Store {
         self.hard_state = hard_state;
     }
 
+    pub(crate) fn set_conf_state(&mut self, conf_state: ConfState) {
+        self.conf_state = conf_state;
+    }
+
     pub(crate) fn conf_state(&self) -> &ConfState {
         &self.conf_state
     }

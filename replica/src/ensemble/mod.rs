@@ -7,6 +7,7 @@
 
 mod beginnings;
 mod message;
+mod reconfig;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -17,6 +18,7 @@ use tenure_wire::{ConnectRequest, SessionId};
 
 pub(crate) use beginnings::{Asker, Beginnings, Wish};
 pub(crate) use message::PeerMessage;
+pub(crate) use reconfig::Reconfigurer;
 
 use crate::entry::{LoggedEntry, Operation};
 use crate::input::{ConnId, Now};
@@ -116,6 +118,7 @@ impl Replica {
         self.serving = false;
         self.resuming.clear();
         self.owners = Owners::new();
+        self.reconfigurer = Reconfigurer::default();
         for conn in self.attachments.conns() {
             self.let_go(conn, Some(CloseWhy::NotServing), out);
             close(conn, CloseWhy::NotServing, out);
@@ -366,6 +369,8 @@ impl Replica {
                 Operation::OpenSession { .. }
                 | Operation::Prolong { .. }
                 | Operation::Reap { .. } => {}
+                // Only leaders decide these.
+                Operation::SetMembers { .. } | Operation::EndReconfig { .. } => continue,
             }
             let stamped = LoggedEntry { time_ms: now.wall_ms, policy: self.policy(), ..entry };
             let mut bytes = Vec::with_capacity(bytes.len());

@@ -63,6 +63,7 @@ impl Replica {
         }
         self.since_snapshot = SinceSnapshot::default();
         self.state = *state;
+        self.links_changed = true;
         out.items.push(Output::LogRestart { after: meta.index });
         self.serve_when_caught_up();
     }

@@ -1,8 +1,11 @@
 //! One record of each kind: its writer beside its reader.
 
-use tenure_wire::{DecodeError, Put, Reader, SessionId, Zxid};
+use tenure_wire::{DecodeError, Put, Reader, SessionId, Xid, Zxid};
 
 use super::{FORMAT, tag};
+use crate::apply::reconfig::Reconfiguring;
+use crate::entry::Origin;
+use crate::membership::Membership;
 use crate::session::ended::{EndReason, Ended};
 use crate::session::table::Session;
 use crate::state::State;
@@ -74,6 +77,28 @@ pub(super) fn read_ended(from: &mut Reader<'_>) -> Result<Ended, DecodeError> {
         zxid: Zxid(from.i64()?),
         ephemerals: from.i32()? as u32,
         paths: from.texts()?.into_iter().map(std::borrow::Cow::into_owned).collect(),
+    })
+}
+
+pub(super) fn put_reconfiguring(reconfiguring: &Reconfiguring, out: &mut Vec<u8>) {
+    out.put_i32(tag::RECONFIGURING);
+    out.put_text(&reconfiguring.target.to_string());
+    out.put_i64(reconfiguring.session.0);
+    reconfiguring.origin.encode(out);
+    out.put_i32(reconfiguring.xid.0);
+    out.put_i64(reconfiguring.since as i64);
+}
+
+pub(super) fn read_reconfiguring(from: &mut Reader<'_>) -> Result<Reconfiguring, DecodeError> {
+    let offset = from.offset();
+    let target = Membership::parse(&from.text()?);
+    let malformed = DecodeError::Value { what: "list of members", offset, value: 0 };
+    Ok(Reconfiguring {
+        target: target.ok_or(malformed)?,
+        session: SessionId(from.i64()?),
+        origin: Origin::decode(from)?,
+        xid: Xid(from.i32()?),
+        since: from.i64()? as u64,
     })
 }
 

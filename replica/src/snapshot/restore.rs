@@ -53,6 +53,10 @@ impl Restorer {
                 tag::HEAD => self.head(&mut from)?,
                 tag::ACLS => self.state.tree.acls = records::read_acls(&mut from)?,
                 tag::ENDED => self.state.ended.push(records::read_ended(&mut from)?),
+                tag::RECONFIGURING => {
+                    let reconfiguring = records::read_reconfiguring(&mut from)?;
+                    self.state.reconfiguring = Some(Box::new(reconfiguring));
+                }
                 tag::SESSION => {
                     let (slot, session) = records::read_session(&mut from)?;
                     if !self.state.sessions.restore(slot, session) {

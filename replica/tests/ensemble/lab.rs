@@ -4,18 +4,18 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
 use tenure_replica::{
-    CloseWhy, Config, ConnId, HardState, Input, LogEntry, Now, Output, Outputs, Persist, Replica,
-    Restored, Restorer, SnapshotMeta, State,
+    CloseWhy, Config, ConnId, HardState, Input, LogEntry, Membership, Now, Output, Outputs,
+    Persist, Replica, Restored, Restorer, SnapshotMeta, State,
 };
 use tenure_wire::{
-    Acl, ConnectRequest, ConnectResponse, Create, OpCode, Reader, ReplyHeader, Request,
+    Acl, ConnectRequest, ConnectResponse, Create, Member, OpCode, Reader, ReplyHeader, Request,
     RequestHeader, Xid, frame,
 };
 
 /// Three members, links that keep order, disks that are durable at once.
 pub(crate) struct Ensemble {
     pub(crate) members: Vec<Replica>,
-    pub(crate) down: [bool; 3],
+    pub(crate) down: Vec<bool>,
     /// Hears no member and is heard by none, and its clock stands; its clients reach it.
     pub(crate) cut_off: Option<usize>,
     pub(crate) now: Now,
@@ -23,8 +23,11 @@ pub(crate) struct Ensemble {
     pub(crate) stuck_disk: Option<usize>,
     pub(crate) links: VecDeque<(u64, u64, Vec<u8>)>,
     pub(crate) persisted: VecDeque<(usize, u64)>,
-    pub(crate) disks: [Disk; 3],
-    tail_entries: u64,
+    pub(crate) disks: Vec<Disk>,
+    /// What each member was started with.
+    configs: Vec<Config>,
+    /// Whom each member has links with; everybody if nobody is named.
+    pub(crate) linked: Vec<Membership>,
     /// Snapshots sent from one member to another.
     pub(crate) transfers: Vec<(usize, usize)>,
     pub(crate) got: BTreeMap<(usize, ConnId), Vec<Vec<u8>>>,
@@ -74,14 +77,24 @@ impl Ensemble {
 
     /// With members that keep so many applied entries for each other.
     pub(crate) fn with_tail(tail_entries: u64) -> Self {
+        Self::of((1..=3).map(|id| config(id, tail_entries)).collect())
+    }
+
+    /// Three members that can be reconfigured by anybody.
+    pub(crate) fn reconfigurable() -> Self {
+        Self::of((1..=3).map(|id| reconfigurable(id, &lines(1..=3))).collect())
+    }
+
+    fn of(configs: Vec<Config>) -> Self {
         let now = Now { mono_us: 1_000_000, wall_ms: 1_700_000_000_000 };
-        let member = |id| Replica::new(config(id, tail_entries), Restored::default(), now);
+        let member = |config: &Config| Replica::new(config.clone(), Restored::default(), now);
         let mut ensemble = Ensemble {
-            members: (1..=3).map(member).collect(),
-            disks: Default::default(),
-            tail_entries,
+            members: configs.iter().map(member).collect(),
+            disks: configs.iter().map(|_| Disk::default()).collect(),
+            linked: configs.iter().map(|_| Membership::default()).collect(),
+            configs,
             transfers: Vec::new(),
-            down: [false; 3],
+            down: vec![false; 3],
             cut_off: None,
             stuck_disk: None,
             now,
@@ -134,6 +147,7 @@ impl Ensemble {
                     assert_eq!(meta.index, after, "the snapshot is durable before the log is cut");
                     disk.log.retain(|entry| entry.index > after);
                 }
+                Output::Links(members) => self.linked[member] = members,
                 Output::Peer { to, message } => {
                     self.links.push_back((member as u64 + 1, to, message));
                 }
@@ -154,23 +168,28 @@ impl Ensemble {
                 } else if let Some((from, to, message)) = self.links.pop_front() {
                     let lost = |member: u64| {
                         let member = member as usize - 1;
-                        self.down[member] || self.cut_off == Some(member)
+                        self.down.get(member).is_none_or(|down| *down)
+                            || self.cut_off == Some(member)
                     };
-                    if !lost(to) && !lost(from) {
+                    let know = |one: u64, other: u64| {
+                        let mut linked = self.linked[one as usize - 1].iter().peekable();
+                        linked.peek().is_none() || linked.any(|member| member.id == other)
+                    };
+                    if !lost(to) && !lost(from) && know(from, to) && know(to, from) {
                         self.step(to as usize - 1, Input::Peer { from, message: &message });
                     }
                 } else {
                     break;
                 }
             }
-            for member in 0..3 {
+            for member in 0..self.members.len() {
                 while !self.down[member] && self.members[member].has_work(true) {
                     self.step(member, Input::Work { snapshot_room: true });
                 }
             }
             self.now.mono_us += 5_000;
             self.now.wall_ms += 5;
-            for member in 0..3 {
+            for member in 0..self.members.len() {
                 if !self.down[member] && self.cut_off != Some(member) {
                     self.step(member, Input::Tick);
                 }
@@ -211,19 +230,30 @@ impl Ensemble {
     /// Starts a member that is down on what its disk holds.
     pub(crate) fn restart(&mut self, member: usize) {
         let restored = self.disks[member].restored();
-        let config = config(member as u64 + 1, self.tail_entries);
-        self.members[member] = Replica::new(config, restored, self.now);
+        self.members[member] = Replica::new(self.configs[member].clone(), restored, self.now);
         self.down[member] = false;
+    }
+
+    /// Starts one more member, whose own configuration lists all.
+    pub(crate) fn add_member(&mut self) {
+        let id = self.members.len() as u64 + 1;
+        let config = reconfigurable(id, &lines(1..=id));
+        self.members.push(Replica::new(config.clone(), Restored::default(), self.now));
+        self.configs.push(config);
+        self.disks.push(Disk::default());
+        self.linked.push(Membership::default());
+        self.down.push(false);
     }
 
     pub(crate) fn leader(&self) -> usize {
         let leads = |member: &usize| !self.down[*member] && self.members[*member].is_leader();
-        (0..3).find(leads).expect("a quorum is up, so somebody leads")
+        (0..self.members.len()).find(leads).expect("a quorum is up, so somebody leads")
     }
 
     pub(crate) fn kill(&mut self, member: usize) {
         self.down[member] = true;
-        for other in (0..3).filter(|other| !self.down[*other]).collect::<Vec<_>>() {
+        let up = (0..self.members.len()).filter(|other| !self.down[*other]);
+        for other in up.collect::<Vec<_>>() {
             self.step(other, Input::PeerDown { member: member as u64 + 1 });
         }
     }
@@ -279,6 +309,11 @@ impl Ensemble {
             self.step(member, Input::Frame { conn, payload: &payload });
         }
         self.run(20);
+        self.take_answers(member, conn)
+    }
+
+    /// (xid, error) of the replies that came since the last ones were taken.
+    pub(crate) fn take_answers(&mut self, member: usize, conn: ConnId) -> Vec<(i32, i32)> {
         let frames = self.got.remove(&(member, conn)).unwrap_or_default();
         let header = |frame: &Vec<u8>| ReplyHeader::decode(&mut Reader::new(frame)).unwrap();
         frames.iter().map(header).map(|header| (header.xid.0, header.err)).collect()
@@ -288,6 +323,23 @@ impl Ensemble {
 fn config(id: u64, log_tail_entries: u64) -> Config {
     let (voters, incarnation, hash_seed) = (vec![1, 2, 3], id, 40 + id);
     Config { id, voters, incarnation, hash_seed, log_tail_entries, ..Config::default() }
+}
+
+/// Member lines of these numbers.
+pub(crate) fn lines(ids: std::ops::RangeInclusive<u64>) -> String {
+    ids.map(|id| format!("server.{id}=127.0.0.{id}:2888:3888:participant\n")).collect()
+}
+
+fn reconfigurable(id: u64, lines: &str) -> Config {
+    let parse = |line: &str| {
+        let (key, value) = line.split_once('=').unwrap();
+        Member::parse(key.strip_prefix("server.").unwrap().parse().unwrap(), value).unwrap()
+    };
+    let members: Vec<Member> = lines.lines().map(parse).collect();
+    let voters = members.iter().map(|member| member.id).collect();
+    let members = Membership::new(members);
+    let (members_are_fixed, reconfig_enabled, skip_acl) = (false, true, true);
+    Config { voters, members, members_are_fixed, reconfig_enabled, skip_acl, ..config(id, 50) }
 }
 
 pub(crate) fn create(path: &str, flags: i32) -> Request<'_> {

@@ -93,7 +93,7 @@ impl Drop for AdminServer {
 }
 
 fn bind(key: &str, listen: &Listen) -> Option<TcpListener> {
-    let bound = listen.candidates().and_then(|candidates| {
+    let bound = crate::config::candidates(listen).and_then(|candidates| {
         let listener = TcpListener::bind(&candidates[..])?;
         listener.set_nonblocking(true)?;
         Ok(listener)

@@ -3,10 +3,10 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
-use super::address::listen_host;
-use super::member::{Member, MemberRole};
 use super::read::Draft;
 use super::settings::{AuthProvider, DigestAlgorithm, WordList};
+use tenure_wire::listen_host;
+use tenure_wire::{Member, MemberRole};
 
 /// One key and what it does.
 pub(crate) struct Key {

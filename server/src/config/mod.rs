@@ -7,20 +7,19 @@ mod address;
 mod error;
 mod jaas;
 mod keys;
-mod member;
 mod properties;
 mod read;
 mod settings;
 #[cfg(test)]
 mod tests;
 
-pub use address::Listen;
+pub(crate) use address::candidates;
 pub use error::{ConfigError, Warning};
-pub use member::{Member, MemberAddress, MemberRole};
 pub use settings::{
     AdminSettings, AuthProvider, AuthSettings, ConnectionSettings, DigestAlgorithm, Durability,
     EnsembleSettings, MetricsSettings, SessionSettings, SnapshotSettings, TreeSettings, WordList,
 };
+pub use tenure_wire::{Listen, Member, MemberAddress, MemberRole};
 
 use std::path::PathBuf;
 

@@ -5,12 +5,12 @@ use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
 
-use super::address::Listen;
 use super::error::{ConfigError, Warning};
 use super::keys::{self, OnBad};
 use super::properties::{self, Property};
 use super::settings::{AdminSettings, SessionSettings, WordList};
 use super::{Member, ServerConfig};
+use tenure_wire::Listen;
 
 /// What a file has said so far, before what concerns several keys is checked.
 pub(crate) struct Draft {

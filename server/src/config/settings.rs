@@ -3,8 +3,8 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
-use super::address::Listen;
-use super::member::{Member, MemberRole};
+use tenure_wire::Listen;
+use tenure_wire::{Member, MemberRole};
 
 /// Bounds of the session timeout a client may negotiate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

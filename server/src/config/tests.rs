@@ -361,14 +361,14 @@ fn shorthand() {
 
 #[test]
 fn listeners_name_their_candidates() {
-    let everywhere = Listen::everywhere(1).candidates().unwrap();
+    let everywhere = candidates(&Listen::everywhere(1)).unwrap();
     assert_eq!(
         everywhere.iter().map(ToString::to_string).collect::<Vec<_>>(),
         ["[::]:1", "0.0.0.0:1"]
     );
-    assert_eq!(Listen::on("::1", 2).candidates().unwrap()[0].to_string(), "[::1]:2");
+    assert_eq!(candidates(&Listen::on("::1", 2)).unwrap()[0].to_string(), "[::1]:2");
     assert_eq!(Listen::on("::1", 2).to_string(), "[::1]:2");
-    assert!(Listen::on("no.such.host.invalid", 2).candidates().is_err());
+    assert!(candidates(&Listen::on("no.such.host.invalid", 2)).is_err());
     let bracketed = clean("clientPortAddress=[::1]");
     assert_eq!(bracketed.client, Some(Listen::on("::1", 2181)));
     assert_eq!(clean("clientPortAddress=0.0.0.0").client, Some(Listen::everywhere(2181)));

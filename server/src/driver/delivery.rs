@@ -33,6 +33,11 @@ impl Driver {
                     tracing::info!(index = after, "going on from a received snapshot");
                     self.persister.cut_before(after + 1);
                 }
+                Output::Links(members) => {
+                    if let Some(peers) = &mut self.peers {
+                        peers.update(&members);
+                    }
+                }
                 Output::Peer { to, message } => {
                     if let Some(peers) = &self.peers {
                         peers.send(to, message);

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::address::{Listen, listen_host, split_colons};
+use crate::address::{Listen, listen_host, split_colons};
 
 /// One member of the ensemble as its configuration line describes it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -42,7 +42,7 @@ pub enum MemberRole {
 
 impl MemberRole {
     /// Reads `participant` or `observer`, in any case.
-    pub(crate) fn parse(text: &str) -> Option<Self> {
+    pub fn parse(text: &str) -> Option<Self> {
         match text.to_ascii_lowercase().as_str() {
             "participant" => Some(Self::Participant),
             "observer" => Some(Self::Observer),
@@ -62,7 +62,7 @@ impl fmt::Display for MemberRole {
 
 impl Member {
     /// Reads the value of a `server.N` line; `None` if it has not the form.
-    pub(crate) fn parse(id: u64, value: &str) -> Option<Self> {
+    pub fn parse(id: u64, value: &str) -> Option<Self> {
         let mut parts = value.split(';').map(str::trim);
         let mut role = None;
         let mut addresses = Vec::new();

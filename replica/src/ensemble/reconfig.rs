@@ -1,0 +1,126 @@
+//! The leader brings the ensemble to the members that it shall have: those in `/zookeeper/config`,
+//! or those that a reconfig asks for.
+//!
+//! Who joins observes first. Once a majority of the voters wanted has what the others have, consensus
+//! goes over to them; if that takes too long the change is given up. Every step is an entry of the
+//! log, so whoever leads next goes on from there.
+
+use tenure_wire::MemberRole;
+
+use crate::entry::Operation;
+use crate::input::Now;
+use crate::limits;
+use crate::membership::Membership;
+use crate::replica::Replica;
+
+/// What this leader has done for the members.
+#[derive(Debug, Default)]
+pub(crate) struct Reconfigurer {
+    /// Nothing more until this log index is applied: a step is under way.
+    waits_for: u64,
+    /// The reconfig that it works on, by its log index, and when it began to.
+    working_on: Option<(u64, u64)>,
+}
+
+impl Replica {
+    /// Who belongs to the ensemble, or is to: whom to have links with. Nobody for a server by itself.
+    pub(crate) fn linked_members(&self) -> Membership {
+        let stored = if self.config.members_are_fixed {
+            Membership::default()
+        } else {
+            self.state.members()
+        };
+        let members = if stored.is_empty() { self.config.members.clone() } else { stored };
+        match &self.state.reconfiguring {
+            Some(reconfiguring) => members.with(&reconfiguring.target),
+            None => members,
+        }
+    }
+
+    /// Leader: takes the next step, if one is due.
+    pub(crate) fn go_on_reconfiguring(&mut self, now: Now) {
+        let (applied, _) = self.state.applied;
+        let is_ready = self.serving && self.consensus.is_leader() && self.to_apply.is_empty();
+        if self.config.members.is_empty() || !is_ready || applied < self.reconfigurer.waits_for {
+            return;
+        }
+        let stored = self.state.members();
+        if self.must_write_members(&stored) {
+            let members = self.config.members.clone();
+            self.propose_step(Operation::SetMembers { members }, now);
+        } else if !self.config.members_are_fixed && !self.consensus.is_changing_members() {
+            self.next_step(&stored, now);
+        }
+    }
+
+    fn must_write_members(&self, stored: &Membership) -> bool {
+        let roles = |members: &Membership| {
+            (members.with_role(MemberRole::Participant), members.with_role(MemberRole::Observer))
+        };
+        let differ = roles(stored) != roles(&self.config.members);
+        stored.is_empty() || self.config.members_are_fixed && differ
+    }
+
+    fn next_step(&mut self, stored: &Membership, now: Now) {
+        let asked = self.state.reconfiguring.as_deref();
+        let asked = asked.map(|asked| (asked.since, asked.target.clone()));
+        let (since, target) = match &asked {
+            Some((since, target)) => (*since, target),
+            None => (0, stored),
+        };
+        let voters = target.with_role(MemberRole::Participant);
+        let observers = target.with_role(MemberRole::Observer);
+        let (present_voters, mut present_observers) =
+            (self.consensus.voters().to_vec(), self.consensus.observers().to_vec());
+        let is_new = |id: &u64| !present_voters.contains(id) && !present_observers.contains(id);
+        let joining: Vec<u64> = voters.iter().chain(&observers).copied().filter(is_new).collect();
+        if !joining.is_empty() {
+            present_observers.extend(joining);
+            return self.propose_members(&present_voters, &present_observers);
+        }
+        let same = |one: &[u64], other: &[u64]| {
+            one.len() == other.len() && one.iter().all(|id| other.contains(id))
+        };
+        if same(&voters, &present_voters) && same(&observers, &present_observers) {
+            if asked.is_some() {
+                self.propose_step(Operation::EndReconfig { is_made: true }, now);
+            }
+            return;
+        }
+        let in_sync: Vec<u64> =
+            voters.iter().copied().filter(|id| self.consensus.is_in_sync(*id, since)).collect();
+        if in_sync.len() * 2 <= voters.len() {
+            return self.give_up_in_time(since, now);
+        }
+        if voters.contains(&self.config.id) {
+            return self.propose_members(&voters, &observers);
+        }
+        // Who leads must stay: another one goes on with this.
+        match in_sync.iter().find(|id| present_voters.contains(id)) {
+            Some(next) => self.consensus.hand_over_to(*next),
+            None => self.give_up_in_time(since, now),
+        }
+    }
+
+    fn give_up_in_time(&mut self, since: u64, now: Now) {
+        let (_, began_us) = *self.reconfigurer.working_on.get_or_insert((since, now.mono_us));
+        if self.reconfigurer.working_on != Some((since, began_us)) {
+            self.reconfigurer.working_on = Some((since, now.mono_us));
+        } else if now.mono_us - began_us >= limits::RECONFIG_PATIENCE_US
+            && self.state.reconfiguring.is_some()
+        {
+            self.propose_step(Operation::EndReconfig { is_made: false }, now);
+        }
+    }
+
+    fn propose_members(&mut self, voters: &[u64], observers: &[u64]) {
+        if self.consensus.propose_members(voters, observers) {
+            self.reconfigurer.waits_for = self.consensus.last_index();
+        }
+    }
+
+    fn propose_step(&mut self, operation: Operation<'_>, now: Now) {
+        self.propose(operation, now);
+        self.reconfigurer.waits_for = self.last_proposed();
+    }
+}
