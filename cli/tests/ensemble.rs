@@ -31,7 +31,7 @@ impl Ensemble {
         let folder = tempfile::tempdir().unwrap();
         // Held until all are known, so that no port is given twice.
         let free: Vec<_> =
-            (0..9).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
+            (0..12).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
         let ports: Vec<u16> = free.iter().map(|port| port.local_addr().unwrap().port()).collect();
         drop(free);
         for (n, client) in ports[..3].iter().enumerate() {
@@ -50,9 +50,32 @@ impl Ensemble {
             }
             fs::write(folder.path().join(format!("{n}.cfg")), text).unwrap();
         }
-        let mut ensemble = Ensemble { folder, ports, running: vec![None, None, None] };
+        let mut ensemble = Ensemble { folder, ports, running: vec![None, None, None, None] };
         (0..3).for_each(|n| ensemble.spawn(n));
         ensemble
+    }
+
+    /// The line of a server that joins later, the fourth.
+    fn fourth_line(&self) -> String {
+        format!(
+            "server.4=127.0.0.1:{}:{}:participant;127.0.0.1:{}",
+            self.ports[9], self.ports[10], self.ports[11]
+        )
+    }
+
+    /// Starts a fourth server, which knows the others and itself.
+    fn spawn_fourth(&mut self) {
+        let data = self.folder.path().join("data3");
+        fs::create_dir(&data).unwrap();
+        fs::write(data.join("myid"), "4").unwrap();
+        let third = fs::read_to_string(self.folder.path().join("2.cfg")).unwrap();
+        let others = third
+            .lines()
+            .filter(|line| !line.starts_with("dataDir=") && !line.starts_with("clientPort"));
+        let others = others.collect::<Vec<_>>().join("\n");
+        let text = format!("dataDir={}\n{others}\n{}\n", data.display(), self.fourth_line());
+        fs::write(self.folder.path().join("3.cfg"), text).unwrap();
+        self.spawn(3);
     }
 
     fn spawn(&mut self, n: usize) {
@@ -99,13 +122,32 @@ impl Ensemble {
     }
 
     fn address(&self, n: usize) -> SocketAddr {
-        SocketAddr::from((Ipv4Addr::LOCALHOST, self.ports[n]))
+        let port = if n == 3 { self.ports[11] } else { self.ports[n] };
+        SocketAddr::from((Ipv4Addr::LOCALHOST, port))
+    }
+
+    /// What a command of the shell prints, once it succeeds.
+    fn shell(&self, n: usize, command: &[&str]) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let server = self.address(n).to_string();
+            let ran = Command::new(env!("CARGO_BIN_EXE_tenure"))
+                .args(["shell", "-s", &server])
+                .args(command)
+                .output()
+                .unwrap();
+            if ran.status.success() {
+                return String::from_utf8(ran.stdout).unwrap();
+            }
+            let error = String::from_utf8_lossy(&ran.stderr).into_owned();
+            assert!(Instant::now() < deadline, "{command:?}: {error}\n{}", self.logs());
+        }
     }
 
     fn leader(&self) -> usize {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            let up = (0..3).filter(|n| self.running[*n].is_some());
+            let up = (0..4).filter(|n| self.running[*n].is_some());
             let leads = |n: &usize| self.word(*n, "srvr").contains("Mode: leader");
             if let Some(leader) = up.into_iter().find(leads) {
                 return leader;
@@ -131,7 +173,7 @@ impl Ensemble {
 
     fn logs(&self) -> String {
         let log = |n: usize| fs::read_to_string(self.folder.path().join(format!("{n}.log")));
-        (0..3).map(|n| log(n).unwrap_or_default()).collect()
+        (0..4).map(|n| log(n).unwrap_or_default()).collect()
     }
 }
 
@@ -179,6 +221,39 @@ fn sessions_and_writes_outlive_any_one_server() {
     let mut last = ensemble.connect(ensemble.leader(), &Handshake::new(30_000));
     assert_eq!(last.exists("/owned"), Err(code::NO_NODE));
     last.close();
+}
+
+#[test]
+fn a_fourth_server_joins_and_one_of_the_first_leaves() {
+    if foreign() {
+        return;
+    }
+    let lines = "reconfigEnabled=true\nskipACL=yes\ntenure.logTailEntries=50\n";
+    let mut ensemble = Ensemble::start_with(lines);
+    let leader = ensemble.leader();
+    let mut client = ensemble.connect(leader, &Handshake::new(30_000));
+    client.create_mode("/owned", b"", 1).unwrap();
+    for i in 0..200 {
+        client.create(&format!("/before-{i}"), b"").unwrap();
+    }
+    ensemble.spawn_fourth();
+    let line = ensemble.fourth_line();
+    let joined = ensemble.shell(leader, &["reconfig", "-add", &line]);
+    assert!(joined.contains(&line), "{joined}");
+    let mut at_fourth = ensemble.connect(3, &Handshake::new(30_000));
+    assert_eq!(at_fourth.call(&support::Op::sync("/")).err, 0);
+    assert_eq!(at_fourth.exists("/owned").unwrap().ephemeral_owner, client.id());
+    at_fourth.close();
+    // Of four, two are too few; of the three that are left, they are enough.
+    let gone = (leader + 1) % 3;
+    let left = ensemble.shell(3, &["reconfig", "-remove", &(gone + 1).to_string()]);
+    assert!(!left.contains(&format!("server.{}=", gone + 1)), "{left}");
+    ensemble.kill(gone);
+    ensemble.kill((leader + 2) % 3);
+    client = ensemble.connect(3, &client.ticket());
+    client.create("/by-two-of-three", b"").unwrap();
+    assert!(client.exists("/before-199").is_ok());
+    client.close();
 }
 
 #[test]
