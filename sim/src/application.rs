@@ -6,9 +6,10 @@ use tenure_client::machine::{
     Auth, Event as WatchEvent, EventKind, Failure, Intent, Reply, Submission, WatchKind, encode,
 };
 use tenure_client::{Liveness, LostReason, SessionToken, Stat, Zxid};
-use tenure_wire::{Acl, Create, ErrorCode, OpCode, Request, Response};
+use tenure_wire::{Acl, Create, ErrorCode, Member, MemberRole, OpCode, Request, Response};
 
 use crate::clock::{MS, Nanos};
+use crate::server::member_line;
 use crate::trace::{Who, digest};
 use crate::world::{Event, Rule, World};
 
@@ -62,6 +63,7 @@ enum What {
     ExistsLock(usize),
     ReadOwn,
     Sync,
+    ChangeRole,
     AddWatch(usize),
     Auth,
     Close,
@@ -179,6 +181,7 @@ impl World {
             860..890 => self.watch_all(client),
             890..900 => self.drop_watch(client),
             900..908 if !self.is_healed() => self.update_hosts(client),
+            908..916 if self.plan.reconfigures && !self.is_healed() => self.change_role(client),
             _ => self.ask(client, What::Sync, &Request::Sync { path: "/".into() }, None),
         }
     }
@@ -320,6 +323,16 @@ impl World {
         self.call(client, |machine, _| machine.add_auth(auth, number));
     }
 
+    /// Some member is to vote, or to vote no more.
+    fn change_role(&mut self, client: usize) {
+        let member = self.random.below(self.members.len() as u64) as usize;
+        let role = self.random.pick(&[MemberRole::Participant, MemberRole::Observer]);
+        let line = Member { role, ..member_line(member) }.to_string();
+        let (joining, config_id) = (Some(line.as_str().into()), -1);
+        let request = Request::Reconfig { joining, leaving: None, new_members: None, config_id };
+        self.ask(client, What::ChangeRole, &request, None);
+    }
+
     fn update_hosts(&mut self, client: usize) {
         let hosts = (0..self.members.len()).filter(|_| self.random.per_mille(700));
         let hosts: Vec<_> = hosts.collect();
@@ -425,6 +438,7 @@ impl World {
                     format!("client {client} does not find what it created")
                 });
             }
+            What::ChangeRole if known == Some(true) => self.counts.add("members changed"),
             What::Close if known == Some(true) => {
                 self.ledger.closed(asker.own);
             }

@@ -19,6 +19,8 @@ pub(crate) struct Plan {
     pub(crate) latency: (Nanos, Nanos),
     pub(crate) peer_latency: (Nanos, Nanos),
     pub(crate) disk: (Nanos, Nanos),
+    /// Members become observers and voters again.
+    pub(crate) reconfigures: bool,
     /// Entries between snapshots, and applied ones kept for members that lag.
     pub(crate) snapshots: Option<(u64, u64)>,
     /// How many packets in a thousand take much longer.
@@ -55,6 +57,7 @@ impl Plan {
         let mut extra = Random::new(crate::random::mix(seed));
         let snapshots = snapshots(&mut extra);
         let observers = usize::from(members > 1 && extra.per_mille(250));
+        let reconfigures = members > 1 && extra.per_mille(400);
         let voters = members;
         let members = voters + observers;
         let member_clocks = (0..members).map(|_| clock(random, sign)).collect();
@@ -88,6 +91,7 @@ impl Plan {
             peer_latency: if is_tight { micros(20, 60) } else { micros(50, slow_latency / 2) },
             disk: if is_tight { micros(10, 40) } else { micros(50, 4_000) },
             snapshots,
+            reconfigures,
             slow_per_mille: if is_tight { 0 } else { random.pick(&[0, 5, 30]) },
             step_every: random.between(10, 120) * MS,
             fault_every: random.between(40, 600) * MS,

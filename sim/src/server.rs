@@ -5,8 +5,8 @@ use std::mem;
 use std::net::{IpAddr, Ipv4Addr};
 
 use tenure_replica::{
-    Config, ConnId, EndReason, HardState, Input, LogEntry, Output, Outputs, Persist, Replica,
-    Restored,
+    Config, ConnId, EndReason, HardState, Input, LogEntry, Membership, Output, Outputs, Persist,
+    Replica, Restored,
 };
 use tenure_wire::{
     ConnectRequest, ConnectResponse, DEFAULT_MAX_FRAME, OpCode, PING_XID, Reader, ReplyHeader,
@@ -84,9 +84,22 @@ impl Disk {
     }
 }
 
+/// How a member stands in the configuration.
+pub(crate) fn member_line(index: usize) -> tenure_wire::Member {
+    let id = index as u64 + 1;
+    let line = format!("s{index}:2888:3888");
+    tenure_wire::Member::parse(id, &line).expect("this is the form of such lines")
+}
+
 impl Member {
     pub(crate) fn new(index: usize, clock: Clock, plan: &Plan, hash_seed: u64) -> Self {
-        let (members, voters) = (plan.member_clocks.len() as u64, plan.voters as u64);
+        let (count, voters) = (plan.member_clocks.len() as u64, plan.voters as u64);
+        let observer = tenure_wire::MemberRole::Observer;
+        let lines = (0..count as usize).map(|index| match member_line(index) {
+            line if line.id > voters => tenure_wire::Member { role: observer, ..line },
+            line => line,
+        });
+        let members = Membership::new(lines.filter(|_| plan.reconfigures));
         let (least, most) = plan.bounds_ms[index];
         let usual = Config::default();
         let usual = (usual.snapshot_entries, usual.log_tail_entries);
@@ -94,10 +107,14 @@ impl Member {
         let config = Config {
             id: index as u64 + 1,
             voters: (1..=voters).collect(),
-            observers: (voters + 1..=members).collect(),
+            observers: (voters + 1..=count).collect(),
             hash_seed,
             min_session_timeout_ms: least,
             max_session_timeout_ms: most,
+            members,
+            members_are_fixed: !plan.reconfigures,
+            reconfig_enabled: plan.reconfigures,
+            skip_acl: plan.reconfigures,
             snapshot_entries,
             log_tail_entries,
             ..Config::default()
