@@ -8,6 +8,8 @@ mod error;
 mod jaas;
 mod keys;
 mod member;
+mod member_list;
+mod my_id;
 mod properties;
 mod read;
 mod settings;
@@ -15,8 +17,9 @@ mod settings;
 mod tests;
 
 pub use address::Listen;
-pub use error::{ConfigError, Warning};
+pub use error::{ConfigError, MemberListError, Warning};
 pub use member::{Member, MemberAddress, MemberRole};
+pub use my_id::claim_data_dir;
 pub use settings::{
     AdminSettings, AuthProvider, AuthSettings, ConnectionSettings, DigestAlgorithm, Durability,
     EnsembleSettings, MetricsSettings, SessionSettings, SnapshotSettings, TreeSettings, WordList,
