@@ -5,6 +5,7 @@ mod inspect;
 mod serve;
 mod session;
 mod shell;
+mod table;
 mod tour;
 
 use std::process::ExitCode;
