@@ -1,6 +1,8 @@
 //! The `tenure` binary: one command per job, and an exit code that says whose fault a failure is.
 
 mod bench;
+mod dev;
+mod four_letter;
 mod inspect;
 mod serve;
 mod session;
@@ -22,6 +24,8 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 enum Command {
     /// Serve clients, durably, from one machine
     Serve(serve::Args),
+    /// An ensemble on this machine, to develop against: kill servers and see what happens
+    Dev(dev::Args),
     /// Ask and change a server, as with zkCli
     Shell(shell::Args),
     /// Show sessions, live and ended; end one; say why a znode vanished
@@ -48,6 +52,7 @@ const BAD_FOLDER: u8 = 3;
 fn main() -> ExitCode {
     match Command::parse_from(shell::normalized(std::env::args_os())) {
         Command::Serve(args) => serve::run(&args),
+        Command::Dev(args) => dev::run(&args),
         Command::Shell(args) => shell::run(args),
         Command::Session(args) => session::run(&args),
         Command::Tour(args) => tour::run(&args),

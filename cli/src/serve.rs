@@ -45,6 +45,9 @@ pub(crate) struct Args {
     /// Which member of --ensemble this server is
     #[arg(long, requires = "ensemble")]
     id: Option<u64>,
+    /// End at once when the parent process, which has this number, ends
+    #[arg(long, hide = true, value_name = "PID")]
+    end_with: Option<u32>,
     /// How log lines look
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -77,6 +80,11 @@ admin.serverAddress=127.0.0.1
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> ExitCode {
     start_logging(args.log_format, args.log_level);
+    if let Some(parent) = args.end_with
+        && let Err(error) = end_with(parent)
+    {
+        return fail(FAILED, &error);
+    }
     let config = match configure(args) {
         Ok((config, warnings)) => {
             for warning in warnings {
@@ -112,6 +120,19 @@ pub(crate) fn run(args: &Args) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => fail(run_code(&error), &error),
+    }
+}
+
+/// Has the system kill this process when its parent ends, whatever ends it: nobody would be there
+/// to stop it, or to let it go on if it is paused. What it acknowledged is on disk.
+fn end_with(parent: u32) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    // It may have ended before it was watched.
+    let found = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get().cast_unsigned());
+    match found == Some(parent) {
+        true => Ok(()),
+        false => Err(io::Error::other(format!("the parent process {parent} has ended"))),
     }
 }
 

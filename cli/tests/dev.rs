@@ -1,0 +1,321 @@
+//! `tenure dev` as its user meets it: servers that are killed, paused and come back, and none that
+//! stays behind.
+
+#![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
+
+use std::fs::{File, OpenOptions};
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::{TcpListener, TcpStream};
+use std::path::Path;
+use std::process::{Child, ChildStdin, Command, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use rustix::process::{Pid, Signal, kill_process};
+use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+
+/// Longer than an election on a very busy machine takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// A running `tenure dev`. Its servers end with it.
+struct Dev {
+    child: Child,
+    input: Option<ChildStdin>,
+    lines: Receiver<String>,
+    /// Everything printed so far, for whoever reads the failure.
+    printed: Vec<String>,
+}
+
+/// A row of the table of servers.
+#[derive(Debug)]
+struct Row {
+    id: u64,
+    role: String,
+    address: String,
+    pid: Option<i32>,
+}
+
+fn command(folder: &Path, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+    command.args(["dev", "--port", "0"]).args(arguments).current_dir(folder);
+    command
+}
+
+impl Dev {
+    fn start(folder: &Path, arguments: &[&str]) -> Self {
+        let mut command = command(folder, arguments);
+        command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::inherit());
+        let mut child = command.spawn().unwrap();
+        let input = child.stdin.take();
+        let lines = lines(child.stdout.take().unwrap());
+        Self { child, input, lines, printed: Vec::new() }
+    }
+
+    fn on_terminal(folder: &Path) -> (Self, File) {
+        let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&master).unwrap();
+        unlockpt(&master).unwrap();
+        let name = ptsname(&master, Vec::new()).unwrap().into_string().unwrap();
+        let slave = OpenOptions::new().read(true).write(true).open(name).unwrap();
+        let mut command = command(folder, &["--servers", "1"]);
+        let mut child = command.stdin(slave).stdout(Stdio::piped()).spawn().unwrap();
+        let lines = lines(child.stdout.take().unwrap());
+        (Self { child, input: None, lines, printed: Vec::new() }, File::from(master))
+    }
+
+    fn enter(&mut self, line: &str) {
+        writeln!(self.input.as_mut().unwrap(), "{line}").unwrap();
+    }
+
+    /// The next line that holds all of these.
+    fn expect(&mut self, parts: &[&str]) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            let Ok(line) = self.lines.recv_timeout(left) else {
+                panic!("{parts:?} is not printed, but:\n{}", self.printed.join("\n"));
+            };
+            self.printed.push(line.clone());
+            if parts.iter().all(|part| line.contains(part)) {
+                return line;
+            }
+        }
+    }
+
+    /// The next table of so many servers.
+    fn table(&mut self, count: usize) -> Vec<Row> {
+        self.expect(&["SERVER", "ROLE", "PROCESS", "LOG"]);
+        let row = |line: String| {
+            let mut words = line.split_whitespace().map(str::to_owned);
+            let id = words.next().unwrap().parse().unwrap();
+            let words: Vec<String> = words.collect();
+            // A role may have two words; four columns stand behind it.
+            let (role, rest) = words.split_at(words.len() - 4);
+            let pid = rest[2].parse().ok();
+            Row { id, role: role.join(" "), address: rest[0].clone(), pid }
+        };
+        (0..count).map(|_| row(self.expect(&["server-"]))).collect()
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill_process(Pid::from_child(&self.child), signal).unwrap();
+    }
+
+    /// The exit code, once everything is over.
+    fn end(mut self) -> i32 {
+        // With the process goes the other end of the pipe.
+        while let Ok(line) = self.lines.recv_timeout(PATIENCE) {
+            self.printed.push(line);
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                return status.code().unwrap();
+            }
+            thread::yield_now();
+        }
+        panic!("it runs on:\n{}", self.printed.join("\n"));
+    }
+}
+
+impl Drop for Dev {
+    fn drop(&mut self) {
+        _ = self.child.kill();
+        _ = self.child.wait();
+    }
+}
+
+fn lines(output: impl Read + Send + 'static) -> Receiver<String> {
+    let (sender, lines) = channel();
+    thread::spawn(move || {
+        for line in BufReader::new(output).lines().map_while(Result::ok) {
+            if sender.send(line).is_err() {
+                return;
+            }
+        }
+    });
+    lines
+}
+
+/// Runs one that ends by itself: its exit code and what it says about that.
+fn refused(folder: &Path, arguments: &[&str]) -> (Option<i32>, String) {
+    let output = command(folder, arguments).stdin(Stdio::null()).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+/// Runs one command of the shell: its exit code and what it prints.
+fn shell(hosts: &str, words: &[&str]) -> (Option<i32>, String) {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+    let output = command.args(["shell", "-s", hosts]).args(words).output().unwrap();
+    (output.status.code(), String::from_utf8(output.stdout).unwrap())
+}
+
+fn kill(row: &Row) {
+    let pid = Pid::from_raw(row.pid.unwrap()).unwrap();
+    kill_process(pid, Signal::KILL).unwrap();
+}
+
+fn position(rows: &[Row], role: &str) -> usize {
+    rows.iter().position(|row| row.role == role).unwrap_or_else(|| panic!("no {role}: {rows:?}"))
+}
+
+/// Connections that end when the servers do.
+fn witnesses(rows: &[Row]) -> Vec<TcpStream> {
+    rows.iter().map(|row| TcpStream::connect(&row.address).unwrap()).collect()
+}
+
+fn expect_ends(witnesses: Vec<TcpStream>) {
+    for mut witness in witnesses {
+        witness.set_read_timeout(Some(PATIENCE)).unwrap();
+        // An end or a reset, but no silence.
+        match witness.read(&mut [0; 1]) {
+            Ok(read) => assert_eq!(read, 0),
+            Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset),
+        }
+    }
+}
+
+#[test]
+fn a_leader_that_is_killed_from_outside_is_replaced_and_comes_back() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dev = Dev::start(folder.path(), &[]);
+    let connect = dev.expect(&["Connect to:"]);
+    let hosts = connect.split_whitespace().last().unwrap().to_owned();
+    let rows = dev.table(3);
+    let leader = position(&rows, "leader");
+    assert_eq!(rows.iter().filter(|row| row.role == "follower").count(), 2, "{rows:?}");
+    let addresses: Vec<&str> = rows.iter().map(|row| row.address.as_str()).collect();
+    assert_eq!(addresses.join(","), hosts);
+    assert_eq!(shell(&hosts, &["create", "/kept", "data"]).0, Some(0));
+
+    kill(&rows[leader]);
+    let name = format!("server {}", rows[leader].id);
+    dev.expect(&[&name, "was killed (SIGKILL); it led; it is started again in 1 s"]);
+    let line = dev.expect(&["leads now", &format!("{name} did before"), "ms without a leader"]);
+    assert!(!line.contains(&format!("{name} leads")), "{line}");
+    dev.expect(&[&name, "is started again"]);
+    dev.expect(&[&name, "is back as follower"]);
+    dev.enter("status");
+    let after = dev.table(3);
+    assert!(after[leader].pid.is_some() && after[leader].pid != rows[leader].pid, "{after:?}");
+    assert_eq!(after[leader].address, rows[leader].address);
+    assert_eq!(shell(&after[leader].address, &["get", "/kept"]), (Some(0), "data\n".to_owned()));
+
+    let witnesses = witnesses(&after);
+    dev.enter("quit");
+    dev.expect(&["All servers have stopped"]);
+    expect_ends(witnesses);
+    assert_eq!(dev.end(), 0);
+    let log = std::fs::read_to_string(folder.path().join("tenure-dev/server-1.log")).unwrap();
+    assert!(log.contains("stopped"), "it did not stop by itself:\n{log}");
+}
+
+#[test]
+fn servers_are_killed_paused_and_started_by_typed_commands_and_the_end_of_input_ends_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dev = Dev::start(folder.path(), &[]);
+    let rows = dev.table(3);
+    let leader = rows[position(&rows, "leader")].id;
+    let other = rows[position(&rows, "follower")].id;
+    dev.enter("reboot 1");
+    dev.expect(&["reboot 1", "is no command", "resume N"]);
+    dev.enter("kill 9");
+    dev.expect(&["there is no server 9; there are 1, 2, 3"]);
+
+    dev.enter(&format!("kill {other}"));
+    dev.expect(&[&format!("server {other} was killed"), &format!("start {other} brings it back")]);
+    dev.enter("pause leader");
+    dev.expect(&[&format!("server {leader} was paused (SIGSTOP); it led")]);
+    // It is not replaced: the last one is no quorum.
+    dev.expect(&["nobody leads: 1 of 3 servers run, 2 are needed"]);
+    dev.enter("status");
+    let table = dev.table(3);
+    let role = |id: u64| table[id as usize - 1].role.as_str();
+    assert_eq!((role(other), role(leader)), ("down", "paused"), "{table:?}");
+
+    dev.enter(&format!("start {other}"));
+    dev.expect(&[&format!("server {other} is started again")]);
+    dev.expect(&["leads now", &format!("server {leader} did before")]);
+    dev.enter(&format!("resume {leader}"));
+    dev.expect(&[&format!("server {leader} was resumed (SIGCONT)")]);
+    dev.expect(&[&format!("server {leader} is back as follower")]);
+    dev.enter(&format!("start {leader}"));
+    dev.expect(&[&format!("server {leader} runs already")]);
+
+    // The end of the input is followed by what happens after it.
+    drop(dev.input.take());
+    kill(&rows[leader as usize - 1]);
+    dev.expect(&[&format!("server {leader} was killed"), "it is started again"]);
+    dev.expect(&[&format!("server {leader} is back as")]);
+    dev.signal(Signal::TERM);
+    assert_eq!(dev.end(), 0);
+}
+
+#[test]
+fn no_server_outlives_it_not_even_a_paused_one() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dev = Dev::start(folder.path(), &[]);
+    let rows = dev.table(3);
+    let witnesses = witnesses(&rows);
+    dev.enter("pause 2");
+    dev.expect(&["server 2 was paused"]);
+    dev.signal(Signal::KILL);
+    expect_ends(witnesses);
+}
+
+#[test]
+fn one_server_stands_alone_and_ends_with_the_terminals_input() {
+    let folder = tempfile::tempdir().unwrap();
+    let (mut dev, mut keyboard) = Dev::on_terminal(folder.path());
+    let rows = dev.table(1);
+    assert_eq!(rows[0].role, "standalone");
+    assert_eq!(shell(&rows[0].address, &["create", "/kept"]).0, Some(0));
+    // Ctrl-D.
+    keyboard.write_all(b"\x04").unwrap();
+    dev.expect(&["All servers have stopped"]);
+    assert_eq!(dev.end(), 0);
+
+    // What was kept is there again, until somebody wants to start empty.
+    let (code, said) = refused(folder.path(), &["--servers", "3"]);
+    assert_eq!(code, Some(1), "{said}");
+    assert!(said.contains("holds the data of 1 servers, not of 3; --fresh"), "{said}");
+    let mut dev = Dev::start(folder.path(), &["--servers", "1", "--no-restart"]);
+    let rows = dev.table(1);
+    assert_eq!(shell(&rows[0].address, &["ls", "/"]).1, "[kept, zookeeper]\n");
+    let (code, said) = refused(folder.path(), &["--servers", "1"]);
+    assert!(code == Some(1) && said.contains("in use by another tenure dev"), "{said}");
+    kill(&rows[0]);
+    dev.expect(&["server 1 was killed", "start 1 brings it back"]);
+    dev.enter("start 1");
+    dev.expect(&["server 1 serves again"]);
+    dev.enter("quit");
+    assert_eq!(dev.end(), 0);
+    let mut dev = Dev::start(folder.path(), &["--servers", "1", "--fresh"]);
+    let rows = dev.table(1);
+    assert_eq!(shell(&rows[0].address, &["ls", "/"]).1, "[zookeeper]\n");
+}
+
+#[test]
+fn what_cannot_work_is_refused_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = taken.local_addr().unwrap().port().to_string();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+    command.args(["dev", "--port", &port]).current_dir(folder.path()).stdin(Stdio::null());
+    let output = command.output().unwrap();
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert!(said.contains(&port) && said.contains("in use") && said.contains("--port"), "{said}");
+    let (code, said) = refused(folder.path(), &["--servers", "4"]);
+    assert!(code == Some(2) && said.contains("1, 3, 5, 7"), "{said}");
+}
+
+#[test]
+fn a_server_that_cannot_start_says_why() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dev = Dev::start(folder.path(), &["--servers", "1", "--set", "tickTime=soon"]);
+    dev.expect(&["server 1 ended with exit code 2", "tickTime", "soon", "start 1 brings it back"]);
+    dev.enter("quit");
+    assert_eq!(dev.end(), 0);
+}
