@@ -63,6 +63,12 @@ impl fmt::Display for MemberRole {
 }
 
 impl Member {
+    /// Reads a whole `server.N=` line; `None` for any other one.
+    pub fn from_line(line: &str) -> Option<Self> {
+        let (id, value) = line.trim().strip_prefix("server.")?.split_once('=')?;
+        Self::parse(id.parse().ok()?, value)
+    }
+
     /// Reads the value of a `server.N` line; `None` if it has not the form.
     pub(crate) fn parse(id: u64, value: &str) -> Option<Self> {
         Self::parse_with(parse_address, id, value)
@@ -189,7 +195,7 @@ mod tests {
         ] {
             let member = Member::parse(3, line).unwrap_or_else(|| panic!("{line}"));
             assert_eq!(member.to_string(), format!("server.3={shown}"));
-            assert_eq!(Member::parse(3, shown).as_ref(), Some(&member), "{shown}");
+            assert_eq!(Member::from_line(&member.to_string()), Some(member), "{shown}");
         }
     }
 
@@ -228,6 +234,9 @@ mod tests {
             "a:1:2|",
         ] {
             assert_eq!(Member::parse(1, line), None, "{line}");
+        }
+        for line in ["version=0", "server.x=a:1:2", "server.1", "server.1=a:1"] {
+            assert_eq!(Member::from_line(line), None, "{line}");
         }
     }
 }
