@@ -2,6 +2,7 @@
 
 mod bench;
 mod dev;
+mod ensemble;
 mod four_letter;
 mod inspect;
 mod serve;
@@ -28,6 +29,8 @@ enum Command {
     Dev(dev::Args),
     /// Ask and change a server, as with zkCli
     Shell(shell::Args),
+    /// Show the members of an ensemble, who leads, and whether all is well
+    Ensemble(ensemble::Args),
     /// Show sessions, live and ended; end one; say why a znode vanished
     Session(session::Args),
     /// Watch a session live and die in two minutes, on a server of the tour's own
@@ -54,6 +57,7 @@ fn main() -> ExitCode {
         Command::Serve(args) => serve::run(&args),
         Command::Dev(args) => dev::run(&args),
         Command::Shell(args) => shell::run(args),
+        Command::Ensemble(args) => ensemble::run(&args),
         Command::Session(args) => session::run(&args),
         Command::Tour(args) => tour::run(&args),
         Command::Inspect(args) => inspect::run(&args),

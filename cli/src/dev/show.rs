@@ -64,6 +64,7 @@ pub(super) fn advice(servers: &[Server]) -> String {
     format!(
         "
 Try elsewhere:  {program} shell -s {hosts}
+                {program} ensemble status -s {hosts}
 Type here:      {play}
                 {HELP}
 Stop it:        Ctrl-C or quit; sessions and data are kept
