@@ -58,15 +58,15 @@ pub(super) fn advice(servers: &[Server]) -> String {
     let program = std::env::args().next().unwrap_or_else(|| "tenure".to_owned());
     let hosts = connect_string(servers);
     let play = match servers.len() {
-        1 => "kill 1          and type start 1 to bring it back",
-        _ => "kill leader     and see who leads next; start N brings it back",
+        1 => "kill 1, and start 1 to bring it back",
+        _ => "kill leader, and see who leads next; start N brings it back",
     };
     format!(
         "
 Try elsewhere:  {program} shell -s {hosts}
                 {program} ensemble status -s {hosts}
 Type here:      {play}
-                {HELP}
+All commands:   {HELP}
 Stop it:        Ctrl-C or quit; sessions and data are kept
 
 "
