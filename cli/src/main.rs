@@ -1,10 +1,14 @@
 //! The `tenure` binary: one command per job, and an exit code that says whose fault a failure is.
 
 mod bench;
+mod dev;
+mod ensemble;
+mod four_letter;
 mod inspect;
 mod serve;
 mod session;
 mod shell;
+mod table;
 mod tour;
 
 use std::process::ExitCode;
@@ -21,8 +25,12 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 enum Command {
     /// Serve clients, durably, from one machine
     Serve(serve::Args),
+    /// An ensemble on this machine, to develop against: kill servers and see what happens
+    Dev(dev::Args),
     /// Ask and change a server, as with zkCli
     Shell(shell::Args),
+    /// Show the members of an ensemble, who leads, and whether all is well
+    Ensemble(ensemble::Args),
     /// Show sessions, live and ended; end one; say why a znode vanished
     Session(session::Args),
     /// Watch a session live and die in two minutes, on a server of the tour's own
@@ -47,7 +55,9 @@ const BAD_FOLDER: u8 = 3;
 fn main() -> ExitCode {
     match Command::parse_from(shell::normalized(std::env::args_os())) {
         Command::Serve(args) => serve::run(&args),
+        Command::Dev(args) => dev::run(&args),
         Command::Shell(args) => shell::run(args),
+        Command::Ensemble(args) => ensemble::run(&args),
         Command::Session(args) => session::run(&args),
         Command::Tour(args) => tour::run(&args),
         Command::Inspect(args) => inspect::run(&args),

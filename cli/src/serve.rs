@@ -9,7 +9,9 @@ use std::thread;
 use clap::ValueEnum;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
-use tenure_server::config::{ConfigError, Listen, ServerConfig, Warning};
+use tenure_server::config::{
+    ConfigError, Listen, MemberListError, ServerConfig, Warning, claim_data_dir,
+};
 use tenure_server::{RunError, ServerHandle, StartError};
 use tracing::Level;
 
@@ -33,6 +35,19 @@ pub(crate) struct Args {
     /// A line of zoo.cfg that wins over the file; may be given several times
     #[arg(long, value_name = "KEY=VALUE")]
     set: Vec<String>,
+    /// The members of the ensemble, instead of a file: 1=host:2888,2=host:2888,3=host:2888
+    ///
+    /// Members reach each other at these addresses; clients connect to --listen. With :observer
+    /// behind its port a member does not vote, and what stands behind a semicolon is where its
+    /// clients connect.
+    #[arg(long, value_name = "ID=HOST:PORT,...", requires = "id", conflicts_with = "config")]
+    ensemble: Option<String>,
+    /// Which member of --ensemble this server is
+    #[arg(long, requires = "ensemble")]
+    id: Option<u64>,
+    /// End at once when the parent process, which has this number, ends
+    #[arg(long, hide = true, value_name = "PID")]
+    end_with: Option<u32>,
     /// How log lines look
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
@@ -65,6 +80,11 @@ admin.serverAddress=127.0.0.1
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> ExitCode {
     start_logging(args.log_format, args.log_level);
+    if let Some(parent) = args.end_with
+        && let Err(error) = end_with(parent)
+    {
+        return fail(FAILED, &error);
+    }
     let config = match configure(args) {
         Ok((config, warnings)) => {
             for warning in warnings {
@@ -100,6 +120,19 @@ pub(crate) fn run(args: &Args) -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(error) => fail(run_code(&error), &error),
+    }
+}
+
+/// Has the system kill this process when its parent ends, whatever ends it: nobody would be there
+/// to stop it, or to let it go on if it is paused. What it acknowledged is on disk.
+fn end_with(parent: u32) -> io::Result<()> {
+    #[cfg(target_os = "linux")]
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL))?;
+    // It may have ended before it was watched.
+    let found = rustix::process::getppid().map(|pid| pid.as_raw_nonzero().get().cast_unsigned());
+    match found == Some(parent) {
+        true => Ok(()),
+        false => Err(io::Error::other(format!("the parent process {parent} has ended"))),
     }
 }
 
@@ -147,6 +180,8 @@ enum ArgumentError {
     Listen(String),
     #[error("--set {0}: expected KEY=VALUE")]
     Set(String),
+    #[error("--ensemble: {0}")]
+    Ensemble(#[from] MemberListError),
 }
 
 fn configure(args: &Args) -> Result<(ServerConfig, Vec<Warning>), ArgumentError> {
@@ -182,7 +217,27 @@ fn configure(args: &Args) -> Result<(ServerConfig, Vec<Warning>), ArgumentError>
         }
         config.data_dir.clone_from(dir);
     }
+    if let Some((id, list)) = args.id.zip(args.ensemble.as_ref()) {
+        join(&mut config, id, list, args.listen.is_none())?;
+    }
     Ok((config, warnings))
+}
+
+/// Makes the server a member of an ensemble that no file describes.
+fn join(
+    config: &mut ServerConfig,
+    id: u64,
+    list: &str,
+    may_listen_as_listed: bool,
+) -> Result<(), ArgumentError> {
+    config.ensemble.set_members(id, list)?;
+    if may_listen_as_listed
+        && config.client == ServerConfig::default().client
+        && let Some(listed) = config.ensemble.me().and_then(|me| me.client.clone())
+    {
+        config.client = Some(listed);
+    }
+    Ok(claim_data_dir(&config.data_dir, id)?)
 }
 
 /// A file's text with further lines behind it, which win over those of the same key.
@@ -243,6 +298,10 @@ fn greet(config: &ServerConfig, server: &ServerHandle) {
         Some(addr) => format!("http://{addr}{}", config.admin.command_url),
         None => "off".to_owned(),
     };
+    let member = match config.ensemble.my_id.filter(|_| config.ensemble.is_distributed()) {
+        Some(id) => format!("\n  member   {id} of {}", config.ensemble.members.len()),
+        None => String::new(),
+    };
     // Nobody is harmed if the terminal is gone.
     let _ = writeln!(
         screen,
@@ -251,7 +310,7 @@ fn greet(config: &ServerConfig, server: &ServerHandle) {
 
   clients  {addr}
   data     {data}
-  admin    {admin}
+  admin    {admin}{member}
 
   Try it:  zkCli.sh -server {reach}
            python3 -c 'from kazoo.client import KazooClient as K; \

@@ -67,6 +67,33 @@ fn a_wrong_argument_is_named_and_exits_with_2() {
 }
 
 #[test]
+fn mistakes_in_a_list_of_members_are_named_and_exit_with_2() {
+    let folder = tempfile::tempdir().unwrap();
+    let two = "1=127.0.0.1:2888,2=127.0.0.1:2889";
+    let ensemble = |id: &str, list: &str| serve(folder.path(), &["--id", id, "--ensemble", list]);
+    expect(ensemble("3", two), 2, &["--ensemble: member 3 is not in the list, which has 1, 2"]);
+    expect(ensemble("1", "1=a:2888,1=b:2888"), 2, &["member 1 is listed twice"]);
+    expect(ensemble("1", "1=a:2888,2=b:many"), 2, &["2=b:many", "ID=HOST:PORT"]);
+    expect(ensemble("one", two), 2, &["--id", "one"]);
+    expect(serve(folder.path(), &["--id", "1"]), 2, &["--ensemble"]);
+    expect(serve(folder.path(), &["--ensemble", two]), 2, &["--id"]);
+    expect(serve(folder.path(), &["zoo.cfg", "--id", "1", "--ensemble", two]), 2, &["CONFIG"]);
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was created");
+}
+
+#[test]
+fn the_data_folder_of_another_member_is_refused_and_stays_as_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::create_dir(folder.path().join("d")).unwrap();
+    fs::write(folder.path().join("d/myid"), "2\n").unwrap();
+    let list = "1=127.0.0.1:2888,2=127.0.0.1:2889";
+    let arguments = ["--id", "1", "--ensemble", list, "--data-dir", "d"];
+    expect(serve(folder.path(), &arguments), 2, &["d/myid", "member 2, not of member 1"]);
+    assert_eq!(fs::read_dir(folder.path().join("d")).unwrap().count(), 1);
+    assert_eq!(fs::read_to_string(folder.path().join("d/myid")).unwrap(), "2\n");
+}
+
+#[test]
 fn a_server_that_nobody_could_connect_to_does_not_start() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("zoo.cfg"), "tickTime=2000\ndataDir=d\n").unwrap();

@@ -66,7 +66,8 @@ struct Hello {
     purpose: Purpose,
     from: u64,
     to: u64,
-    /// Digest of the members' numbers, if they are fixed: members of different ensembles never talk.
+    /// Digest of the members' numbers, if they are fixed: members of different ensembles never
+    /// talk.
     ensemble: u64,
 }
 

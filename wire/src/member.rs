@@ -1,4 +1,6 @@
-//! Member lines of an ensemble: `server.N=host:quorumPort:electionPort[:role][;client address]`.
+//! Members of an ensemble as files and command lines write them:
+//! `server.N=host:quorumPort:electionPort[:role][;client address]`, and the same without what is
+//! there for the reference server's sake.
 
 use std::fmt;
 
@@ -61,8 +63,27 @@ impl fmt::Display for MemberRole {
 }
 
 impl Member {
+    /// Reads a whole `server.N=` line; `None` for any other one.
+    pub fn from_line(line: &str) -> Option<Self> {
+        let (id, value) = line.trim().strip_prefix("server.")?.split_once('=')?;
+        Self::parse(id.parse().ok()?, value)
+    }
+
     /// Reads the value of a `server.N` line; `None` if it has not the form.
     pub fn parse(id: u64, value: &str) -> Option<Self> {
+        Self::parse_with(parse_address, id, value)
+    }
+
+    /// As [`parse`](Self::parse), but the election port may be left out.
+    pub fn parse_short(id: u64, value: &str) -> Option<Self> {
+        Self::parse_with(parse_short_address, id, value)
+    }
+
+    fn parse_with(
+        parse_address: fn(&str) -> Option<AddressAndRole>,
+        id: u64,
+        value: &str,
+    ) -> Option<Self> {
         let mut parts = value.split(';').map(str::trim);
         let mut role = None;
         let mut addresses = Vec::new();
@@ -107,7 +128,10 @@ impl fmt::Display for Member {
     }
 }
 
-fn parse_address(text: &str) -> Option<(MemberAddress, Option<MemberRole>)> {
+/// The role stands behind an address, if it is named.
+type AddressAndRole = (MemberAddress, Option<MemberRole>);
+
+fn parse_address(text: &str) -> Option<AddressAndRole> {
     let parts = split_colons(text)?;
     let (host, quorum, election, role) = match parts[..] {
         [host, quorum, election] => (host, quorum, election, None),
@@ -120,6 +144,24 @@ fn parse_address(text: &str) -> Option<(MemberAddress, Option<MemberRole>)> {
         return None;
     }
     Some((MemberAddress { host: host.trim().to_owned(), quorum_port, election_port }, role))
+}
+
+fn parse_short_address(text: &str) -> Option<AddressAndRole> {
+    let parts = split_colons(text)?;
+    let (host, quorum, role) = match parts[..] {
+        [host, quorum] => (host.trim(), quorum, None),
+        [host, quorum, role] if parse_port(role).is_none() => {
+            (host.trim(), quorum, Some(MemberRole::parse(role)?))
+        }
+        _ => return parse_address(text),
+    };
+    let quorum_port = parse_port(quorum)?;
+    if host.is_empty() || quorum_port == 0 {
+        return None;
+    }
+    // Nobody listens there, but clients of the reference server read it in the member lines.
+    let election_port = quorum_port.checked_add(1000).unwrap_or_else(|| quorum_port - 1000);
+    Some((MemberAddress { host: host.to_owned(), quorum_port, election_port }, role))
 }
 
 fn parse_client(text: &str) -> Option<Listen> {
@@ -153,7 +195,23 @@ mod tests {
         ] {
             let member = Member::parse(3, line).unwrap_or_else(|| panic!("{line}"));
             assert_eq!(member.to_string(), format!("server.3={shown}"));
-            assert_eq!(Member::parse(3, shown).as_ref(), Some(&member), "{shown}");
+            assert_eq!(Member::from_line(&member.to_string()), Some(member), "{shown}");
+        }
+    }
+
+    #[test]
+    fn the_election_port_may_be_left_out() {
+        for (short, long) in [
+            ("zoo1:2888", "zoo1:2888:3888"),
+            ("zoo1:2888:observer", "zoo1:2888:3888:observer"),
+            ("zoo1:2888:2999:observer", "zoo1:2888:2999:observer"),
+            ("[::1]:2888;2181", "[::1]:2888:3888;2181"),
+            ("zoo1:65000", "zoo1:65000:64000"),
+        ] {
+            assert_eq!(Member::parse_short(1, short), Member::parse(1, long), "{short}");
+        }
+        for short in ["zoo1", "zoo1:0", "zoo1:99999", ":2888", "zoo1:2888:chief", "a:1:2:3:4"] {
+            assert_eq!(Member::parse_short(1, short), None, "{short}");
         }
     }
 
@@ -176,6 +234,9 @@ mod tests {
             "a:1:2|",
         ] {
             assert_eq!(Member::parse(1, line), None, "{line}");
+        }
+        for line in ["version=0", "server.x=a:1:2", "server.1", "server.1=a:1"] {
+            assert_eq!(Member::from_line(line), None, "{line}");
         }
     }
 }

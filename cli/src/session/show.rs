@@ -77,20 +77,8 @@ fn table(rows: &Value, columns: &[(&str, &str)], empty: &str) -> String {
     if rows.is_empty() {
         return empty.to_owned();
     }
-    let titles: Vec<String> = columns.iter().map(|(title, _)| (*title).to_owned()).collect();
-    let width = |column: usize| {
-        let cells = std::iter::once(&titles).chain(&rows).map(|row| row[column].chars().count());
-        cells.max().unwrap_or(0)
-    };
-    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
-    let mut text = String::new();
-    for row in std::iter::once(&titles).chain(&rows) {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:<width$}"));
-        let line: Vec<String> = cells.collect();
-        text.push_str(line.join("  ").trim_end());
-        text.push('\n');
-    }
-    text
+    let titles: Vec<&str> = columns.iter().map(|(title, _)| *title).collect();
+    crate::table::table(&titles, &rows)
 }
 
 /// An object's fields, one on a line, lists below their name.

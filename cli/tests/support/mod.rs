@@ -13,6 +13,7 @@
 )]
 
 pub mod client;
+pub mod dev;
 pub mod ops;
 pub mod random;
 pub mod record;

@@ -1,9 +1,9 @@
 //! The leader brings the ensemble to the members that it shall have: those in `/zookeeper/config`,
 //! or those that a reconfig asks for.
 //!
-//! Who joins observes first. Once a majority of the voters wanted has what the others have, consensus
-//! goes over to them; if that takes too long the change is given up. Every step is an entry of the
-//! log, so whoever leads next goes on from there.
+//! Who joins observes first. Once a majority of the voters wanted has what the others have,
+//! consensus goes over to them; if that takes too long the change is given up. Every step is an
+//! entry of the log, so whoever leads next goes on from there.
 
 use tenure_wire::MemberRole;
 
@@ -23,7 +23,8 @@ pub(crate) struct Reconfigurer {
 }
 
 impl Replica {
-    /// Who belongs to the ensemble, or is to: whom to have links with. Nobody for a server by itself.
+    /// Who belongs to the ensemble, or is to: whom to have links with. Nobody for a server by
+    /// itself.
     pub(crate) fn linked_members(&self) -> Membership {
         let stored = if self.config.members_are_fixed {
             Membership::default()

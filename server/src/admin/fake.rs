@@ -50,6 +50,7 @@ impl FakeServer {
             max_session_timeout_ms: 40_000,
             listen_backlog: None,
             server_id: 0,
+            ensemble: None,
             initial_text: "clientPort=22181\n".into(),
         };
         let mut counted = Metrics::default();

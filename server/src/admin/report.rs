@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tenure_replica::WatchKind;
 use tenure_wire::{SessionId, Zxid};
 
-use crate::config::ServerConfig;
+use crate::config::{EnsembleSettings, Member, ServerConfig};
 use crate::metrics::{ConnectionStats, Metrics, Readings, ResponseSizes};
 
 /// The server as a whole: `srvr`, `stat`, `isro`.
@@ -189,8 +189,37 @@ pub struct ConfigReport {
     pub listen_backlog: Option<u32>,
     /// This member's number; 0 for a server of its own.
     pub server_id: u64,
+    /// The ensemble this member belongs to, if it does.
+    pub ensemble: Option<EnsembleReport>,
     /// The configuration file's text.
     pub initial_text: String,
+}
+
+/// What a member's configuration says of its ensemble: the rest of `conf`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EnsembleReport {
+    /// Ticks a follower has to connect and catch up.
+    pub init_limit: u32,
+    /// Ticks a follower may fall silent.
+    pub sync_limit: u32,
+    /// This member itself.
+    pub me: Member,
+    /// All members, this one included.
+    pub members: Vec<Member>,
+}
+
+impl EnsembleReport {
+    fn new(settings: &EnsembleSettings) -> Option<Self> {
+        if !settings.is_distributed() {
+            return None;
+        }
+        Some(Self {
+            init_limit: settings.init_limit?,
+            sync_limit: settings.sync_limit?,
+            me: settings.me()?.clone(),
+            members: settings.members.clone(),
+        })
+    }
 }
 
 impl ConfigReport {
@@ -211,6 +240,7 @@ impl ConfigReport {
             max_session_timeout_ms: config.sessions.max_timeout_ms,
             listen_backlog: config.connections.listen_backlog,
             server_id: config.ensemble.my_id.unwrap_or(0),
+            ensemble: EnsembleReport::new(&config.ensemble),
             initial_text: config.initial_text.clone(),
         }
     }

@@ -12,11 +12,11 @@ use super::clock::Moment;
 use super::environment::environment;
 use super::live::Live;
 use super::report::{
-    ConfigReport, ConnectionReport, DigestReport, FolderSizes, ServerReport, SessionRange,
-    SessionReport, WatchReport, WatchTotals,
+    ConfigReport, ConnectionReport, DigestReport, EnsembleReport, FolderSizes, ServerReport,
+    SessionRange, SessionReport, WatchReport, WatchTotals,
 };
 use super::version::version;
-use crate::config::WordList;
+use crate::config::{MemberRole, WordList};
 use crate::metrics::Number;
 
 /// Declares the words once, so that name, variant and parsing cannot drift apart.
@@ -295,7 +295,30 @@ fn conf(config: &ConfigReport, sizes: FolderSizes) -> String {
     put!(text, "maxSessionTimeout={}", config.max_session_timeout_ms);
     put!(text, "clientPortListenBacklog={}", config.listen_backlog.map_or(-1, i64::from));
     put!(text, "serverId={}", config.server_id);
+    if let Some(ensemble) = &config.ensemble {
+        push_ensemble(&mut text, ensemble);
+    }
     text
+}
+
+/// What `conf` says more on a member of an ensemble.
+fn push_ensemble(text: &mut String, ensemble: &EnsembleReport) {
+    let EnsembleReport { init_limit, sync_limit, me, members } = ensemble;
+    put!(text, "initLimit={init_limit}");
+    put!(text, "syncLimit={sync_limit}");
+    // The only one that the reference server still has.
+    put!(text, "electionAlg=3");
+    if let Some(address) = me.addresses.first() {
+        put!(text, "electionPort={}", address.election_port);
+        put!(text, "quorumPort={}", address.quorum_port);
+    }
+    put!(text, "peerType={}", u8::from(me.role == MemberRole::Observer));
+    put!(text, "membership: ");
+    for member in members {
+        put!(text, "{member}");
+    }
+    // Membership is that of the start.
+    put!(text, "version=0");
 }
 
 /// The text of `envi`.

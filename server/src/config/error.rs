@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 
 /// A configuration the server cannot start with.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +56,63 @@ pub enum ConfigError {
         argument: String,
         /// What would be accepted.
         expected: String,
+    },
+    /// The data folder belongs to another member of the ensemble.
+    #[error("{}: this is the data folder of member {found}, not of member {my_id}", path.display())]
+    OtherMember {
+        /// The `myid` file that says so.
+        path: PathBuf,
+        /// Whose it is.
+        found: u64,
+        /// Who wants it.
+        my_id: u64,
+    },
+    /// A file beside the data cannot be written.
+    #[error("{}: cannot be written: {source}", path.display())]
+    Unwritable {
+        /// Path of the file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
+}
+
+/// Why a list of members makes no ensemble for a server.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MemberListError {
+    /// An item of the list has not the form.
+    #[error(
+        "{item:?}: expected ID=HOST:PORT, as 1=10.0.0.1:2888, with :observer behind it for a \
+         member without a vote; IDs are numbers from 1 to 255"
+    )]
+    Item {
+        /// As written.
+        item: String,
+    },
+    /// Two items have one number.
+    #[error("member {id} is listed twice")]
+    SameId {
+        /// The number.
+        id: u64,
+    },
+    /// Two members cannot listen in one place.
+    #[error("members {first} and {second} have the same address")]
+    SameAddress {
+        /// Number of the one.
+        first: u64,
+        /// Number of the other.
+        second: u64,
+    },
+    /// Nobody could lead.
+    #[error("all members are observers; at least one must vote")]
+    NoVoter,
+    /// The server itself is not in the list.
+    #[error("member {my_id} is not in the list, which has {listed}")]
+    Absent {
+        /// The server's number.
+        my_id: u64,
+        /// The numbers that are.
+        listed: String,
     },
 }
 

@@ -7,6 +7,8 @@ mod address;
 mod error;
 mod jaas;
 mod keys;
+mod member_list;
+mod my_id;
 mod properties;
 mod read;
 mod settings;
@@ -14,7 +16,8 @@ mod settings;
 mod tests;
 
 pub(crate) use address::candidates;
-pub use error::{ConfigError, Warning};
+pub use error::{ConfigError, MemberListError, Warning};
+pub use my_id::claim_data_dir;
 pub use settings::{
     AdminSettings, AuthProvider, AuthSettings, ConnectionSettings, DigestAlgorithm, Durability,
     EnsembleSettings, MetricsSettings, SessionSettings, SnapshotSettings, TreeSettings, WordList,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use super::error::{ConfigError, Warning};
 use super::keys::{self, OnBad};
+use super::my_id::read_my_id;
 use super::properties::{self, Property};
 use super::settings::{AdminSettings, SessionSettings, WordList};
 use super::{Member, ServerConfig};
@@ -309,7 +310,7 @@ fn unknown(name: &str) -> String {
 
 /// The file as UTF-8, with or without a byte order mark, or as Latin-1 (the format's first
 /// encoding) if it is not UTF-8.
-fn read_text(path: &Path) -> Result<String, ConfigError> {
+pub(super) fn read_text(path: &Path) -> Result<String, ConfigError> {
     let unreadable =
         |source| ConfigError::Unreadable { origin: path.display().to_string(), source };
     let mut bytes = Vec::new();
@@ -323,23 +324,5 @@ fn read_text(path: &Path) -> Result<String, ConfigError> {
     match String::from_utf8(bytes) {
         Ok(text) => Ok(text.strip_prefix('\u{feff}').map(str::to_owned).unwrap_or(text)),
         Err(latin) => Ok(latin.into_bytes().into_iter().map(char::from).collect()),
-    }
-}
-
-/// The number in `myid`, if there is such a file.
-fn read_my_id(data_dir: Option<&Path>) -> Result<Option<u64>, ConfigError> {
-    let Some(path) = data_dir.map(|dir| dir.join("myid")).filter(|path| path.exists()) else {
-        return Ok(None);
-    };
-    let text = read_text(&path)?;
-    match text.trim().parse() {
-        Ok(id) => Ok(Some(id)),
-        Err(_) => Err(ConfigError::BadValue {
-            origin: path.display().to_string(),
-            line: 1,
-            key: "myid".into(),
-            value: text.trim().chars().take(80).collect(),
-            expected: "a whole number".into(),
-        }),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::admin::fake::FakeServer;
+use crate::config::{EnsembleSettings, ServerConfig};
 
 fn ask(server: &mut FakeServer, word: &str) -> String {
     let word = Word::parse(word.as_bytes().try_into().unwrap()).unwrap();
@@ -180,4 +181,20 @@ fn parsing() {
     }
     assert_eq!(Word::parse(b"RUOK"), None);
     assert_eq!(Word::parse(&[0, 0, 0, 44]), None);
+}
+
+#[test]
+fn conf_tells_the_members_of_an_ensemble() {
+    let mut settings = EnsembleSettings::default();
+    settings.set_members(2, "1=a:2888;2181,2=b:2888:observer;2181").expect("a good list");
+    let config = ServerConfig { ensemble: settings, ..ServerConfig::default() };
+    let mut server = FakeServer::new();
+    server.config = ConfigReport::new(&config, Some(2181), None);
+    let text = answer(Word::Conf, None, &WordList::All, &mut server);
+    // The keys, their order and the blank are those of the reference server.
+    let more = "serverId=2\ninitLimit=10\nsyncLimit=5\nelectionAlg=3\nelectionPort=3888\n\
+                quorumPort=2888\npeerType=1\nmembership: \n\
+                server.1=a:2888:3888:participant;0.0.0.0:2181\n\
+                server.2=b:2888:3888:observer;0.0.0.0:2181\nversion=0\n";
+    assert!(text.ends_with(more), "{text}");
 }
