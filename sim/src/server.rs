@@ -210,7 +210,7 @@ impl World {
     }
 
     /// Whether what arrives must wait. If so, it is kept.
-    pub(crate) fn must_wait(&mut self, member: usize, event: impl FnOnce() -> Event) -> bool {
+    fn must_wait(&mut self, member: usize, event: impl FnOnce() -> Event) -> bool {
         let server = &mut self.members[member];
         let waits = server.is_paused(self.now);
         if waits {
@@ -232,9 +232,6 @@ impl World {
                     self.peer_message(from, to, epoch, message);
                 }
                 Event::PeerDown { member, life, other } => self.peer_down(member, life, other),
-                Event::SnapshotArrives { transfer, snapshot } => {
-                    self.snapshot_arrives(transfer, snapshot);
-                }
                 Event::Arrives { link, piece, .. } => self.at_server(link, piece),
                 other => unreachable!("{other:?} is nothing that a server waits for"),
             }

@@ -89,12 +89,11 @@ impl World {
         let is_cut =
             there.epoch != epoch || self.now < there.outage.until || self.now < back.outage.until;
         let is_there = self.members[to].life == to_life && self.members[to].replica.is_some();
-        if is_there && !is_cut {
-            let copy = snapshot.clone();
-            let later = || Event::SnapshotArrives { transfer, snapshot: copy };
-            if self.must_wait(to, later) {
-                return;
-            }
+        if is_there && !is_cut && self.members[to].is_paused(self.now) {
+            // Not among what waits for its process, which is gone if that crashes: then the
+            // sender learns of it.
+            let later = self.members[to].paused_until;
+            return self.schedule(later, Event::SnapshotArrives { transfer, snapshot });
         }
         if self.members[from].life == from_life && self.members[from].replica.is_some() {
             self.members[from].sending_to.retain(|member| *member != to);
