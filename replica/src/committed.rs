@@ -31,6 +31,8 @@ impl Replica {
             self.consensus.applied(index);
             self.serve_when_caught_up();
             self.finish_syncs(now, out);
+            // With other voters, those who have answered may be enough.
+            self.leadership_confirmed(now, out);
         }
         self.judge_beginnings(now, out);
         self.resume_waiting(now, out);
@@ -164,6 +166,12 @@ impl Replica {
             body_of(op, &outcome?, bytes);
             Ok(())
         });
+        if op == OpCode::Reconfig
+            && let Some(attachment) = self.attachments.get_mut(conn)
+        {
+            attachment.reconfigures = false;
+            return self.take_deferred(conn, now, out);
+        }
         self.drain(conn, now, out);
     }
 

@@ -276,18 +276,23 @@ impl Replica {
         let Some(attachment) = self.attachments.get(conn) else { return };
         let granted = attachment.manner.granted(attachment.timeout_ms, session, password);
         out.send(conn, |bytes| granted.encode(bytes));
+        // They were sent before the client could know how long its session lasts from now on.
+        // (Through a follower they count like any others: the leader is not told when they came.)
+        let promised_us = self.expiry.promised_us(session);
+        self.take_deferred(conn, now, out);
+        self.expiry.promise(session, promised_us);
+    }
+
+    /// Takes the frames that waited, in order, as if they came now.
+    pub(crate) fn take_deferred(&mut self, conn: ConnId, now: Now, out: &mut Outputs) {
         let mut waiting = Vec::new();
         while let Some(Pending::Deferred { payload, .. }) = self.attachments.pop_if(conn, |_| true)
         {
             waiting.push(payload);
         }
-        // They were sent before the client could know how long its session lasts from now on.
-        // (Through a follower they count like any others: the leader is not told when they came.)
-        let promised_us = self.expiry.promised_us(session);
         for payload in waiting {
             self.frame(conn, &payload, now, out);
         }
-        self.expiry.promise(session, promised_us);
     }
 
     /// A session that lives on loses its connection.
@@ -322,6 +327,7 @@ impl Replica {
         }
         let session = attachment.session;
         let idle = attachment.pending.is_empty();
+        let reconfigures = attachment.reconfigures;
         let op = OpCode::from_i32(header.op);
         let way = match op {
             Some(OpCode::Reconfig) if self.can_reconfigure() => Way::Write,
@@ -342,6 +348,7 @@ impl Replica {
             }
         }
         match way {
+            _ if reconfigures && op != Some(OpCode::Ping) => self.defer(conn, payload, now),
             Way::Write => self.write(conn, header, reader.rest(), now),
             _ if !self.is_alone() && op == Some(OpCode::Ping) => {
                 self.await_touch(conn, now);
@@ -378,6 +385,7 @@ impl Replica {
         } else {
             let identities = std::mem::take(&mut attachment.encoded);
             let op = header.op;
+            attachment.reconfigures = op == OpCode::Reconfig.code();
             let identified = &identities;
             let operation =
                 Operation::Request { origin, session, xid, op, identities: identified, body };

@@ -114,7 +114,10 @@ impl Replica {
         if led_by == self.following.led_by {
             return;
         }
-        self.following = Following { led_by, ..Following::default() };
+        // Numbers go on: an answer that is late must not pass for one to a later question.
+        let Following { batch, last_sync, .. } = self.following;
+        self.following =
+            Following { led_by, batch, confirmed: batch, last_sync, ..Following::default() };
         self.serving = false;
         self.resuming.clear();
         self.owners = Owners::new();
@@ -239,7 +242,7 @@ impl Replica {
     }
 
     /// A quorum may have confirmed that this replica led when a round began.
-    fn leadership_confirmed(&mut self, now: Now, out: &mut Outputs) {
+    pub(crate) fn leadership_confirmed(&mut self, now: Now, out: &mut Outputs) {
         let Some(round) = self.consensus.take_confirmed() else { return };
         if !self.consensus.is_leader() || round > self.following.batch {
             return;

@@ -91,6 +91,9 @@ pub struct Attachment {
     pub(crate) sasl: SaslExchange,
     /// No further request of this connection is taken.
     pub(crate) finished: bool,
+    /// It asked for other members and waits for the answer, which comes many entries later; what
+    /// it sends meanwhile waits as well.
+    pub(crate) reconfigures: bool,
     pub(crate) pending: VecDeque<Pending>,
 }
 
@@ -107,6 +110,7 @@ impl Attachment {
             entropy,
             sasl: SaslExchange::default(),
             finished: false,
+            reconfigures: false,
             pending: VecDeque::new(),
         };
         attachment.add_identity(Identity::new("ip", &peer.to_canonical().to_string()));
