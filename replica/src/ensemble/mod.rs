@@ -104,8 +104,12 @@ impl Replica {
         self.following.led_by.0
     }
 
+    /// Without a leader nobody is told: whoever waits for an answer is about to be sent away.
     fn tell_leader(&self, message: &PeerMessage<'_>, out: &mut Outputs) {
-        self.tell(self.consensus.leader(), message, out);
+        let leader = self.consensus.leader();
+        if leader != 0 {
+            self.tell(leader, message, out);
+        }
     }
 
     /// Notices a change of leadership. Clients of the old one are sent away (reference 2.9).
@@ -145,7 +149,7 @@ impl Replica {
         if self.consensus.is_leader() {
             // It cannot fail: only leaders get here. If it did, clients would be sent away soon.
             _ = self.consensus.propose(batch);
-        } else if self.consensus.leader() != 0 {
+        } else {
             let entries = batch.iter().map(|entry| &entry[..]).collect();
             self.tell_leader(&PeerMessage::Forward(entries), out);
         }
