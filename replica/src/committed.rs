@@ -44,6 +44,7 @@ impl Replica {
             self.state.applied = (entry.index, entry.term);
             return;
         }
+        self.finish_syncs_before(&entry.data, now, out);
         let was_reconfiguring = self.state.reconfiguring.is_some();
         self.changes.wanted = !self.watches.is_empty();
         match self.state.apply(entry.index, entry.term, &entry.data, &mut self.changes) {

@@ -14,7 +14,7 @@ use crate::output::{CloseWhy, Event, Output, Outputs};
 use crate::read::{Read, pong, unknown};
 use crate::replica::Replica;
 use crate::reply::{Asked, reply};
-use crate::session::attach::{Attachment, Manner, Pending};
+use crate::session::attach::{Attachment, Manner, Pending, WISHES_SCHEME};
 use crate::session::auth::authenticate;
 use crate::session::ended::EndReason;
 use crate::session::sasl::{SaslAnswer, SaslFailed};
@@ -327,7 +327,7 @@ impl Replica {
         }
         let session = attachment.session;
         let idle = attachment.pending.is_empty();
-        let reconfigures = attachment.reconfigures;
+        let (reconfigures, linearizable) = (attachment.reconfigures, attachment.linearizable);
         let op = OpCode::from_i32(header.op);
         let way = match op {
             Some(OpCode::Reconfig) if self.can_reconfigure() => Way::Write,
@@ -353,10 +353,8 @@ impl Replica {
             _ if !self.is_alone() && op == Some(OpCode::Ping) => {
                 self.await_touch(conn, now);
             }
-            _ if !self.consensus.is_leader() && op == Some(OpCode::Sync) => {
-                let request = self.await_sync(conn, out);
-                let (payload, received_us) = (payload.into(), now.mono_us);
-                self.attachments.push(conn, Pending::Sync { payload, request, received_us });
+            Way::Read if !self.is_alone() && (op == Some(OpCode::Sync) || linearizable) => {
+                self.await_sync(conn, payload, now, out);
             }
             _ if !idle => self.defer(conn, payload, now),
             _ => self.in_turn(conn, payload, 0, out),
@@ -443,6 +441,9 @@ impl Replica {
         let op = OpCode::Auth.code();
         let asked = Asked { conn, xid, op, write: false, latency_us: 0 };
         let identities = match Request::decode(OpCode::Auth, body) {
+            Ok(Request::Auth { scheme, auth }) if scheme == WISHES_SCHEME => {
+                attachment.take_wish(auth.unwrap_or_default())
+            }
             Ok(Request::Auth { scheme, auth }) => {
                 authenticate(&self.config.auth, &scheme, auth.unwrap_or_default()).ok()
             }
