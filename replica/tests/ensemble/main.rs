@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a failed expectation here is a failed test")]
 
 mod lab;
+mod read_only;
 mod reconfig;
 mod snapshots;
 

@@ -12,6 +12,12 @@ impl Driver {
     pub(super) fn note_event(&mut self, event: &Event) {
         match *event {
             Event::Leading { epoch } => tracing::info!(epoch, "leading"),
+            Event::ReadOnlyBegan { leaderless_ms } => {
+                tracing::warn!("serves read-only: no leader for {leaderless_ms} ms");
+            }
+            Event::ReadOnlyEnded { clients } => {
+                tracing::info!(clients, "serves read-only no longer: there is a leader again");
+            }
             Event::SessionOpened { session, timeout_ms, conn } => {
                 tracing::debug!(%session, timeout_ms, "session opened");
                 let kind = SessionEventKind::Established;
@@ -26,6 +32,7 @@ impl Driver {
                 let reason = match why {
                     None => "the connection ended",
                     Some(CloseWhy::Moved) => "the session is used through another member now",
+                    Some(CloseWhy::ReadOnlyEnded) => "the server is read-only no longer",
                     Some(_) => "the server lost its leader",
                 };
                 tracing::debug!(%session, reason, "session without a connection");
