@@ -322,3 +322,50 @@ fn one_server_of_three_serves_nobody() {
     let client = ensemble.connect(leader, &ticket);
     client.close();
 }
+
+#[test]
+fn one_server_of_three_serves_reads_to_those_who_agree() {
+    if foreign() {
+        return;
+    }
+    let mut ensemble = Ensemble::start_with("readonlymode.enabled=true\n");
+    let left = ensemble.leader();
+    let others = [(left + 1) % 3, (left + 2) % 3];
+    let mut client = ensemble.connect(left, &Handshake::new(30_000));
+    client.create("/before", b"old").unwrap();
+    assert_eq!(ensemble.word(left, "isro"), "rw");
+    others.iter().for_each(|other| ensemble.kill(*other));
+    let deadline = Instant::now() + PATIENCE;
+    while ensemble.word(left, "isro") != "ro" {
+        assert!(Instant::now() < deadline, "it is not read-only:\n{}", ensemble.logs());
+    }
+    assert!(ensemble.logs().contains("serves read-only: no leader for "), "{}", ensemble.logs());
+    let agreeing = Handshake { read_only: Some(true), ..Handshake::new(30_000) };
+    let mut reader = ensemble.connect(left, &agreeing);
+    assert_eq!(reader.session.read_only, Some(true));
+    assert_eq!(reader.get("/before").unwrap().0.as_deref(), Some(&b"old"[..]));
+    assert_eq!(reader.create("/more", b""), Err(code::NOT_READ_ONLY));
+    reader.ping();
+    let known = Handshake { read_only: Some(true), ..client.ticket() };
+    for handshake in [&Handshake::new(30_000), &known] {
+        let mut socket = Socket::new(TcpStream::connect(ensemble.address(left)).unwrap());
+        socket.write_frame(&handshake.encode()).unwrap();
+        socket.expect_end();
+    }
+    let srvr = ensemble.word(left, "srvr");
+    assert_eq!(srvr.lines().nth(1), Some("READ-ONLY mode; serving only read-only clients"));
+    assert!(srvr.contains("Mode: read-only"), "{srvr}");
+    let mntr = ensemble.word(left, "mntr");
+    assert!(mntr.contains("zk_server_state\tread-only"), "{mntr}");
+    assert!(mntr.contains("zk_local_sessions\t1\n"), "{mntr}");
+    assert_eq!(ensemble.shell(left, &["-r", "get", "/before"]), "old\n");
+    // With a quorum it serves everybody again, and nobody read-only.
+    ensemble.spawn(others[0]);
+    reader.socket.expect_end();
+    let mut client = ensemble.connect(left, &client.ticket());
+    client.create("/after", b"").unwrap();
+    client.close();
+    let gone = Handshake { read_only: Some(true), ..reader.ticket() };
+    Socket::new(TcpStream::connect(ensemble.address(left)).unwrap()).expect_refusal(&gone);
+    assert_eq!(ensemble.word(left, "isro"), "rw");
+}
