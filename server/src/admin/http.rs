@@ -268,8 +268,8 @@ async fn health(client: &AdminClient) -> Answered {
     Some((StatusCode::OK, json!({"healthy": true})))
 }
 
-/// Whether clients are served, and not with reads alone: a balancer sends nobody to what fails this,
-/// and who restarts one member after another waits for it.
+/// Whether clients are served, and not with reads alone: a balancer sends nobody to what fails
+/// this, and who restarts one member after another waits for it.
 async fn ready(client: &AdminClient) -> Answered {
     let readings = client.ask(AdminQuery::Server).await?.readings;
     let is_ready = readings.serving && !readings.state.is_read_only();
