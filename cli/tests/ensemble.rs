@@ -11,6 +11,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use support::{Client, Handshake, Socket, code, foreign};
+use tenure_client::{ErrorCode, Session, State};
 
 /// Long enough for an election on a very busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -89,6 +90,16 @@ impl Ensemble {
             .stderr(log)
             .spawn();
         self.running[n] = Some(child.unwrap());
+    }
+
+    /// Has a server look for the others where they are not.
+    fn isolate(&self, n: usize) {
+        let path = self.folder.path().join(format!("{n}.cfg"));
+        let mut text = fs::read_to_string(&path).unwrap();
+        for port in &self.ports[3..9] {
+            text = text.replace(&format!("127.0.0.1:{port}"), &format!("127.0.0.7:{port}"));
+        }
+        fs::write(path, text).unwrap();
     }
 
     fn kill(&mut self, n: usize) {
@@ -363,4 +374,83 @@ fn one_server_of_three_serves_nobody() {
     ensemble.spawn((leader + 1) % 3);
     let client = ensemble.connect(leader, &ticket);
     client.close();
+}
+
+#[test]
+fn one_server_of_three_serves_reads_to_those_who_agree() {
+    if foreign() {
+        return;
+    }
+    let mut ensemble = Ensemble::start_with("readonlymode.enabled=true\n");
+    let left = ensemble.leader();
+    let others = [(left + 1) % 3, (left + 2) % 3];
+    let mut client = ensemble.connect(left, &Handshake::new(30_000));
+    client.create("/before", b"old").unwrap();
+    assert_eq!(ensemble.word(left, "isro"), "rw");
+    others.iter().for_each(|other| ensemble.kill(*other));
+    let deadline = Instant::now() + PATIENCE;
+    while ensemble.word(left, "isro") != "ro" {
+        assert!(Instant::now() < deadline, "it is not read-only:\n{}", ensemble.logs());
+    }
+    assert!(ensemble.logs().contains("serves read-only: no leader for "), "{}", ensemble.logs());
+    let agreeing = Handshake { read_only: Some(true), ..Handshake::new(30_000) };
+    let mut reader = ensemble.connect(left, &agreeing);
+    assert_eq!(reader.session.read_only, Some(true));
+    assert_eq!(reader.get("/before").unwrap().0.as_deref(), Some(&b"old"[..]));
+    assert_eq!(reader.create("/more", b""), Err(code::NOT_READ_ONLY));
+    reader.ping();
+    let known = Handshake { read_only: Some(true), ..client.ticket() };
+    for handshake in [&Handshake::new(30_000), &known] {
+        let mut socket = Socket::new(TcpStream::connect(ensemble.address(left)).unwrap());
+        socket.write_frame(&handshake.encode()).unwrap();
+        socket.expect_end();
+    }
+    let srvr = ensemble.word(left, "srvr");
+    assert_eq!(srvr.lines().nth(1), Some("READ-ONLY mode; serving only read-only clients"));
+    assert!(srvr.contains("Mode: read-only"), "{srvr}");
+    let mntr = ensemble.word(left, "mntr");
+    assert!(mntr.contains("zk_server_state\tread-only"), "{mntr}");
+    assert!(mntr.contains("zk_local_sessions\t1\n"), "{mntr}");
+    assert_eq!(ensemble.shell(left, &["-r", "get", "/before"]), "old\n");
+    // With a quorum it serves everybody again, and nobody read-only.
+    ensemble.spawn(others[0]);
+    reader.socket.expect_end();
+    let mut client = ensemble.connect(left, &client.ticket());
+    client.create("/after", b"").unwrap();
+    client.close();
+    let gone = Handshake { read_only: Some(true), ..reader.ticket() };
+    Socket::new(TcpStream::connect(ensemble.address(left)).unwrap()).expect_refusal(&gone);
+    assert_eq!(ensemble.word(left, "isro"), "rw");
+}
+
+#[tokio::test]
+async fn a_client_of_ours_reads_where_nobody_writes_and_moves_to_where_one_can() {
+    if foreign() {
+        return;
+    }
+    let mut ensemble = Ensemble::start_with("readonlymode.enabled=true\n");
+    ensemble.leader();
+    (0..3).for_each(|n| ensemble.kill(n));
+    // It never gets to the others again, so it stays as it is while they go on without it.
+    ensemble.isolate(0);
+    ensemble.spawn(0);
+    let hosts = format!("{},{}", ensemble.address(0), ensemble.address(1));
+    let builder = Session::builder(&hosts).read_only(true).establish_timeout(PATIENCE);
+    let session = builder.establish().await.unwrap();
+    assert_eq!(session.state(), State::ConnectedReadOnly);
+    assert_eq!(session.valid_until(), None, "nobody vouches for it");
+    session.children("/").await.unwrap();
+    let refused = session.create("/w", "").await.unwrap_err();
+    assert!(refused.is(ErrorCode::NotReadOnly), "{refused}");
+    let mut changes = session.changes();
+    (1..3).for_each(|n| ensemble.spawn(n));
+    let moved = async {
+        while session.state() != State::Connected {
+            changes.next().await.unwrap();
+        }
+    };
+    tokio::time::timeout(PATIENCE, moved).await.unwrap_or_else(|_| panic!("{}", ensemble.logs()));
+    session.create("/w", "").await.unwrap();
+    assert_eq!(ensemble.word(0, "isro"), "ro", "the one it came from has not changed");
+    session.close().await.unwrap();
 }

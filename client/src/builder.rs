@@ -104,7 +104,13 @@ impl SessionBuilder {
         self
     }
 
-    /// Whether a server that cannot write would do. Default: no.
+    /// Whether a server that cannot write would do, for lack of a quorum. Default: no.
+    ///
+    /// What such a server answers may be old, writes fail with
+    /// [`NotReadOnly`](tenure_wire::ErrorCode::NotReadOnly), and the state is
+    /// [`ConnectedReadOnly`](crate::State::ConnectedReadOnly). The session there is that server's
+    /// own and vouched for by nobody: another takes its place when it goes back to a server that
+    /// can write, which the others are asked for meanwhile.
     pub fn read_only(mut self, would_do: bool) -> Self {
         self.read_only = would_do;
         self

@@ -153,6 +153,9 @@ pub enum LinkFault {
     /// The list of servers changed, and this client moves to another.
     #[error("moving to another server")]
     Rebalanced,
+    /// The server could only be read from, and another one was found that can write.
+    #[error("moving to a server that can write")]
+    WriterFound,
 }
 
 /// Why a session is lost.

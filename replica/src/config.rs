@@ -29,6 +29,9 @@ pub struct Config {
     pub extended_types: bool,
     /// Whether reconfig is answered as switched on (`reconfigEnabled`).
     pub reconfig_enabled: bool,
+    /// Serves reads, to clients that agree, after this long without a leader
+    /// (`readonlymode.enabled`); `None` for never.
+    pub read_only_after_ms: Option<u64>,
     /// Authentication schemes and the super user.
     pub auth: AuthConfig,
     /// The members with their addresses, as the configuration file has them; none for a server by
@@ -65,6 +68,7 @@ impl Default for Config {
             enforce_quota: false,
             extended_types: false,
             reconfig_enabled: false,
+            read_only_after_ms: None,
             auth: AuthConfig::default(),
             members: Membership::default(),
             members_are_fixed: true,

@@ -43,6 +43,10 @@ pub(crate) const LOG_TAIL_BYTES: u64 = 256 << 20;
 /// The same while a member is sent a snapshot: what comes after it, so that it need not start over.
 pub(crate) const LOG_SENDING_BYTES: u64 = 1 << 30;
 
+/// Sessions of a read-only member: as many as it can hold connections. Only ones that were left
+/// behind come on top, and these expire.
+pub(crate) const LOCAL_SESSIONS: usize = 100_000;
+
 /// How long a reconfig waits for a majority of the voters that it asks for.
 pub(crate) const RECONFIG_PATIENCE_US: u64 = 10_000_000;
 

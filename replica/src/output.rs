@@ -136,6 +136,8 @@ pub enum CloseWhy {
     ZxidAhead,
     /// This server does not serve yet, or no longer.
     NotServing,
+    /// There is a leader again, so nobody is served read-only any more.
+    ReadOnlyEnded,
     /// An opcode nobody knows, or one that clients may not send.
     UnknownOperation,
     /// Authentication failed.
@@ -210,6 +212,16 @@ pub enum Event {
     CatchingUp {
         /// Whether it begins to; otherwise it has.
         begins: bool,
+    },
+    /// For lack of a leader, this replica serves reads to clients that agree to old answers.
+    ReadOnlyBegan {
+        /// How long there was no leader.
+        leaderless_ms: u64,
+    },
+    /// There is a leader again.
+    ReadOnlyEnded {
+        /// Connections that are closed by this.
+        clients: usize,
     },
     /// A session was established.
     SessionOpened {

@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::apply::{Changes, Closing};
 use crate::config::Config;
 use crate::consensus::{Committed, Consensus, Durable, Outgoing};
-use crate::ensemble::{Following, Owners, PeerMessage, Reconfigurer};
+use crate::ensemble::{Following, Owners, PeerMessage, ReadOnly, Reconfigurer};
 use crate::entry::{LoggedEntry, Operation, Origin, Policy};
 use crate::gone::{Gone, GoneEphemerals};
 use crate::input::{ConnId, Input, Now};
@@ -54,6 +54,7 @@ pub struct Replica {
     pub(crate) following: Following,
     pub(crate) attachments: Attachments,
     pub(crate) resuming: VecDeque<Resuming>,
+    pub(crate) read_only: ReadOnly,
     pub(crate) watches: WatchTable,
     pub(crate) gone: GoneEphemerals,
     /// Encoded entries to be proposed as one batch by `flush`.
@@ -107,6 +108,7 @@ impl Replica {
             next_reap_us: now.mono_us + config.reap_interval_ms * 1000,
             attachments: Attachments::new(),
             resuming: VecDeque::new(),
+            read_only: ReadOnly::new(now),
             watches: WatchTable::new(config.hash_seed),
             gone: GoneEphemerals::default(),
             proposals: Vec::new(),
@@ -138,7 +140,7 @@ impl Replica {
             }
             Input::Disconnected { conn } => self.let_go(conn, None, out),
             Input::Persisted { ticket } => self.consensus.persisted(ticket),
-            Input::Tick => self.tick(now),
+            Input::Tick => self.tick(now, out),
             Input::HandOver => self.consensus.hand_over(),
             Input::Work { snapshot_room } => self.work(snapshot_room, now, out),
             Input::TakeSnapshot => self.since_snapshot.wanted = true,
@@ -169,7 +171,7 @@ impl Replica {
         } else if is_offered {
             self.received = None;
         }
-        self.follow_leadership(out);
+        self.follow_leadership(now, out);
         if let Some(epoch) = ready.elected {
             self.lead(now);
             out.items.push(Output::Event(Event::Leading { epoch }));
@@ -206,13 +208,15 @@ impl Replica {
         }
     }
 
-    fn tick(&mut self, now: Now) {
+    fn tick(&mut self, now: Now, out: &mut Outputs) {
         if now.mono_us >= self.next_tick_us {
             self.consensus.tick();
             // After a pause one tick is enough: missed ones are not made up for.
             self.next_tick_us = (self.next_tick_us + self.tick_us()).max(now.mono_us);
             self.go_on_reconfiguring(now);
+            self.open_read_only_if_due(now, out);
         }
+        self.expire_read_only(now, out);
         if !self.consensus.is_leader() {
             return;
         }
@@ -276,7 +280,8 @@ impl Replica {
     /// When `Input::Tick` is wanted next, on the clock of `Now::mono_us`.
     pub fn next_deadline_us(&self) -> u64 {
         let reap = self.next_reap_us.min(self.next_tick_us);
-        self.expiry.next_deadline_us().map_or(reap, |expiry| expiry.min(reap))
+        let expiry = self.expiry.next_deadline_us().into_iter();
+        expiry.chain(self.read_only.next_deadline_us()).fold(reap, u64::min)
     }
 
     /// Whether `Input::Work` would do something, given room for a snapshot chunk or not.
@@ -290,6 +295,16 @@ impl Replica {
     /// committed.
     pub fn is_serving(&self) -> bool {
         self.serving
+    }
+
+    /// Whether reads are served to clients that agree to old answers, for lack of a leader.
+    pub fn is_read_only(&self) -> bool {
+        self.read_only.is_open()
+    }
+
+    /// Number of live sessions that only this replica knows: those of a read-only one.
+    pub fn local_sessions(&self) -> usize {
+        self.read_only.session_count()
     }
 
     /// Whether this replica leads the ensemble.
@@ -382,8 +397,9 @@ impl Replica {
     }
 
     /// How long until a live session expires unless its client is heard, in milliseconds. Only the
-    /// leader knows.
+    /// leader knows, and a read-only replica of its own sessions.
     pub fn expires_in_ms(&self, session: SessionId) -> Option<u64> {
-        self.expiry.left_ms(session).filter(|_| self.consensus.is_leader())
+        let left_ms = self.expiry.left_ms(session).filter(|_| self.consensus.is_leader());
+        left_ms.or_else(|| self.read_only.left_ms(session))
     }
 }

@@ -87,13 +87,12 @@ impl Replica {
         out: &mut Outputs,
     ) {
         if !self.serving {
-            return close(conn, CloseWhy::NotServing, out);
+            return self.connect_read_only(conn, peer, request, entropy, now, out);
         }
         if request.last_zxid_seen > self.state.zxid {
             return close(conn, CloseWhy::ZxidAhead, out);
         }
-        let (min, max) = (self.config.min_session_timeout_ms, self.config.max_session_timeout_ms);
-        let timeout_ms = (request.timeout_ms.max(0) as u32).clamp(min, max);
+        let timeout_ms = self.negotiate(request.timeout_ms);
         let manner = Manner::of(request);
         let attachment = Attachment::new(peer, timeout_ms, manner, entropy);
         if request.session == SessionId(0) {
@@ -112,6 +111,12 @@ impl Replica {
         if !self.waits_for_its_beginning(Asker::Client, wish) {
             self.judge(wish, now, out);
         }
+    }
+
+    /// The timeout that a client gets for the one that it asks for.
+    pub(crate) fn negotiate(&self, wanted_ms: i32) -> u32 {
+        let (min, max) = (self.config.min_session_timeout_ms, self.config.max_session_timeout_ms);
+        (wanted_ms.max(0) as u32).clamp(min, max)
     }
 
     /// Leader: resumes a session for a client of its own, or refuses it.
@@ -347,6 +352,9 @@ impl Replica {
                 return close(conn, CloseWhy::Moved, out);
             }
         }
+        if self.read_only.is_open() {
+            return self.frame_read_only(conn, header, payload, out);
+        }
         match way {
             _ if reconfigures && op != Some(OpCode::Ping) => self.defer(conn, payload, now),
             Way::Write => self.write(conn, header, reader.rest(), now),
@@ -396,7 +404,13 @@ impl Replica {
     }
 
     /// Answers a request whose turn it is and that needs no log entry.
-    fn in_turn(&mut self, conn: ConnId, payload: &[u8], latency_us: u64, out: &mut Outputs) {
+    pub(crate) fn in_turn(
+        &mut self,
+        conn: ConnId,
+        payload: &[u8],
+        latency_us: u64,
+        out: &mut Outputs,
+    ) {
         let mut reader = Reader::new(payload);
         let Ok(header) = RequestHeader::decode(&mut reader) else { return };
         let op = OpCode::from_i32(header.op);

@@ -2,6 +2,10 @@
 
 use std::time::Duration;
 
+/// How long a member is without a leader at least before it serves reads: longer than elections
+/// take, so that clients find another server rather than old answers.
+pub const READ_ONLY_AFTER_MS: u64 = 2_000;
+
 /// Bytes taken from a socket by one read, of which each connection has one in a turn of the loop.
 /// One scratch buffer of this size serves every connection, so it costs memory once; larger reads
 /// no longer save noticeable time per request, and would let one connection hold up the others.

@@ -16,6 +16,7 @@ use crate::admin::report::SnapshotReport;
 use crate::clock::Clock;
 use crate::config::{self, MemberRole, ServerConfig};
 use crate::error::StartError;
+use crate::limits;
 use crate::metrics::Metrics;
 use crate::snapshotter::modified_wall_ms;
 
@@ -154,6 +155,10 @@ fn replica_config(config: &ServerConfig) -> Result<Config, StartError> {
         enforce_quota: config.tree.enforce_quota,
         extended_types: config.tree.extended_types,
         reconfig_enabled: config.tree.reconfig,
+        read_only_after_ms: config
+            .tree
+            .read_only_mode
+            .then(|| u64::from(config.tick_ms).max(limits::READ_ONLY_AFTER_MS)),
         members: match config.ensemble.is_distributed() {
             true => Membership::new(config.ensemble.members.iter().cloned()),
             false => Membership::default(),

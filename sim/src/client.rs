@@ -187,6 +187,8 @@ impl World {
                 }
                 Action::EndWatch(watcher, reason) => self.watch_ended(client, watcher, &reason),
                 Action::Change(state, liveness) => self.changed(client, state, liveness),
+                // Asked for only at a server that cannot write, and here are none.
+                Action::AskWriter(_) => {}
             }
         }
     }

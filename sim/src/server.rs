@@ -535,6 +535,9 @@ impl World {
             tenure_replica::Event::SessionDetached { session, .. } => {
                 self.trace.note(now, Who::Server(member), "detached", session.0 as u64, text);
             }
+            // It is switched off here: its sessions are none of the ensemble.
+            tenure_replica::Event::ReadOnlyBegan { .. }
+            | tenure_replica::Event::ReadOnlyEnded { .. } => {}
         }
     }
 }

@@ -8,6 +8,7 @@ mod resolve;
 mod thread;
 mod timers;
 mod wakeup;
+mod writers;
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Sender};
@@ -42,6 +43,8 @@ pub(crate) enum Command {
     Leave(u64),
     /// The addresses of the host that a link is to lead to.
     Resolved(u64, LinkId, io::Result<Vec<std::net::SocketAddr>>),
+    /// Whether a server can write.
+    WriterAnswered(u64, Host, bool),
 }
 
 /// The way to the thread.

@@ -15,6 +15,7 @@ use super::link::{Link, Progress};
 use super::resolve::Resolver;
 use super::timers::Timers;
 use super::wakeup::Wakeup;
+use super::writers::Writers;
 use super::{Bell, Command, Io, Session};
 use crate::machine::{Action, Host, LinkId};
 use crate::moment::Moment;
@@ -58,6 +59,7 @@ pub(super) struct Thread {
     commands: Receiver<Command>,
     bell: Arc<Bell>,
     resolver: Resolver,
+    writers: Writers,
     wakeup: Option<Wakeup>,
     slots: HashMap<u64, Slot, FixedState>,
     timers: Timers,
@@ -82,7 +84,8 @@ impl Thread {
             poll,
             commands,
             bell,
-            resolver: Resolver::new(io),
+            resolver: Resolver::new(io.clone()),
+            writers: Writers::new(io),
             wakeup,
             slots: HashMap::with_hasher(FixedState::default()),
             timers: Timers::default(),
@@ -183,7 +186,8 @@ impl Thread {
             | Command::UpdateHosts(session, ..)
             | Command::Close(session, ..)
             | Command::Leave(session)
-            | Command::Resolved(session, ..) => *session,
+            | Command::Resolved(session, ..)
+            | Command::WriterAnswered(session, ..) => *session,
         };
         if let Command::Begin(_, mut machine, shared) = command {
             machine.start(now);
@@ -204,6 +208,9 @@ impl Thread {
             Command::Close(_, completion) => machine.close(completion, now),
             Command::Leave(_) => machine.leave(),
             Command::Resolved(_, link, found) => self.resolved(session, link, found, now),
+            Command::WriterAnswered(_, host, can_write) => {
+                machine.writer_answered(&host, can_write, now);
+            }
             Command::Begin(..) => unreachable!("handled above"),
         }
         self.mark(session);
@@ -273,6 +280,7 @@ impl Thread {
         {
             match action {
                 Action::Open(link, host) => self.open(session, link, host, now),
+                Action::AskWriter(host) => self.writers.ask(session, host),
                 Action::Close(id) => {
                     slot.link.take_if(|link| link.id == id);
                     slot.attempt = None;

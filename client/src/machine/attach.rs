@@ -4,6 +4,7 @@ use tenure_wire::{
     ConnectRequest, ConnectResponse, SessionId, TENURE_PASSWORD, TENURE_PROTOCOL, frame,
 };
 
+use super::writer::Search;
 use super::{Action, Failure, Held, Interruption, Link, LinkId, Machine, PlantedBug, Upkeep};
 use crate::moment::Moment;
 use crate::status::{Account, EndCause, LinkFault, Liveness, LostReason, Risk, State};
@@ -139,6 +140,7 @@ impl<C, W: Clone> Machine<C, W> {
             confirmed: sent,
             rearm: rearms.then_some(None),
             rearm_zxid: self.last_zxid,
+            search: read_only.then(|| Search::from(now)),
             ..Upkeep::default()
         };
         let state = if read_only { State::ConnectedReadOnly } else { State::Connected };

@@ -14,6 +14,7 @@
 
 use std::time::Duration;
 
+use super::writer::Search;
 use super::{Failure, Interruption, Link, Machine, PlantedBug};
 use crate::moment::Moment;
 use crate::status::{LinkFault, Liveness, LostReason, Risk};
@@ -74,7 +75,8 @@ impl<C, W: Clone> Machine<C, W> {
         let silent = confirmed + timeout * 2 / 3;
         let ping = self.upkeep.ping_sent.is_none().then(|| self.ping_at());
         let risk = (self.liveness == Liveness::Live).then(|| confirmed + timeout / 2);
-        [Some(silent), ping, risk].into_iter().flatten().min()
+        let search = self.upkeep.search.as_ref().and_then(Search::due);
+        [Some(silent), ping, risk, search].into_iter().flatten().min()
     }
 
     /// When a ping is due, unless one is under way.
@@ -103,7 +105,10 @@ impl<C, W: Clone> Machine<C, W> {
             {
                 self.lose_link(LinkFault::TimedOut { after: limit }, now);
             }
-            Link::Attached { .. } => self.check_silence(now),
+            Link::Attached { .. } => {
+                self.check_silence(now);
+                self.look_for_writer(now);
+            }
             _ => {}
         }
         self.settle(now);

@@ -144,6 +144,23 @@ impl Hosts {
         host
     }
 
+    /// The next server besides the one in use.
+    pub(crate) fn another(&mut self, than: Option<&Host>) -> Option<Host> {
+        for _ in 0..self.ring.len() {
+            let at = self.next % self.ring.len();
+            self.next = (at + 1) % self.ring.len();
+            if than != Some(&self.ring[at]) {
+                return Some(self.ring[at].clone());
+            }
+        }
+        None
+    }
+
+    /// Has this server tried before any other.
+    pub(crate) fn prefer(&mut self, host: Host) {
+        self.preferred.push(host);
+    }
+
     /// How often every server has been tried in vain.
     pub(crate) fn rounds_failed(&self) -> u32 {
         u32::try_from(self.failed / self.ring.len()).unwrap_or(u32::MAX)

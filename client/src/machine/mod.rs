@@ -17,6 +17,7 @@ mod replies;
 mod tests;
 mod transmit;
 mod watches;
+mod writer;
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -34,6 +35,7 @@ pub use queue::Submission;
 pub(crate) use queue::{Queue, vouches_when_answered};
 pub use watches::{Event, EventKind, Intent, WatchKind};
 pub(crate) use watches::{Rearmed, Watches};
+use writer::Search;
 
 use crate::moment::Moment;
 use crate::random::Random;
@@ -96,6 +98,9 @@ pub enum Action<C, W> {
     EndWatch(W, LostReason),
     /// State or liveness changed.
     Change(State, Liveness),
+    /// Ask this server, on a connection of its own, whether it can write, and say
+    /// [`Machine::writer_answered`].
+    AskWriter(Host),
 }
 
 /// The successful answer to a request.
@@ -181,6 +186,8 @@ struct Upkeep {
     rearm_pending: usize,
     /// The zxid up to which nothing was missed, at the time of the handshake.
     rearm_zxid: Zxid,
+    /// At a server that cannot write.
+    search: Option<Search>,
 }
 
 /// A session that a server confirmed, or that is to be resumed.

@@ -7,6 +7,7 @@
 
 mod beginnings;
 mod message;
+mod read_only;
 mod reconfig;
 mod sync;
 
@@ -19,12 +20,13 @@ use tenure_wire::{ConnectRequest, SessionId};
 
 pub(crate) use beginnings::{Asker, Beginnings, Wish};
 pub(crate) use message::PeerMessage;
+pub(crate) use read_only::ReadOnly;
 pub(crate) use reconfig::Reconfigurer;
 use sync::Syncs;
 
 use crate::entry::{LoggedEntry, Operation};
 use crate::input::{ConnId, Now};
-use crate::output::{CloseWhy, Output, Outputs};
+use crate::output::{CloseWhy, Event, Output, Outputs};
 use crate::replica::Replica;
 use crate::requests::close;
 use crate::session::attach::{Manner, Pending};
@@ -113,7 +115,7 @@ impl Replica {
     }
 
     /// Notices a change of leadership. Clients of the old one are sent away (reference 2.9).
-    pub(crate) fn follow_leadership(&mut self, out: &mut Outputs) {
+    pub(crate) fn follow_leadership(&mut self, now: Now, out: &mut Outputs) {
         let led_by = (self.consensus.term(), self.consensus.leader());
         if led_by == self.following.led_by {
             return;
@@ -126,9 +128,19 @@ impl Replica {
         self.resuming.clear();
         self.owners = Owners::new();
         self.reconfigurer = Reconfigurer::default();
-        for conn in self.attachments.conns() {
-            self.let_go(conn, Some(CloseWhy::NotServing), out);
-            close(conn, CloseWhy::NotServing, out);
+        let why = match self.read_only.led(led_by.1, now) {
+            true => CloseWhy::ReadOnlyEnded,
+            // Another vain election is nothing to those who are served without a leader.
+            false if self.read_only.is_open() => return,
+            false => CloseWhy::NotServing,
+        };
+        let conns = self.attachments.conns();
+        if why == CloseWhy::ReadOnlyEnded {
+            out.items.push(Output::Event(Event::ReadOnlyEnded { clients: conns.len() }));
+        }
+        for conn in conns {
+            self.let_go(conn, Some(why), out);
+            close(conn, why, out);
         }
     }
 
@@ -158,6 +170,9 @@ impl Replica {
     /// A client of this session was heard on this connection. False if the session is not to be
     /// served here any more.
     pub(crate) fn heard(&mut self, session: SessionId, now: Now) -> Heard {
+        if let Some(heard) = self.read_only.heard(session, now) {
+            return heard;
+        }
         if !self.consensus.is_leader() {
             self.following.touched.push(session);
             return Heard::Yes;

@@ -86,6 +86,12 @@ impl Ensemble {
         Self::of((1..=3).map(|id| reconfigurable(id, &lines(1..=3))).collect())
     }
 
+    /// Three members that serve reads after two seconds without a leader.
+    pub(crate) fn read_only() -> Self {
+        let member = |id| Config { read_only_after_ms: Some(2_000), ..config(id, 200_000) };
+        Self::of((1..=3).map(member).collect())
+    }
+
     fn of(configs: Vec<Config>) -> Self {
         let now = Now { mono_us: 1_000_000, wall_ms: 1_700_000_000_000 };
         let member = |config: &Config| Replica::new(config.clone(), Restored::default(), now);

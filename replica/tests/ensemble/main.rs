@@ -4,6 +4,7 @@
 mod fresh_reads;
 mod lab;
 mod lost_disk;
+mod read_only;
 mod reconfig;
 mod snapshots;
 

@@ -268,11 +268,13 @@ async fn health(client: &AdminClient) -> Answered {
     Some((StatusCode::OK, json!({"healthy": true})))
 }
 
-/// Whether clients are served: a balancer sends nobody to what fails this.
+/// Whether clients are served, and not with reads alone: a balancer sends nobody to what fails
+/// this, and who restarts one member after another waits for it.
 async fn ready(client: &AdminClient) -> Answered {
     let readings = client.ask(AdminQuery::Server).await?.readings;
-    let status = if readings.serving { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Some((status, json!({"ready": readings.serving, "state": readings.state.name()})))
+    let is_ready = readings.serving && !readings.state.is_read_only();
+    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    Some((status, json!({"ready": is_ready, "state": readings.state.name()})))
 }
 
 fn json_response(answered: Answered) -> Response {

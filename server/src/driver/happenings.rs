@@ -18,6 +18,12 @@ impl Driver {
                  makes it go on with what it has after a restart"
             ),
             Event::CatchingUp { begins: false } => tracing::info!("caught up; votes again"),
+            Event::ReadOnlyBegan { leaderless_ms } => {
+                tracing::warn!("serves read-only: no leader for {leaderless_ms} ms");
+            }
+            Event::ReadOnlyEnded { clients } => {
+                tracing::info!(clients, "serves read-only no longer: there is a leader again");
+            }
             Event::SessionOpened { session, timeout_ms, conn } => {
                 tracing::debug!(%session, timeout_ms, "session opened");
                 let kind = SessionEventKind::Established;
@@ -32,6 +38,7 @@ impl Driver {
                 let reason = match why {
                     None => "the connection ended",
                     Some(CloseWhy::Moved) => "the session is used through another member now",
+                    Some(CloseWhy::ReadOnlyEnded) => "the server is read-only no longer",
                     Some(_) => "the server lost its leader",
                 };
                 tracing::debug!(%session, reason, "session without a connection");

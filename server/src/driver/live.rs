@@ -156,11 +156,12 @@ impl Driver {
         Readings {
             state: match &self.peers {
                 None => ServerState::Standalone,
+                Some(_) if self.replica.is_read_only() => ServerState::ReadOnly,
                 Some(_) if self.replica.is_leader() => ServerState::Leader,
                 Some(_) if self.replica.is_observer() => ServerState::Observer,
                 Some(_) => ServerState::Follower,
             },
-            serving: self.replica.is_serving(),
+            serving: self.replica.is_serving() || self.replica.is_read_only(),
             uptime_ms: self.clock.now().mono_us / 1000,
             zxid: self.replica.last_zxid(),
             // The reference server counts the root twice, as "" and "/", and checks compare.
@@ -169,6 +170,7 @@ impl Driver {
             ephemerals_count: state.tree.ephemerals() as u64,
             approximate_data_bytes: state.tree.data_bytes(),
             global_sessions: state.sessions.len() as u64,
+            local_sessions: self.replica.local_sessions() as u64,
             alive_connections: alive,
             plain_remote_connections: remote.len() as u64,
             plain_local_connections: local.len() as u64,

@@ -41,7 +41,7 @@ impl ServerState {
 pub struct Readings {
     /// What the server is.
     pub state: ServerState,
-    /// Whether it serves clients; false while it starts or has no quorum.
+    /// Whether it serves clients, if only with reads; false while it starts or has no quorum.
     pub serving: bool,
     /// Time since the start.
     pub uptime_ms: u64,

@@ -36,6 +36,8 @@ pub(super) struct Lab {
     pub(super) notified: Vec<(u32, Event, bool)>,
     pub(super) ended: Vec<(u32, LostReason)>,
     pub(super) opened: Vec<(LinkId, Host)>,
+    /// Servers to be asked whether they can write.
+    pub(super) asked: Vec<Host>,
     pub(super) zxid: i64,
 }
 
@@ -62,6 +64,7 @@ impl Lab {
             notified: Vec::new(),
             ended: Vec::new(),
             opened: Vec::new(),
+            asked: Vec::new(),
             zxid: 10,
         };
         lab.machine.start(lab.now());
@@ -93,6 +96,7 @@ impl Lab {
                 Action::Notify(watcher, event, last) => self.notified.push((watcher, event, last)),
                 Action::EndWatch(watcher, reason) => self.ended.push((watcher, reason)),
                 Action::Change(state, liveness) => self.changes.push((state, liveness)),
+                Action::AskWriter(host) => self.asked.push(host),
             }
         }
     }

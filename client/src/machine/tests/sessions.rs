@@ -364,13 +364,7 @@ fn a_session_that_is_left_is_not_closed() {
 fn a_server_that_cannot_write_vouches_for_nothing_and_its_session_is_its_own() {
     let mut lab = Lab::with(|settings| settings.read_only = true);
     assert_eq!(lab.connect().read_only, Some(true));
-    lab.shake(ConnectResponse {
-        timeout_ms: TIMEOUT_MS as i32,
-        session: SESSION,
-        password: PASSWORD,
-        read_only: Some(true),
-        ..ConnectResponse::default()
-    });
+    lab.shake(read_only_session());
     assert_eq!(lab.machine.state(), State::ConnectedReadOnly);
     assert_eq!(lab.machine.valid_until(), None);
     lab.pass_with_pings(10 * TIMEOUT_MS, 1);
@@ -382,6 +376,51 @@ fn a_server_that_cannot_write_vouches_for_nothing_and_its_session_is_its_own() {
     lab.confirm(SessionId(5), TIMEOUT_MS as i32);
     assert_eq!(lab.changes.last(), Some(&(State::Connected, Liveness::Live)));
     assert!(lab.machine.valid_until().is_some());
+}
+
+#[test]
+fn at_a_server_that_cannot_write_one_that_can_is_looked_for() {
+    let host = |name: &str| Host { name: name.to_owned(), port: 1 };
+    let mut lab = Lab::with(|settings| {
+        settings.read_only = true;
+        settings.hosts = ["one", "two", "three"].map(host).to_vec();
+    });
+    lab.connect();
+    lab.shake(read_only_session());
+    let at = lab.opened[0].1.clone();
+    lab.pass(99);
+    assert_eq!(lab.asked, []);
+    lab.pass(1);
+    let first = lab.asked.pop().unwrap();
+    lab.pass(600);
+    assert_eq!(lab.asked, [], "one question at a time");
+    lab.machine.writer_answered(&host("stranger"), true, lab.now());
+    lab.machine.writer_answered(&first, false, lab.now());
+    lab.pass(199);
+    assert_eq!(lab.asked, [], "the pause grows");
+    lab.pass(1);
+    let second = lab.asked.pop().unwrap();
+    assert!(first != second && first != at && second != at, "{at} {first} {second}");
+    assert_eq!(lab.machine.state(), State::ConnectedReadOnly);
+    lab.machine.writer_answered(&second, true, lab.now());
+    lab.act();
+    assert_eq!(lab.machine.last_fault(), Some(&LinkFault::WriterFound));
+    lab.reopen();
+    assert_eq!(lab.opened.last().map(|(_, host)| host), Some(&second));
+    assert_eq!(lab.connect().session, SessionId(0));
+    lab.confirm(SessionId(5), TIMEOUT_MS as i32);
+    lab.pass_with_pings(TIMEOUT_MS, 1);
+    assert_eq!(lab.asked, [], "this one can write");
+}
+
+fn read_only_session() -> ConnectResponse {
+    ConnectResponse {
+        timeout_ms: TIMEOUT_MS as i32,
+        session: SESSION,
+        password: PASSWORD,
+        read_only: Some(true),
+        ..ConnectResponse::default()
+    }
 }
 
 #[test]

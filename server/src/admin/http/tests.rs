@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::admin::fake::{ENDED, FIRST, FakeServer};
+use crate::metrics::ServerState;
 
 /// An admin server in front of a made-up server.
 fn start(admin: AdminSettings, metrics: MetricsSettings, mut server: FakeServer) -> AdminServer {
@@ -179,6 +180,18 @@ fn while_not_serving() {
     assert_eq!(get_json(&admin, "/health").0, 200);
     let (status, ready) = get_json(&admin, "/ready");
     assert_eq!((status, &ready["ready"]), (503, &json!(false)));
+}
+
+#[test]
+fn while_read_only() {
+    let mut server = FakeServer::new();
+    server.readings.state = ServerState::ReadOnly;
+    let admin = serve(server);
+    assert_eq!(get_json(&admin, "/commands/isro").1["read_only"], json!(true));
+    assert_eq!(get_json(&admin, "/commands/srvr").1["read_only"], json!(true));
+    assert_eq!(get_json(&admin, "/commands/mntr").1["server_state"], "read-only");
+    let (status, ready) = get_json(&admin, "/ready");
+    assert_eq!((status, ready), (503, json!({"ready": false, "state": "read-only"})));
 }
 
 #[test]
