@@ -269,7 +269,7 @@ fn written(reply: Reply<'_>) -> Option<(u64, i32)> {
 
 /// How long a server may be silent before the next one is tried.
 pub(crate) const ATTEMPT_LIMIT_NS: u64 = Duration::from_secs(1).as_nanos() as u64;
-/// The pauses after all servers were tried in vain: short, so that what is measured is the
-/// servers' time; but whoever asks all the time takes processor time from the servers.
-const WRITER_PAUSE_NS: u64 = Duration::from_millis(2).as_nanos() as u64;
-const HOLDER_PAUSE_NS: u64 = Duration::from_millis(20).as_nanos() as u64;
+/// The pauses after all servers were tried in vain. A writer's is short, so that what is measured
+/// is the servers' time. Many holders with one as short would take the processor from the servers.
+const WRITER_PAUSE_NS: u64 = Duration::from_millis(5).as_nanos() as u64;
+const HOLDER_PAUSE_NS: u64 = Duration::from_millis(100).as_nanos() as u64;

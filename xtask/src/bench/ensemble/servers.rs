@@ -27,6 +27,8 @@ pub(super) struct Ensemble<'a> {
 struct Said {
     mode: String,
     zxid: u64,
+    /// Open client connections, that of the question included.
+    connections: usize,
 }
 
 impl<'a> Ensemble<'a> {
@@ -110,6 +112,20 @@ impl<'a> Ensemble<'a> {
     /// The newest change a server has, if it serves.
     pub(super) fn zxid(&self, n: usize) -> Option<u64> {
         self.said(n).map(|said| said.zxid)
+    }
+
+    /// Returns when so many clients are connected to the servers that serve.
+    pub(super) fn wait_for_clients(&self, wanted: usize) -> anyhow::Result<()> {
+        let deadline = Instant::now() + PATIENCE;
+        while Instant::now() < deadline {
+            let said = (0..SERVERS).filter_map(|n| self.said(n));
+            let connected: usize = said.map(|said| said.connections.saturating_sub(1)).sum();
+            if connected >= wanted {
+                return Ok(());
+            }
+            std::thread::sleep(LOOK_EVERY);
+        }
+        bail!("{wanted} clients are not connected")
     }
 
     /// Kills a server (SIGKILL).
@@ -198,7 +214,8 @@ impl<'a> Ensemble<'a> {
 fn parse(answer: &str) -> Option<Said> {
     let value = |key: &str| answer.lines().find_map(|line| line.strip_prefix(key));
     let zxid = u64::from_str_radix(value("Zxid: 0x")?.trim(), 16).ok()?;
-    Some(Said { mode: value("Mode: ")?.trim().to_owned(), zxid })
+    let connections = value("Connections: ")?.trim().parse().ok()?;
+    Some(Said { mode: value("Mode: ")?.trim().to_owned(), zxid, connections })
 }
 
 /// Ports count from the standalone server's, in steps that keep the kinds apart.
@@ -216,8 +233,9 @@ mod tests {
 
     #[test]
     fn a_server_tells_its_mode_and_newest_change() {
-        let answer = "Zookeeper version: 3.9.5\nZxid: 0x500000012\nMode: leader\nNode count: 5\n";
-        let said = Said { mode: "leader".to_owned(), zxid: 0x5_0000_0012 };
+        let answer = "Zookeeper version: 3.9.5\nConnections: 7\nOutstanding: 0\n\
+                      Zxid: 0x500000012\nMode: leader\nNode count: 5\n";
+        let said = Said { mode: "leader".to_owned(), zxid: 0x5_0000_0012, connections: 7 };
         assert_eq!(parse(answer), Some(said));
         assert_eq!(parse("This ZooKeeper instance is not currently serving requests\n"), None);
     }

@@ -56,6 +56,7 @@ impl How {
         let mut events = Vec::new();
         for _ in 0..self.times(bench.quick) {
             for server in self.victims(&ensemble)? {
+                ensemble.wait_for_clients(WRITERS + holders)?;
                 events.push(self.strike(&mut ensemble, server)?);
             }
         }
