@@ -6,6 +6,7 @@
 
 mod clients;
 mod criteria;
+mod ensemble;
 mod first_read;
 mod machine;
 mod page;
@@ -56,12 +57,16 @@ pub(crate) struct Arguments {
 enum Other {
     /// Measure the client: beside others, with many sessions, and when something happens
     Clients(clients::Arguments),
+    /// Measure three servers of each kind: stops, crashes, loads
+    Ensemble(ensemble::Arguments),
 }
 
 /// Measures, prints the verdicts, and keeps the results.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
-    if let Some(Other::Clients(arguments)) = &arguments.other {
-        return clients::run(arguments);
+    match &arguments.other {
+        Some(Other::Clients(arguments)) => return clients::run(arguments),
+        Some(Other::Ensemble(arguments)) => return ensemble::run(arguments),
+        None => {}
     }
     if !arguments.no_build {
         build()?;

@@ -12,7 +12,7 @@
 use std::fs::{self, File};
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
@@ -76,38 +76,53 @@ fn resident_bytes(status: &str) -> Option<u64> {
 pub(crate) struct ServerProcess {
     child: Child,
     address: SocketAddr,
+    log: PathBuf,
 }
 
 impl ServerProcess {
     /// Starts a server that will listen on `address`, writes what it prints to `log`, and returns
     /// as soon as it serves requests.
-    pub(crate) fn start(
+    pub(crate) fn start(command: Command, address: SocketAddr, log: &Path) -> anyhow::Result<Self> {
+        // A log that is not there yet is as good as an empty one.
+        let _ = fs::remove_file(log);
+        let mut server = Self::spawn(command, address, log)?;
+        server.wait_until_it_serves()?;
+        Ok(server)
+    }
+
+    /// Starts a server that will listen on `address`, and appends what it prints to `log`.
+    pub(crate) fn spawn(
         mut command: Command,
         address: SocketAddr,
         log: &Path,
     ) -> anyhow::Result<Self> {
-        let output =
-            File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
+        let output = File::options().create(true).append(true).open(log);
+        let output = output.with_context(|| format!("cannot write {}", log.display()))?;
         let child = command
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)
             .stderr(output)
             .spawn()
             .with_context(|| format!("cannot start {}", command.get_program().display()))?;
-        let mut server = Self { child, address };
+        Ok(Self { child, address, log: log.to_owned() })
+    }
+
+    /// Returns as soon as it serves requests: a member of an ensemble does so only with others.
+    pub(crate) fn wait_until_it_serves(&mut self) -> anyhow::Result<()> {
         let deadline = Instant::now() + READY_WITHIN;
         let mut patience = FIRST_PATIENCE;
-        while !serves(address, patience) {
-            let ended = server.child.try_wait()?;
+        while !serves(self.address, patience) {
+            let ended = self.child.try_wait()?;
             if ended.is_some() || Instant::now() > deadline {
                 let fate =
                     ended.map_or_else(|| "is silent".to_owned(), |status| status.to_string());
-                bail!("the server for {address} {fate}; it said:\n{}", last_lines(log));
+                let said = last_lines(&self.log);
+                bail!("the server for {} {fate}; it said:\n{said}", self.address);
             }
             std::thread::sleep(LOOK_EVERY);
             patience = (patience * 3 / 2).min(LAST_PATIENCE);
         }
-        Ok(server)
+        Ok(())
     }
 
     /// Where it listens for clients.
@@ -123,6 +138,13 @@ impl ServerProcess {
     /// What it has used so far.
     pub(crate) fn usage(&self) -> anyhow::Result<Usage> {
         usage(self.pid())
+    }
+
+    /// Ends it at once (SIGKILL).
+    pub(crate) fn kill(mut self) -> anyhow::Result<()> {
+        self.child.kill().context("cannot kill the server")?;
+        self.child.wait().context("cannot await the end of the server")?;
+        Ok(())
     }
 
     /// Asks it to end (SIGTERM) and waits until it has.
@@ -151,15 +173,17 @@ impl Drop for ServerProcess {
 /// Whether the server there serves requests: `srvr` is the one four-letter word that every server
 /// allows by default, and it names a mode only when requests are served.
 fn serves(address: SocketAddr, patience: Duration) -> bool {
-    let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&address, patience)?;
-        stream.set_read_timeout(Some(patience))?;
-        stream.write_all(b"srvr")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    ask().is_ok_and(|answer| answer.contains("Mode: "))
+    ask(address, "srvr", patience).is_ok_and(|answer| answer.contains("Mode: "))
+}
+
+/// The answer to a four-letter word.
+pub(crate) fn ask(address: SocketAddr, word: &str, patience: Duration) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.write_all(word.as_bytes())?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 fn last_lines(log: &Path) -> String {

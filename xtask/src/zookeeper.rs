@@ -104,7 +104,8 @@ pub(crate) fn client_address(zoo_cfg: &Path) -> anyhow::Result<SocketAddr> {
     addresses.next().with_context(|| format!("no address for {host}"))
 }
 
-fn command(zoo_cfg: &Path, options: &Options) -> anyhow::Result<Command> {
+/// Java with everything it takes to run ZooKeeper on a configuration.
+pub(crate) fn command(zoo_cfg: &Path, options: &Options) -> anyhow::Result<Command> {
     let jars = jars()?;
     let mut command = Command::new("java");
     command.args([

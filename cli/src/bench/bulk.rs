@@ -105,6 +105,14 @@ pub(crate) fn create_all(swarm: &mut Swarm, path: &str) -> Result<()> {
     Ok(())
 }
 
+/// Has every link's server catch up with what was done through the others.
+pub(crate) fn sync_all(swarm: &mut Swarm) -> Result<()> {
+    let links = 0..swarm.len();
+    let bulk = Bulk { total: links.len(), links, pipeline: 1, tolerate: &[] };
+    bulk.run(swarm, |_, out| out.extend_from_slice(&request::sync("/")), |_| {})?;
+    Ok(())
+}
+
 fn make_numbered(make: &mut impl FnMut(usize, &mut Vec<u8>), number: usize, out: &mut Vec<u8>) {
     let start = out.len();
     make(number, out);

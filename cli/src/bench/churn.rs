@@ -36,7 +36,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         churn.turn(&mut swarm)?;
     }
     (churn.open, churn.close, churn.finished) = (Latency::new(), Latency::new(), 0);
-    let meter = Meter::begin(args.server_process())?;
+    let meter = Meter::begin(args.server_processes())?;
     let begun = Instant::now();
     let duration = args.duration.unwrap_or(Duration::from_secs(5));
     let goal = args.count.map_or(u64::MAX, u64::from);
@@ -85,6 +85,7 @@ impl Churn {
                     }
                 }
                 Happening::Closed => self.problem = Some("the server closed a live connection"),
+                Happening::Pong | Happening::Refused => {}
             }
         })?;
         for index in self.to_reopen.drain(..) {

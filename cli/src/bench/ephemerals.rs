@@ -40,7 +40,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         ensure!(left == count, "{left} of {count} ephemerals are there before the close");
     }
     let before = std::mem::replace(&mut prober.latency, Latency::new());
-    let meter = Meter::begin(args.server_process())?;
+    let meter = Meter::begin(args.server_processes())?;
     let close_ns = swarm.now_ns();
     swarm.link(1).out.extend_from_slice(&request::close_session());
     swarm.flush(1);

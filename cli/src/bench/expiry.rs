@@ -7,7 +7,7 @@ use anyhow::{Result, bail, ensure};
 use tenure_wire::{CreateMode, ErrorCode, Reader, WatcherEvent};
 
 use super::Args;
-use super::bulk::{Bulk, create_all};
+use super::bulk::{Bulk, create_all, sync_all};
 use super::latency::Latency;
 use super::meter::Meter;
 use super::progress::Progress;
@@ -31,13 +31,14 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
         out.extend_from_slice(&request::create(&name(&base, i), &[], CreateMode::Ephemeral));
     };
     bulk.run(&mut swarm, create, |_| {})?;
+    sync_all(&mut swarm)?;
     let watch = |i: usize, out: &mut Vec<u8>| {
         out.extend_from_slice(&request::get_data(&name(&base, i), true));
     };
     let bulk = Bulk { links: 0..1, total: count, pipeline: 64, tolerate: &[] };
     bulk.run(&mut swarm, watch, |_| {})?;
 
-    let meter = Meter::begin(args.server_process())?;
+    let meter = Meter::begin(args.server_processes())?;
     let mut silence = Silence {
         owner: (0..count).map(|i| (name(&base, i), i)).collect(),
         last_sent_ns: vec![None; count],

@@ -25,7 +25,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
 
     let mut rounds = Rounds { each: Latency::new(), first: Latency::new(), last: Latency::new() };
     let mut written = Latency::new();
-    let meter = Meter::begin(args.server_process())?;
+    let meter = Meter::begin(args.server_processes())?;
     for round in 0..ROUNDS {
         let bulk = Bulk { links: 1..watchers + 1, total: watchers, pipeline: 1, tolerate: &[] };
         let watch =

@@ -8,7 +8,6 @@ use tenure_wire::CreateMode;
 use super::Args;
 use super::bulk::{Bulk, create_all};
 use super::meter::Meter;
-use super::process::Process;
 use super::progress::Progress;
 use super::report::Report;
 use super::request;
@@ -40,7 +39,7 @@ pub(crate) fn run(args: &Args) -> Result<Report> {
     // Work that the server does behind the last reply is no part of being idle.
     hold(&mut swarm, Duration::from_secs(2), |_| {})?;
     let after = resident(args)?;
-    let meter = Meter::begin(args.server_process())?;
+    let meter = Meter::begin(args.server_processes())?;
     let duration = args.duration.unwrap_or(Duration::from_secs(20));
     hold(&mut swarm, duration, |left| progress.tick(|| format!("idle, {left:.0} s to go")))?;
     let spent = meter.end()?;
@@ -78,5 +77,5 @@ fn hold(swarm: &mut Swarm, duration: Duration, mut say: impl FnMut(f64)) -> Resu
 }
 
 fn resident(args: &Args) -> Result<Option<u64>> {
-    args.server_process().map(Process::resident_bytes).transpose()
+    args.server_processes().resident_bytes()
 }

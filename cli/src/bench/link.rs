@@ -7,18 +7,25 @@ use anyhow::{Context, Result, ensure};
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};
-use tenure_wire::{NOTIFICATION_XID, PING_XID};
+use tenure_wire::{ConnectResponse, NOTIFICATION_XID, PASSWORD_LEN, PING_XID, SessionId, Zxid};
 
 use super::request;
 use super::swarm::Happening;
 
 /// Where to connect to and how.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Target {
-    /// The server's address.
-    pub(crate) server: SocketAddr,
+    /// The servers' addresses; links spread evenly over them.
+    pub(crate) servers: Vec<SocketAddr>,
     /// The session timeout to ask for, in milliseconds.
     pub(crate) timeout_ms: i32,
+}
+
+/// What it takes to resume a session on another connection.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ticket {
+    pub(crate) session: SessionId,
+    pub(crate) password: [u8; PASSWORD_LEN],
 }
 
 /// One connection and its session.
@@ -34,6 +41,10 @@ pub(crate) struct Link {
     pub(crate) last_sent_ns: u64,
     /// The timeout the server granted, in milliseconds; 0 before that.
     pub(crate) timeout_ms: u64,
+    /// The session, once the server granted it.
+    pub(crate) ticket: Option<Ticket>,
+    /// Whether the session is to be resumed, which a server may refuse.
+    resumes: bool,
     /// A silent session sends no pings.
     pub(crate) silent: bool,
     /// The connection ended, or will be ended by its owner.
@@ -60,6 +71,12 @@ impl<'a> Reply<'a> {
         self.int_at(0)
     }
 
+    /// The newest change that the server knew of.
+    pub(crate) fn zxid(self) -> Zxid {
+        let half = |at| i64::from(self.int_at(at));
+        Zxid(half(4) << 32 | half(8) & 0xffff_ffff)
+    }
+
     /// The error code, 0 for success.
     pub(crate) fn err(self) -> i32 {
         self.int_at(12)
@@ -80,26 +97,28 @@ impl<'a> Reply<'a> {
 }
 
 impl Link {
-    /// Starts connection number `order` and queues its request for a session.
+    /// Starts connection number `order` and queues its request for a session: a new one, unless
+    /// there is one to resume, of a client that has seen `last_zxid`.
     pub(crate) fn connect(
-        target: &Target,
-        order: usize,
-        registry: &Registry,
-        token: Token,
+        to: (SocketAddr, usize),
+        timeout_ms: i32,
+        resume: Option<(Ticket, Zxid)>,
+        (registry, token): (&Registry, Token),
     ) -> Result<Link> {
+        let (server, order) = to;
         let socket = Socket::new(
-            Domain::for_address(target.server),
+            Domain::for_address(server),
             Type::STREAM.nonblocking(),
             Some(Protocol::TCP),
         )
         .context("cannot make a socket (is the limit of open files too low?)")?;
         socket.set_tcp_nodelay(true)?;
-        if let Some(source) = source_address(target.server, order) {
+        if let Some(source) = source_address(server, order) {
             socket.bind(&source.into()).with_context(|| format!("cannot bind to {source}"))?;
         }
-        match socket.connect(&target.server.into()) {
+        match socket.connect(&server.into()) {
             Err(error) if error.raw_os_error() != Some(IN_PROGRESS) => {
-                return Err(error).with_context(|| format!("cannot connect to {}", target.server));
+                return Err(error).with_context(|| format!("cannot connect to {server}"));
             }
             _ => {}
         }
@@ -108,10 +127,12 @@ impl Link {
         Ok(Link {
             stream,
             partial: Vec::new(),
-            out: request::connect(target.timeout_ms),
+            out: request::connect(timeout_ms, resume),
             written: 0,
             last_sent_ns: 0,
             timeout_ms: 0,
+            ticket: None,
+            resumes: resume.is_some(),
             silent: false,
             closed: false,
         })
@@ -177,11 +198,21 @@ impl Link {
             let Some(frame) = bytes.get(at + 4..at + 4 + len) else { break };
             at += 4 + len;
             if self.timeout_ms == 0 {
-                let granted = int_at(frame, 4).context("the answer to connect is too short")?;
-                ensure!(granted > 0, "the server refused a session");
-                self.timeout_ms = granted.unsigned_abs().into();
+                let granted =
+                    ConnectResponse::decode(frame).context("the answer to connect is cut off")?;
+                if granted.timeout_ms <= 0 && self.resumes {
+                    self.closed = true;
+                    handle(self, Happening::Refused);
+                    return Ok(());
+                }
+                ensure!(granted.timeout_ms > 0, "the server refused a session");
+                self.timeout_ms = granted.timeout_ms.unsigned_abs().into();
+                let (session, password) = (granted.session, granted.password);
+                self.ticket = Some(Ticket { session, password });
                 handle(self, Happening::Opened);
-            } else if int_at(frame, 0) != Some(PING_XID.0) {
+            } else if int_at(frame, 0) == Some(PING_XID.0) {
+                handle(self, Happening::Pong);
+            } else {
                 ensure!(len >= 16, "a reply of {len} bytes");
                 handle(self, Happening::Reply(Reply(frame)));
             }

@@ -1,16 +1,16 @@
-//! Processor time of the server and of this generator over a stretch of a workload.
+//! Processor time of the servers and of this generator over a stretch of a workload.
 
 use std::time::Instant;
 
 use anyhow::Result;
 
-use super::process::Process;
+use super::process::{Process, Processes};
 use super::report::Report;
 
 /// Readings at the begin of a stretch.
 pub(crate) struct Meter {
-    server: Option<Process>,
-    server_us: u64,
+    servers: Processes,
+    server_us: Option<u64>,
     own_us: u64,
     begun: Instant,
 }
@@ -18,24 +18,22 @@ pub(crate) struct Meter {
 /// What was spent between begin and end.
 pub(crate) struct Spent {
     pub(crate) seconds: f64,
-    /// `None` if the server's process is unknown.
+    /// Of all servers together; `None` if their processes are unknown.
     pub(crate) server_us: Option<u64>,
     pub(crate) client_us: u64,
 }
 
 impl Meter {
-    pub(crate) fn begin(server: Option<Process>) -> Result<Meter> {
-        let server_us = server.map_or(Ok(0), Process::cpu_us)?;
+    pub(crate) fn begin(servers: Processes) -> Result<Meter> {
+        let server_us = servers.cpu_us()?;
         let own_us = Process::own().cpu_us()?;
-        Ok(Meter { server, server_us, own_us, begun: Instant::now() })
+        Ok(Meter { servers, server_us, own_us, begun: Instant::now() })
     }
 
     pub(crate) fn end(&self) -> Result<Spent> {
         let seconds = self.begun.elapsed().as_secs_f64();
-        let server_us = match self.server {
-            Some(server) => Some(server.cpu_us()?.saturating_sub(self.server_us)),
-            None => None,
-        };
+        let now_us = self.servers.cpu_us()?;
+        let server_us = now_us.zip(self.server_us).map(|(now, then)| now.saturating_sub(then));
         let client_us = Process::own().cpu_us()?.saturating_sub(self.own_us);
         Ok(Spent { seconds, server_us, client_us })
     }

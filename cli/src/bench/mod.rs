@@ -13,7 +13,7 @@ use anyhow::{Context, Result, bail};
 use clap::ValueEnum;
 
 use self::link::Target;
-use self::process::Process;
+use self::process::Processes;
 use self::report::Report;
 
 mod bulk;
@@ -22,16 +22,19 @@ mod disk;
 mod echo;
 mod ephemerals;
 mod expiry;
+mod failover;
 mod fanout;
 mod idle;
 mod latency;
 mod link;
 mod meter;
+mod pings;
 mod process;
 mod progress;
 mod report;
 mod request;
 mod steady;
+mod stop;
 mod swarm;
 mod znodes;
 
@@ -41,8 +44,8 @@ pub(crate) struct Args {
     /// What to run, one after the other
     #[arg(value_enum, default_values = ["read", "write", "mixed", "sessions"])]
     workload: Vec<Workload>,
-    /// The server to drive
-    #[arg(long, value_name = "HOST:PORT", default_value = "127.0.0.1:2181")]
+    /// The server to drive, or several, over which the connections spread evenly
+    #[arg(long, value_name = "HOST:PORT,...", default_value = "127.0.0.1:2181")]
     server: String,
     /// Connections, each with its own session
     #[arg(long, default_value_t = 32, value_parser = clap::value_parser!(u32).range(1..))]
@@ -69,6 +72,12 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     keys: u32,
+    /// Time between two writes of a writer in `failover`, or two pings of a session in `pings`
+    #[arg(long, value_parser = duration, default_value = "5ms")]
+    interval: Duration,
+    /// Print `ready` when measuring begins, and measure until standard input ends
+    #[arg(long)]
+    until_eof: bool,
     /// Session timeout to ask for
     #[arg(long, value_parser = duration, default_value = "30s")]
     session_timeout: Duration,
@@ -78,12 +87,13 @@ pub(crate) struct Args {
     /// Leave the znodes there afterwards
     #[arg(long)]
     keep: bool,
-    /// Write a line `unix_us,latency_us` per operation to this file, for `read` to `mixed`
+    /// Write a line `unix_us,latency_us` per operation of `read` to `mixed` to this file, or what
+    /// happened to whom in `failover`
     #[arg(long, value_name = "FILE")]
     samples: Option<PathBuf>,
-    /// The server's process, if it runs here: adds its processor time and memory
-    #[arg(long, value_name = "PID")]
-    server_pid: Option<u32>,
+    /// The servers' processes, if they run here: adds their processor time and memory
+    #[arg(long, value_name = "PID,...", value_delimiter = ',')]
+    server_pid: Vec<u32>,
     /// Print one JSON object per workload
     #[arg(long)]
     json: bool,
@@ -116,6 +126,10 @@ enum Workload {
     Ephemerals,
     /// How late silent sessions expire
     Expiry,
+    /// Sessions with ephemerals and steady writes, while somebody stops the servers
+    Failover,
+    /// How long the reply to a ping takes
+    Pings,
     /// Memory of many znodes
     Znodes,
     /// Many znodes created as fast as possible, and left there
@@ -143,6 +157,8 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             Workload::Watches => fanout::run(args)?,
             Workload::Ephemerals => ephemerals::run(args)?,
             Workload::Expiry => expiry::run(args)?,
+            Workload::Failover => failover::run(args)?,
+            Workload::Pings => pings::run(args)?,
             Workload::Znodes | Workload::Load => znodes::run(*workload, args)?,
         };
         print(&report, args.json)?;
@@ -163,6 +179,8 @@ impl Workload {
             Workload::Watches => "watches",
             Workload::Ephemerals => "ephemerals",
             Workload::Expiry => "expiry",
+            Workload::Failover => "failover",
+            Workload::Pings => "pings",
             Workload::Znodes => "znodes",
             Workload::Load => "load",
             Workload::EchoServer => "echo-server",
@@ -173,13 +191,15 @@ impl Workload {
 
 impl Args {
     fn target(&self) -> Result<Target> {
-        let mut addresses = self
-            .server
-            .to_socket_addrs()
-            .with_context(|| format!("{} is not a server's address (HOST:PORT)", self.server))?;
-        let server = addresses.next().with_context(|| format!("{} has no address", self.server))?;
+        let resolve = |server: &str| -> Result<SocketAddr> {
+            let mut addresses = server
+                .to_socket_addrs()
+                .with_context(|| format!("{server} is not a server's address (HOST:PORT)"))?;
+            addresses.next().with_context(|| format!("{server} has no address"))
+        };
+        let servers = self.server.split(',').map(resolve).collect::<Result<Vec<_>>>()?;
         let timeout_ms = i32::try_from(self.session_timeout.as_millis());
-        Ok(Target { server, timeout_ms: timeout_ms.context("--session-timeout is too long")? })
+        Ok(Target { servers, timeout_ms: timeout_ms.context("--session-timeout is too long")? })
     }
 
     fn base(&self) -> Result<String> {
@@ -191,8 +211,8 @@ impl Args {
         Ok(path)
     }
 
-    fn server_process(&self) -> Option<Process> {
-        self.server_pid.map(Process::new)
+    fn server_processes(&self) -> Processes {
+        Processes::new(&self.server_pid)
     }
 
     fn count_or(&self, default: usize) -> usize {

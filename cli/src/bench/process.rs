@@ -1,4 +1,4 @@
-//! Processor time and resident memory of a process, as the kernel reports them under `/proc`.
+//! Processor time and resident memory of processes, as the kernel reports them under `/proc`.
 
 use std::fs;
 
@@ -36,6 +36,31 @@ impl Process {
     }
 }
 
+/// The processes of all servers, if they run here; figures are sums over them.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Processes(Vec<Process>);
+
+impl Processes {
+    pub(crate) fn new(pids: &[u32]) -> Processes {
+        Processes(pids.iter().copied().map(Process::new).collect())
+    }
+
+    /// Processor time so far, in microseconds; `None` if no process is known.
+    pub(crate) fn cpu_us(&self) -> Result<Option<u64>> {
+        self.sum(Process::cpu_us)
+    }
+
+    /// Resident memory, in bytes; `None` if no process is known.
+    pub(crate) fn resident_bytes(&self) -> Result<Option<u64>> {
+        self.sum(Process::resident_bytes)
+    }
+
+    fn sum(&self, read: impl Fn(Process) -> Result<u64>) -> Result<Option<u64>> {
+        let all: Result<Vec<u64>> = self.0.iter().map(|process| read(*process)).collect();
+        Ok(Some(all?).filter(|all| !all.is_empty()).map(|all| all.iter().sum()))
+    }
+}
+
 /// Fields 14 and 15 of `/proc/PID/stat`; the second field is a name that may hold spaces.
 fn cpu_ticks(stat: &str) -> Option<u64> {
     let after_name = &stat[stat.rfind(')')? + 1..];
@@ -53,7 +78,7 @@ fn resident_bytes(status: &str) -> Option<u64> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Process, cpu_ticks, resident_bytes};
+    use super::{Process, Processes, cpu_ticks, resident_bytes};
 
     #[test]
     fn a_name_with_spaces_and_brackets_does_not_shift_the_fields() {
@@ -66,6 +91,15 @@ mod tests {
     fn resident_memory_is_in_kibibytes() {
         assert_eq!(resident_bytes("VmSize:\t 9 kB\nVmRSS:\t   12 kB\n"), Some(12 * 1024));
         assert_eq!(resident_bytes("Name: kthreadd\n"), None);
+    }
+
+    #[test]
+    fn figures_of_several_processes_are_added_up() {
+        let own = std::process::id();
+        let one = Processes::new(&[own]).resident_bytes().unwrap().unwrap();
+        let two = Processes::new(&[own, own]).resident_bytes().unwrap().unwrap();
+        assert!(two > one + one / 2, "{two} against {one}");
+        assert_eq!(Processes::new(&[]).cpu_us().unwrap(), None);
     }
 
     #[test]

@@ -2,8 +2,10 @@
 
 use tenure_wire::{
     Acl, ConnectRequest, Create, CreateMode, OpCode, PASSWORD_LEN, PING_XID, Request,
-    RequestHeader, Xid, frame,
+    RequestHeader, SessionId, Xid, Zxid, frame,
 };
+
+use super::link::Ticket;
 
 /// Frames of one length, of which any can be appended to a send buffer at the cost of a copy.
 pub(crate) struct Template {
@@ -41,11 +43,19 @@ impl Template {
     }
 }
 
-/// The first packet of a connection: a new session with this timeout.
-pub(crate) fn connect(timeout_ms: i32) -> Vec<u8> {
-    let password = Some(&[0; PASSWORD_LEN][..]);
-    let request =
-        ConnectRequest { timeout_ms, password, read_only: Some(false), ..Default::default() };
+/// The first packet of a connection: a new session with this timeout, or the one to resume, of a
+/// client that has seen changes up to the zxid.
+pub(crate) fn connect(timeout_ms: i32, resume: Option<(Ticket, Zxid)>) -> Vec<u8> {
+    let nobody = Ticket { session: SessionId(0), password: [0; PASSWORD_LEN] };
+    let (ticket, last_zxid_seen) = resume.unwrap_or((nobody, Zxid(0)));
+    let request = ConnectRequest {
+        protocol_version: 0,
+        last_zxid_seen,
+        timeout_ms,
+        session: ticket.session,
+        password: Some(&ticket.password),
+        read_only: Some(false),
+    };
     let mut out = Vec::new();
     let start = frame::begin(&mut out);
     request.encode(&mut out);
@@ -85,6 +95,10 @@ pub(crate) fn create(path: &str, data: &[u8], mode: CreateMode) -> Vec<u8> {
     encode(Xid(0), &Request::Create(create))
 }
 
+pub(crate) fn sync(path: &str) -> Vec<u8> {
+    encode(Xid(0), &Request::Sync { path: path.into() })
+}
+
 pub(crate) fn delete(path: &str) -> Vec<u8> {
     encode(Xid(0), &Request::Delete { path: path.into(), version: -1 })
 }
@@ -107,7 +121,7 @@ mod tests {
 
     #[test]
     fn the_connect_packet_has_the_length_servers_expect() {
-        assert_eq!(connect(30_000).len(), 4 + 45);
+        assert_eq!(connect(30_000, None).len(), 4 + 45);
     }
 
     #[test]

@@ -8,13 +8,14 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use anyhow::{Context, Result, bail};
 use tenure_wire::{CreateMode, ErrorCode};
 
-use super::bulk::{Bulk, create_all};
+use super::bulk::{Bulk, create_all, sync_all};
 use super::latency::Latency;
 use super::link::{Link, Reply};
 use super::meter::Meter;
 use super::progress::Progress;
 use super::report::Report;
 use super::request::{self, Template};
+use super::stop::Stop;
 use super::swarm::{Happening, Swarm};
 use super::{Args, Workload};
 
@@ -36,11 +37,10 @@ pub(crate) fn run(workload: Workload, args: &Args) -> Result<Report> {
     }
     load.clear();
     load.samples = args.samples.as_ref().map(|file| Samples::new(file, swarm.now_ns()));
-    let meter = Meter::begin(args.server_process())?;
+    let meter = Meter::begin(args.server_processes())?;
     let begun = Instant::now();
-    let duration = args.duration.unwrap_or(Duration::from_secs(5));
-    let goal = args.count.map_or(u64::MAX, u64::from);
-    while load.answered < goal && (args.count.is_some() || begun.elapsed() < duration) {
+    let stop = Stop::new(args, Duration::from_secs(5))?;
+    while !stop.is_reached(load.answered) {
         load.turn(&mut swarm)?;
         progress.tick(|| {
             let rate = load.answered as f64 / begun.elapsed().as_secs_f64();
@@ -145,10 +145,10 @@ impl Load {
                     self.take(index, reply, now_ns);
                     self.send(index, link, now_ns);
                 }
-                Happening::Opened => {}
                 Happening::Closed => {
                     self.problem = Some("the server closed a connection".to_owned())
                 }
+                _ => {}
             },
         )?;
         self.check()
@@ -281,6 +281,7 @@ fn prepare(swarm: &mut Swarm, workload: Workload, args: &Args, base: &str) -> Re
         out.extend_from_slice(&request::create(&paths[i], &data, CreateMode::Persistent));
     };
     bulk.run(swarm, create, |_| {})?;
+    sync_all(swarm)?;
     Ok(paths)
 }
 

@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 use mio::{Events, Poll, Token};
+use tenure_wire::Zxid;
 
-use super::link::{Link, Received, Reply, Target};
+use super::link::{Link, Received, Reply, Target, Ticket};
 use super::request;
 
 /// All links of one generator thread.
@@ -25,8 +26,12 @@ pub(crate) struct Swarm {
 pub(crate) enum Happening<'a> {
     /// The server granted a session.
     Opened,
+    /// The server says that the session to be resumed is gone.
+    Refused,
     /// A reply other than a ping's, or a notification.
     Reply(Reply<'a>),
+    /// The reply to a ping.
+    Pong,
     /// The connection ended.
     Closed,
 }
@@ -75,8 +80,8 @@ impl Swarm {
             let mut closed = false;
             self.turn(Duration::from_secs(10), |_, _, _, happening| match happening {
                 Happening::Opened => granted += 1,
-                Happening::Reply(_) => {}
                 Happening::Closed => closed = true,
+                _ => {}
             })?;
             ensure!(!closed, "the server closed a connection after {granted} sessions");
             say(granted - first);
@@ -120,6 +125,20 @@ impl Swarm {
     pub(crate) fn reopen(&mut self, index: usize) -> Result<()> {
         let fresh = self.start_link(index)?;
         self.links[index] = fresh;
+        Ok(())
+    }
+
+    /// Replaces the link at `index` by a connection to server number `server`, on which the
+    /// session is to be resumed.
+    pub(crate) fn resume(
+        &mut self,
+        index: usize,
+        server: usize,
+        session: Option<(Ticket, Zxid)>,
+    ) -> Result<()> {
+        let to = (self.target.servers[server], index);
+        let at = (self.poll.registry(), Token(index));
+        self.links[index] = Link::connect(to, self.target.timeout_ms, session, at)?;
         Ok(())
     }
 
@@ -185,7 +204,9 @@ impl Swarm {
     fn start_link(&mut self, index: usize) -> Result<Link> {
         let order = self.opened;
         self.opened += 1;
-        Link::connect(&self.target, order, self.poll.registry(), Token(index))
+        let server = self.target.servers[index % self.target.servers.len()];
+        let at = (self.poll.registry(), Token(index));
+        Link::connect((server, order), self.target.timeout_ms, None, at)
     }
 
     /// Keeps quiet sessions alive, as every client does, at a third of their timeout.

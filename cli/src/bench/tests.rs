@@ -5,8 +5,9 @@ use std::net::TcpStream;
 use std::time::Duration;
 
 use clap::Parser;
+use tenure_testing::TestServer;
 
-use super::{Args, Workload, churn, duration, echo, ratio, steady};
+use super::{Args, Workload, churn, duration, echo, failover, pings, ratio, steady};
 
 #[derive(Parser)]
 struct Cli {
@@ -99,6 +100,50 @@ fn sessions_are_opened_and_closed_as_often_as_asked() {
     let args = parse(&format!("sessions --server {} {line}", echo_server())).unwrap();
     let report = churn::run(&args).unwrap();
     assert!(report.latencies_us["close"].count >= 200);
+}
+
+#[test]
+fn several_servers_and_processes_are_lists() {
+    let args = parse("--server 127.0.0.1:1,127.0.0.1:2 --server-pid 7,8").unwrap();
+    let ports: Vec<u16> = args.target().unwrap().servers.iter().map(|at| at.port()).collect();
+    assert_eq!((ports, args.server_pid), (vec![1, 2], vec![7, 8]));
+}
+
+#[test]
+fn sessions_come_back_when_their_server_does() {
+    let server = TestServer::start().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let diary = folder.path().join("diary");
+    let line = format!(
+        "failover --connections 2 --count 3 --interval 1ms --duration 1s --server {} --samples {}",
+        server.hosts(),
+        diary.display()
+    );
+    let args = parse(&line).unwrap();
+    let report = std::thread::scope(|scope| {
+        let load = scope.spawn(|| failover::run(&args));
+        std::thread::sleep(Duration::from_millis(400));
+        server.restart().unwrap();
+        load.join().unwrap().unwrap()
+    });
+    let figure = |name: &str| report.figures.iter().find(|(key, _)| key == name).unwrap().1;
+    for nothing in ["sessions_lost", "ephemerals_missing", "acknowledged_writes_lost", "errors"] {
+        assert_eq!(figure(nothing), 0.0, "{nothing}");
+    }
+    assert_eq!(figure("links_lost"), 5.0);
+    let diary = std::fs::read_to_string(diary).unwrap();
+    let count = |what: &str| diary.lines().filter(|line| line.starts_with(what)).count();
+    assert_eq!(count("write,") as f64, figure("writes_acknowledged"));
+    assert_eq!((count("lost-link,"), count("attached,")), (5, 5));
+}
+
+#[test]
+fn pings_are_answered_one_at_a_time() {
+    let line = "--connections 2 --interval 5ms --warmup 1ms --count 20";
+    let server = TestServer::start().unwrap();
+    let args = parse(&format!("pings --server {} {line}", server.hosts())).unwrap();
+    let report = pings::run(&args).unwrap();
+    assert!(report.latencies_us["ping"].count >= 20);
 }
 
 #[test]

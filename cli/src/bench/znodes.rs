@@ -5,7 +5,6 @@ use tenure_wire::{CreateMode, ErrorCode};
 
 use super::bulk::{Bulk, create_all};
 use super::meter::Meter;
-use super::process::Process;
 use super::progress::Progress;
 use super::report::Report;
 use super::request;
@@ -33,8 +32,8 @@ pub(crate) fn run(workload: Workload, args: &Args) -> Result<Report> {
     };
     bulk.run(&mut swarm, create_parent, |_| {})?;
 
-    let before = args.server_process().map(Process::resident_bytes).transpose()?;
-    let meter = Meter::begin(args.server_process())?;
+    let before = args.server_processes().resident_bytes()?;
+    let meter = Meter::begin(args.server_processes())?;
     let data = vec![b'x'; args.size as usize];
     let create = |i: usize, out: &mut Vec<u8>| {
         out.extend_from_slice(&request::create(&leaf(&base, i), &data, CreateMode::Persistent));
@@ -44,7 +43,7 @@ pub(crate) fn run(workload: Workload, args: &Args) -> Result<Report> {
         progress.tick(|| format!("{done} of {count} znodes"));
     })?;
     let spent = meter.end()?;
-    let after = args.server_process().map(Process::resident_bytes).transpose()?;
+    let after = args.server_processes().resident_bytes()?;
 
     let mut report = Report::new(workload.name());
     report

@@ -10,9 +10,9 @@ use super::wanted::CRITERIA;
 /// A median: whose, and of what.
 pub(crate) type Term = (Subject, &'static str);
 
-/// One thing wanted.
-pub(crate) struct Criterion {
-    pub(crate) scene: Scene,
+/// One thing wanted, in a scene of whatever kind.
+pub(crate) struct Criterion<S> {
+    pub(crate) scene: S,
     /// The load it is about.
     pub(crate) load: &'static str,
     /// The quantity and its unit.
@@ -49,8 +49,8 @@ pub(crate) fn judge(scene: Scene, results: &Results) -> Vec<Verdict> {
     of_scene.map(|criterion| criterion.judge(results)).collect()
 }
 
-impl Criterion {
-    fn judge(&self, results: &Results) -> Verdict {
+impl<S> Criterion<S> {
+    pub(crate) fn judge(&self, results: &Results) -> Verdict {
         let look_up = |term: &Term| match self.bound {
             Bound::NeverAbove(_) => results.largest(term.0, term.1),
             _ => results.median(term.0, term.1),

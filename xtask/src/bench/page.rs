@@ -39,7 +39,7 @@ fn render(measured: &[(Scene, Results)]) -> String {
     let mut text = verdicts(all);
     text.push_str("\n### Circumstances\n\n");
     for (scene, results) in measured {
-        let _ = writeln!(text, "- {}", circumstances(*scene, results));
+        let _ = writeln!(text, "- {}", circumstances(scene.name(), results));
     }
     text.push_str("\n### All medians\n\n");
     text.push_str("Ratios are Tenure's figure divided by ZooKeeper's.\n\n");
@@ -69,10 +69,11 @@ pub(crate) fn medians(results: &Results) -> String {
     std::iter::once(HEAD.to_owned()).chain(rows).collect()
 }
 
-fn circumstances(scene: Scene, results: &Results) -> String {
+/// When, on what and with which versions both servers were measured.
+pub(crate) fn circumstances(scene: &str, results: &Results) -> String {
     let java = |name: &str| results.about[name].as_str().unwrap_or_default().to_owned();
     let zookeeper = format!("ZooKeeper {} on {}", java("zookeeper"), java("java"));
-    format!("{}: {}; {zookeeper}", scene.name(), about(results))
+    format!("{scene}: {}; {zookeeper}", about(results))
 }
 
 /// When and on what something was measured.

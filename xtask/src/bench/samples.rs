@@ -37,7 +37,8 @@ pub(crate) fn apart(samples: &[(u64, u64)], spans: &[Span]) -> Option<Apart> {
     Some(Apart { outside_us: p99(outside)?, inside_us: if enough { p99(inside) } else { None } })
 }
 
-fn p99(samples: Vec<(u64, u64)>) -> Option<f64> {
+/// The 99th percentile of the latencies.
+pub(crate) fn p99(samples: Vec<(u64, u64)>) -> Option<f64> {
     let mut latencies: Vec<u64> = samples.into_iter().map(|(_, latency)| latency).collect();
     latencies.sort_unstable();
     let rank = (latencies.len() * 99).div_ceil(100);

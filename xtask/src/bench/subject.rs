@@ -50,7 +50,7 @@ impl Subject {
         SocketAddr::from(([127, 0, 0, 1], self.port()))
     }
 
-    fn port(self) -> u16 {
+    pub(crate) fn port(self) -> u16 {
         match self {
             Self::Tenure => 22_181,
             Self::ZooKeeper => 22_182,

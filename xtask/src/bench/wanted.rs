@@ -6,7 +6,7 @@ use super::scene::Scene::{self, Ephemerals, Expiry, Idle, Throughput, Tree, Watc
 use super::subject::Subject::{Echo, Tenure, ZooKeeper};
 
 /// All of them, in the order in which they are shown.
-pub(crate) const CRITERIA: &[Criterion] = &[
+pub(crate) const CRITERIA: &[Criterion<Scene>] = &[
     throughput("reads, 32 connections × 16", AtLeast(4.0), READ, &[(ZooKeeper, READ)]),
     cpu("reads, 32 connections × 16", AtMost(0.2), READ_CPU, &[(ZooKeeper, READ_CPU)]),
     wanted(
@@ -145,7 +145,7 @@ const fn wanted(
     bound: Bound,
     value: Term,
     against: &'static [Term],
-) -> Criterion {
+) -> Criterion<Scene> {
     Criterion { scene, load, what, value, against, bound }
 }
 
@@ -154,7 +154,7 @@ const fn throughput(
     bound: Bound,
     key: &'static str,
     against: &'static [Term],
-) -> Criterion {
+) -> Criterion<Scene> {
     wanted(Throughput, load, "operations per second", bound, (Tenure, key), against)
 }
 
@@ -163,7 +163,7 @@ const fn cpu(
     bound: Bound,
     key: &'static str,
     against: &'static [Term],
-) -> Criterion {
+) -> Criterion<Scene> {
     wanted(Throughput, load, "server CPU per operation in µs", bound, (Tenure, key), against)
 }
 

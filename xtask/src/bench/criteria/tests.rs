@@ -3,7 +3,7 @@
 use super::*;
 use crate::bench::subject::Subject::{Tenure, ZooKeeper};
 
-fn criterion(against: &'static [Term], bound: Bound) -> Criterion {
+fn criterion(against: &'static [Term], bound: Bound) -> Criterion<Scene> {
     Criterion {
         scene: Scene::Watches,
         load: "load",
