@@ -29,7 +29,7 @@ impl Replica {
         }
         if let Some(index) = applied {
             self.consensus.applied(index);
-            self.serve_when_caught_up();
+            self.serve_when_caught_up(now, out);
             self.finish_syncs(now, out);
             // With other voters, those who have answered may be enough.
             self.leadership_confirmed(now, out);

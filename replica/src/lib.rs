@@ -33,7 +33,8 @@ pub use gone::Gone;
 pub use input::{ConnId, Input, Now};
 pub use membership::Membership;
 pub use output::{
-    Answered, CloseWhy, Event, HardState, LogEntry, Output, Outputs, Persist, SnapshotMeta,
+    Answered, CloseWhy, ElectionCause, Event, HardState, LogEntry, Output, Outputs, Persist,
+    SnapshotMeta,
 };
 pub use replica::{Replica, Restored};
 pub use session::attach::Attachment;

@@ -47,6 +47,10 @@ pub(crate) const LOG_SENDING_BYTES: u64 = 1 << 30;
 /// behind come on top, and these expire.
 pub(crate) const LOCAL_SESSIONS: usize = 100_000;
 
+/// How long a leader's disk stands still before another member takes over: 1 s. Disks that are
+/// merely busy do not take that long, and every change of the leader costs clients a reconnect.
+pub(crate) const STALLED_DISK_TICKS: usize = 50;
+
 /// How long a reconfig waits for a majority of the voters that it asks for.
 pub(crate) const RECONFIG_PATIENCE_US: u64 = 10_000_000;
 

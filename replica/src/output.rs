@@ -199,6 +199,34 @@ pub struct SnapshotMeta {
     pub members: Vec<u8>,
 }
 
+/// Why a replica looks for a leader, as far as it knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ElectionCause {
+    /// It has just started.
+    Started,
+    /// Nothing was heard of the leader, or another one was heard of.
+    Silence,
+    /// The link to the leader broke.
+    LinkBroken,
+    /// It led, and no majority was heard.
+    QuorumLost,
+    /// The leader asked it to take over.
+    HandedOver,
+}
+
+impl ElectionCause {
+    /// Its name in JSON.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Started => "started",
+            Self::Silence => "leader_silent",
+            Self::LinkBroken => "leader_link_broken",
+            Self::QuorumLost => "quorum_lost",
+            Self::HandedOver => "handed_over",
+        }
+    }
+}
+
 /// Something worth a log line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -207,6 +235,30 @@ pub enum Event {
         /// Raft term, the epoch of coming zxids.
         epoch: u64,
     },
+    /// This replica serves under a new leader.
+    Led {
+        /// Raft term, the epoch of coming zxids.
+        epoch: u64,
+        /// The leader's number.
+        leader: u64,
+        /// Why this replica had none.
+        cause: ElectionCause,
+        /// How long this replica did not serve for lack of one, in milliseconds.
+        leaderless_ms: u64,
+        /// Live sessions.
+        sessions: usize,
+    },
+    /// Some time after this replica was elected every session has been used again or has expired.
+    ElectionSettled {
+        /// The epoch that began with the election.
+        epoch: u64,
+        /// Sessions used since, new ones among them.
+        returned: usize,
+        /// Sessions that expired without having been heard since.
+        lost: usize,
+    },
+    /// This replica leads and its disk stands still, so it has another one take over.
+    DiskStalled,
     /// This replica lost its disk: until it has caught up it neither votes nor stands for
     /// election. Or it has caught up.
     CatchingUp {

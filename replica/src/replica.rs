@@ -8,7 +8,7 @@ use bytes::Bytes;
 use crate::apply::{Changes, Closing};
 use crate::config::Config;
 use crate::consensus::{Committed, Consensus, Durable, Outgoing};
-use crate::ensemble::{Following, Owners, PeerMessage, ReadOnly, Reconfigurer};
+use crate::ensemble::{Elections, Following, Owners, PeerMessage, ReadOnly, Reconfigurer};
 use crate::entry::{LoggedEntry, Operation, Origin, Policy};
 use crate::gone::{Gone, GoneEphemerals};
 use crate::input::{ConnId, Input, Now};
@@ -49,6 +49,7 @@ pub struct Replica {
     pub(crate) expiry: Expiry,
     pub(crate) next_reap_us: u64,
     pub(crate) owners: Owners,
+    pub(crate) elections: Elections,
     pub(crate) reconfigurer: Reconfigurer,
     // Local to this server.
     pub(crate) following: Following,
@@ -102,6 +103,7 @@ impl Replica {
             state,
             expiry: Expiry::new(),
             owners: Owners::new(),
+            elections: Elections::new(now),
             reconfigurer: Reconfigurer::default(),
             links_changed: true,
             following: Following::default(),
@@ -167,7 +169,7 @@ impl Replica {
         let is_offered = self.offer_received();
         let mut ready = self.consensus.ready();
         if ready.restarted {
-            self.install_received(out);
+            self.install_received(now, out);
         } else if is_offered {
             self.received = None;
         }
@@ -211,6 +213,10 @@ impl Replica {
     fn tick(&mut self, now: Now, out: &mut Outputs) {
         if now.mono_us >= self.next_tick_us {
             self.consensus.tick();
+            if self.consensus.should_give_way() {
+                self.consensus.hand_over();
+                out.items.push(Output::Event(Event::DiskStalled));
+            }
             // After a pause one tick is enough: missed ones are not made up for.
             self.next_tick_us = (self.next_tick_us + self.tick_us()).max(now.mono_us);
             self.go_on_reconfiguring(now);
@@ -223,7 +229,9 @@ impl Replica {
         self.expiry.advance(now.mono_us);
         let mut expired = Vec::new();
         self.expiry.pop_expired(now.mono_us, &mut expired);
+        self.settle_election(now, out);
         for (session, silent_ms) in expired {
+            self.elections.session_expired(self.owners.get(session).is_some());
             self.propose_close(session, EndReason::Expired { silent_ms }, now);
         }
         if now.mono_us >= self.next_reap_us {

@@ -27,9 +27,9 @@ use orders::AwaitedEnds;
 use tenure_replica::{ConnId, Input, Now, Outputs, Replica};
 
 use crate::RunError;
-use crate::admin::SessionEvents;
 use crate::admin::report::{ConfigReport, SnapshotReport};
 use crate::admin::words;
+use crate::admin::{Elections, SessionEvents};
 use crate::clock::Clock;
 use crate::config::WordList;
 use crate::connections::Connections;
@@ -77,6 +77,7 @@ pub(crate) struct Driver {
     /// Who waits for sessions to end.
     ends_awaited: AwaitedEnds,
     session_events: SessionEvents,
+    elections: Elections,
     /// The client whose connection is being dropped.
     leaving: Option<(ConnId, SocketAddr)>,
     clock: Clock,
@@ -156,6 +157,7 @@ impl Driver {
             late_mail: VecDeque::new(),
             ends_awaited: AwaitedEnds::default(),
             session_events: SessionEvents::default(),
+            elections: Elections::default(),
             leaving: None,
             clock: parts.clock,
             rules: parts.rules,

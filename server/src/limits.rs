@@ -154,3 +154,6 @@ pub const TRANSFER_RETRY: Duration = Duration::from_millis(300);
 
 /// Time between attempts to reach another member.
 pub const PEER_RETRY: Duration = Duration::from_millis(100);
+
+/// Changes of the leader that are remembered for operators.
+pub const ELECTIONS: usize = 64;

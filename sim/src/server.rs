@@ -518,6 +518,11 @@ impl World {
                 self.members[member].led_epoch = *epoch;
                 self.counts.add("elections won");
             }
+            tenure_replica::Event::Led { .. }
+            | tenure_replica::Event::ElectionSettled { .. }
+            | tenure_replica::Event::DiskStalled => {
+                self.trace.note(now, Who::Server(member), "election", 0, text);
+            }
             tenure_replica::Event::CatchingUp { begins } => {
                 self.trace.note(now, Who::Server(member), "catches up", u64::from(*begins), text);
             }

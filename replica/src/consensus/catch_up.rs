@@ -55,16 +55,16 @@ impl Consensus {
         asks_for_a_say && self.is_catching_up()
     }
 
-    /// One tick of a member that is catching up: it does not stand for election, but notices when
-    /// its leader is silent.
-    pub(super) fn tick_catching_up(&mut self) {
-        if !self.is_catching_up() {
-            return;
-        }
+    /// One tick of a member that does not stand for election: it notices all the same when its
+    /// leader is silent. One that is catching up asks the leader how far it has to.
+    pub(super) fn tick_bystander(&mut self) {
+        let is_catching_up = self.is_catching_up();
         let raft = &mut self.raw.raft;
-        if raft.election_elapsed >= ELECTION_TICKS {
+        let stands = raft.promotable() && !is_catching_up;
+        if !stands && raft.election_elapsed >= 2 * ELECTION_TICKS {
             raft.leader_id = raft::INVALID_ID;
-        } else if raft.leader_id != raft::INVALID_ID {
+        }
+        if is_catching_up && raft.leader_id != raft::INVALID_ID {
             self.ticks_catching_up += 1;
             if self.ticks_catching_up.is_multiple_of(ASKS_EVERY) {
                 self.raw.read_index(QUESTION.to_vec());

@@ -96,6 +96,10 @@ pub(crate) struct Consensus {
     tail_entries: u64,
     /// Where the snapshots end that members are being sent.
     sending: BTreeMap<u64, u64>,
+    /// What was durable at the last tick, and for how many ticks nothing has become durable although
+    /// something waits.
+    last_durable: u64,
+    ticks_standing_still: usize,
     /// The newest round confirmed, until it is asked for.
     confirmed: Option<i64>,
     /// Whether this member has what it may have confirmed once, and what the disk says of that.
@@ -157,6 +161,8 @@ impl Consensus {
             held: VecDeque::new(),
             tail_entries,
             sending: BTreeMap::new(),
+            last_durable: 0,
+            ticks_standing_still: 0,
             confirmed: None,
             standing: if lacks_something { Standing::CatchingUp(None) } else { Standing::Full },
             stored_catching_up: catching_up,
@@ -226,17 +232,22 @@ impl Consensus {
     /// One tick has passed.
     pub(crate) fn tick(&mut self) {
         self.raw.tick();
-        self.tick_catching_up();
+        self.tick_bystander();
+        let stands_still = self.durable < self.handed_out && self.durable == self.last_durable;
+        self.ticks_standing_still = if stands_still { self.ticks_standing_still + 1 } else { 0 };
+        self.last_durable = self.durable;
         self.settle_timeout();
     }
 
     /// Takes a message of another member. One that does not decode, or comes from nobody in the
-    /// ensemble, is dropped: consensus bears the loss of any message.
-    pub(crate) fn receive(&mut self, bytes: &[u8]) {
+    /// ensemble, is dropped: consensus bears the loss of any message. Says whether the leader asks
+    /// this member to take over.
+    pub(crate) fn receive(&mut self, bytes: &[u8]) -> bool {
         let mut message = Message::default();
         if message.merge_from_bytes(bytes).is_err() || self.must_not_hear(&message) {
-            return;
+            return false;
         }
+        let takes_over = message.get_msg_type() == MessageType::MsgTimeoutNow;
         match message.get_msg_type() {
             MessageType::MsgHeartbeat if message.commit > self.last_index() => {
                 self.admit_loss(&message);
@@ -249,6 +260,7 @@ impl Consensus {
         }
         _ = self.raw.step(message);
         self.settle_timeout();
+        takes_over
     }
 
     /// The leader counts on entries that this member does not have any more: its disk was lost.
@@ -310,6 +322,14 @@ impl Consensus {
             raft.leader_id = raft::INVALID_ID;
             raft.election_elapsed = raft.election_elapsed.max(ELECTION_TICKS);
         }
+    }
+
+    /// Whether this replica leads, and its disk has stood still for so long that another one
+    /// should: it can commit nothing that it could apply. Says so again as long as that lasts.
+    pub(crate) fn should_give_way(&self) -> bool {
+        self.is_leader()
+            && self.ticks_standing_still > 0
+            && self.ticks_standing_still.is_multiple_of(limits::STALLED_DISK_TICKS)
     }
 
     /// Has the voter that is furthest take over, if this replica leads and there is another one.

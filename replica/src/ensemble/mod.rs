@@ -6,6 +6,7 @@
 //! live on.
 
 mod beginnings;
+mod elections;
 mod message;
 mod read_only;
 mod reconfig;
@@ -19,6 +20,7 @@ use hashbrown::HashMap;
 use tenure_wire::{ConnectRequest, SessionId};
 
 pub(crate) use beginnings::{Asker, Beginnings, Wish};
+pub(crate) use elections::Elections;
 pub(crate) use message::PeerMessage;
 pub(crate) use read_only::ReadOnly;
 pub(crate) use reconfig::Reconfigurer;
@@ -26,7 +28,7 @@ use sync::Syncs;
 
 use crate::entry::{LoggedEntry, Operation};
 use crate::input::{ConnId, Now};
-use crate::output::{CloseWhy, Event, Output, Outputs};
+use crate::output::{CloseWhy, ElectionCause, Event, Output, Outputs};
 use crate::replica::Replica;
 use crate::requests::close;
 use crate::session::attach::{Manner, Pending};
@@ -80,6 +82,11 @@ impl Owners {
         self.0.get(&session).is_some_and(|owner| *owner != member)
     }
 
+    /// Sessions that were used since the election.
+    fn len(&self) -> usize {
+        self.0.len()
+    }
+
     /// The member that uses the session, if that is known.
     pub(crate) fn get(&self, session: SessionId) -> Option<u64> {
         self.0.get(&session).copied()
@@ -122,8 +129,14 @@ impl Replica {
         }
         // Numbers go on: an answer that is late must not pass for one to a later question.
         let (batch, syncs) = (self.following.batch, self.following.syncs.forget());
+        if self.following.led_by.1 == self.config.id && led_by.1 == 0 {
+            self.elections.note(ElectionCause::QuorumLost);
+        }
         self.following =
             Following { led_by, batch, confirmed: batch, syncs, ..Following::default() };
+        if self.serving {
+            self.elections.leaderless(now);
+        }
         self.serving = false;
         self.resuming.clear();
         self.owners = Owners::new();
@@ -145,10 +158,13 @@ impl Replica {
     }
 
     /// Serves as soon as everything up to the present leader's first entry is applied.
-    pub(crate) fn serve_when_caught_up(&mut self) {
+    pub(crate) fn serve_when_caught_up(&mut self, now: Now, out: &mut Outputs) {
         let (_, term) = self.state.applied;
         let caught_up = term == self.consensus.term() && self.to_apply.is_empty();
-        self.serving = self.serving || caught_up && self.consensus.leader() != 0;
+        if !self.serving && caught_up && self.consensus.leader() != 0 {
+            self.serving = true;
+            self.election_over(now, out);
+        }
     }
 
     /// Hands collected proposals to consensus, or to the leader.
@@ -291,7 +307,9 @@ impl Replica {
         }
         match message {
             PeerMessage::Consensus(bytes) => {
-                self.consensus.receive(bytes);
+                if self.consensus.receive(bytes) {
+                    self.elections.note(ElectionCause::HandedOver);
+                }
                 self.leadership_confirmed(now, out);
             }
             PeerMessage::Forward(entries) => self.forwarded(from, &entries, now, out),
@@ -452,6 +470,7 @@ impl Replica {
     pub(crate) fn peer_down(&mut self, member: u64) {
         self.consensus.unreachable(member);
         if member == self.consensus.leader() {
+            self.elections.note(ElectionCause::LinkBroken);
             self.consensus.suspect_leader();
         }
     }

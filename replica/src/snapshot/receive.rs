@@ -6,6 +6,7 @@
 
 use crate::config::Config;
 use crate::consensus::Members;
+use crate::input::Now;
 use crate::output::{CloseWhy, Output, Outputs, SnapshotMeta};
 use crate::replica::{Replica, SinceSnapshot};
 use crate::requests::close;
@@ -48,7 +49,7 @@ impl Replica {
     }
 
     /// Consensus has taken the snapshot: its state is this replica's from now on.
-    pub(crate) fn install_received(&mut self, out: &mut Outputs) {
+    pub(crate) fn install_received(&mut self, now: Now, out: &mut Outputs) {
         let Some(Received { meta, state }) = self.received.take() else { return };
         // They have not seen what happened meanwhile; coming back they are told of it.
         self.serving = false;
@@ -65,6 +66,6 @@ impl Replica {
         self.state = *state;
         self.links_changed = true;
         out.items.push(Output::LogRestart { after: meta.index });
-        self.serve_when_caught_up();
+        self.serve_when_caught_up(now, out);
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
 use tenure_replica::{
-    CloseWhy, Config, ConnId, HardState, Input, LogEntry, Membership, Now, Output, Outputs,
+    CloseWhy, Config, ConnId, Event, HardState, Input, LogEntry, Membership, Now, Output, Outputs,
     Persist, Replica, Restored, Restorer, SnapshotMeta, State,
 };
 use tenure_wire::{
@@ -32,6 +32,7 @@ pub(crate) struct Ensemble {
     pub(crate) transfers: Vec<(usize, usize)>,
     pub(crate) got: BTreeMap<(usize, ConnId), Vec<Vec<u8>>>,
     pub(crate) closed: Vec<(usize, ConnId, CloseWhy)>,
+    pub(crate) events: Vec<(usize, Event)>,
     pub(crate) next_conn: u64,
 }
 
@@ -81,6 +82,12 @@ impl Ensemble {
         Self::of((1..=3).map(|id| config(id, tail_entries)).collect())
     }
 
+    /// Three voters and an observer.
+    pub(crate) fn with_observer() -> Self {
+        let member = |id| Config { observers: vec![4], ..config(id, 200_000) };
+        Self::of((1..=4).map(member).collect())
+    }
+
     /// Three members that can be reconfigured by anybody.
     pub(crate) fn reconfigurable() -> Self {
         Self::of((1..=3).map(|id| reconfigurable(id, &lines(1..=3))).collect())
@@ -99,9 +106,9 @@ impl Ensemble {
             members: configs.iter().map(member).collect(),
             disks: configs.iter().map(|_| Disk::default()).collect(),
             linked: configs.iter().map(|_| Membership::default()).collect(),
+            down: vec![false; configs.len()],
             configs,
             transfers: Vec::new(),
-            down: vec![false; 3],
             cut_off: None,
             stuck_disk: None,
             now,
@@ -109,6 +116,7 @@ impl Ensemble {
             persisted: VecDeque::new(),
             got: BTreeMap::new(),
             closed: Vec::new(),
+            events: Vec::new(),
             next_conn: 1,
         };
         ensemble.run(3_000);
@@ -154,6 +162,7 @@ impl Ensemble {
                     assert_eq!(meta.index, after, "the snapshot is durable before the log is cut");
                     disk.log.retain(|entry| entry.index > after);
                 }
+                Output::Event(event) => self.events.push((member, event)),
                 Output::Links(members) => self.linked[member] = members,
                 Output::Peer { to, message } => {
                     self.links.push_back((member as u64 + 1, to, message));

@@ -4,9 +4,10 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use tenure_replica::{EndReason, Ended, Gone, WatchKind};
+use tenure_replica::{ElectionCause, EndReason, Ended, Gone, WatchKind};
 use tenure_wire::{OpCode, SessionId, Xid, Zxid};
 
+use super::elections::ElectionReport;
 use super::events::{EventPage, SessionEvents};
 use super::live::Live;
 use super::operate::{EndAs, OperateError};
@@ -177,6 +178,15 @@ impl Live for FakeServer {
             "/cut" => PathReport { lost: 12, ..nothing },
             _ => nothing,
         }
+    }
+
+    fn elections(&self) -> Vec<ElectionReport> {
+        let (wall_ms, cause) = (1_700_000_000_000, ElectionCause::LinkBroken);
+        let (epoch, leader, leaderless_ms, sessions) = (5, 2, 184, 200);
+        let settled = Some((199, 1));
+        let first =
+            ElectionReport { wall_ms, epoch, leader, cause, leaderless_ms, sessions, settled };
+        vec![ElectionReport { epoch: 6, settled: None, ..first.clone() }, first]
     }
 
     fn session_events(&mut self, after: u64, until: Option<Instant>, reply: Reply<EventPage>) {

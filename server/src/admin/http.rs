@@ -21,6 +21,7 @@ use tokio::sync::oneshot;
 
 use super::bounded::{BoundedListener, Peer};
 use super::commands::{self, Command};
+use super::elections;
 use super::query::{AdminClient, AdminQuery};
 use super::report::ConfigReport;
 use super::sessions::{self, Answered};
@@ -190,6 +191,7 @@ async fn admin_page(
         "/metrics" => metrics(&shared).await,
         "/health" => json_response(health(client).await),
         "/ready" => json_response(ready(client).await),
+        "/elections" => json_response(elections::elections(client).await),
         "/sessions" => {
             json_response(sessions::live(argument("after"), argument("limit"), client).await)
         }
@@ -314,6 +316,7 @@ const START_PAGE: &str = "<!doctype html>\n<title>Tenure</title>\n<h1>Tenure</h1
     <li><a href=\"/sessions\">/sessions</a>: live sessions</li>\n\
     <li><a href=\"/sessions/ended\">/sessions/ended</a>: sessions that ended, and why</li>\n\
     <li><a href=\"/sessions/events\">/sessions/events</a>: what happened to sessions lately</li>\n\
+    <li><a href=\"/elections\">/elections</a>: changes of the leader, and what they cost</li>\n\
     <li><a href=\"/health\">/health</a>, <a href=\"/ready\">/ready</a>: probes</li>\n</ul>\n";
 
 #[cfg(test)]

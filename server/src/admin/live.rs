@@ -6,6 +6,7 @@ use std::time::Instant;
 use tenure_replica::Ended;
 use tenure_wire::SessionId;
 
+use super::elections::ElectionReport;
 use super::events::EventPage;
 use super::operate::{EndAs, OperateError};
 use super::query::Reply;
@@ -39,6 +40,8 @@ pub trait Live {
     fn path(&self, path: &str) -> PathReport;
     /// Answers with what happened to sessions after a number, or waits for the next until then.
     fn session_events(&mut self, after: u64, until: Option<Instant>, reply: Reply<EventPage>);
+    /// Changes of the leader that this server remembers, the latest first.
+    fn elections(&self) -> Vec<ElectionReport>;
     /// Every watch of every session.
     fn watches(&self) -> Vec<WatchReport>;
     /// How many watches there are.

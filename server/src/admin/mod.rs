@@ -6,6 +6,7 @@
 mod bounded;
 mod clock;
 mod commands;
+mod elections;
 mod environment;
 mod events;
 #[cfg(test)]
@@ -20,6 +21,8 @@ mod version;
 mod why;
 pub mod words;
 
+pub use elections::ElectionReport;
+pub(crate) use elections::Elections;
 pub(crate) use events::SessionEvents;
 pub use events::{EventPage, SessionEvent, SessionEventKind};
 pub use http::AdminServer;

@@ -8,6 +8,7 @@ use tenure_replica::Ended;
 use tenure_wire::SessionId;
 use tokio::sync::oneshot;
 
+use super::elections::ElectionReport;
 use super::events::EventPage;
 use super::live::Live;
 use super::operate::{EndAs, OperateError};
@@ -37,6 +38,8 @@ pub enum AdminQuery {
     Path(String, Reply<PathReport>),
     /// What happened to sessions after a number, or what happens next until then.
     SessionEvents(u64, Option<Instant>, Reply<EventPage>),
+    /// Changes of the leader, the latest first.
+    Elections(Reply<Vec<ElectionReport>>),
     /// Every watch.
     Watches(Reply<Vec<WatchReport>>),
     /// How many watches there are.
@@ -89,6 +92,7 @@ impl AdminQuery {
             Self::EndedSessions(reply) => reply.send(live.ended_sessions()),
             Self::Path(path, reply) => reply.send(live.path(&path)),
             Self::SessionEvents(after, until, reply) => live.session_events(after, until, reply),
+            Self::Elections(reply) => reply.send(live.elections()),
             Self::Watches(reply) => reply.send(live.watches()),
             Self::WatchTotals(reply) => reply.send(live.watch_totals()),
             Self::Digests(reply) => reply.send(live.digests()),

@@ -5,13 +5,36 @@ use tenure_replica::{CloseWhy, ConnId, EndReason, Event};
 use tenure_wire::SessionId;
 
 use super::Driver;
-use crate::admin::{SessionEvent, SessionEventKind};
+use crate::admin::{ElectionReport, SessionEvent, SessionEventKind};
 
 impl Driver {
     /// Spreads the news.
     pub(super) fn note_event(&mut self, event: &Event) {
         match *event {
             Event::Leading { epoch } => tracing::info!(epoch, "leading"),
+            Event::Led { epoch, leader, cause, leaderless_ms, sessions } => {
+                let (wall_ms, settled) = (self.clock.now().wall_ms, None);
+                let name = cause.name();
+                tracing::info!(epoch, leader, cause = name, leaderless_ms, sessions, "led");
+                self.metrics.elections += 1;
+                self.metrics.leaderless_us.record(leaderless_ms * 1000);
+                self.elections.push(ElectionReport {
+                    wall_ms,
+                    epoch,
+                    leader,
+                    cause,
+                    leaderless_ms,
+                    sessions,
+                    settled,
+                });
+            }
+            Event::ElectionSettled { epoch, returned, lost } => {
+                tracing::info!(epoch, returned, lost, "sessions have returned after an election");
+                self.elections.settled(epoch, returned, lost);
+            }
+            Event::DiskStalled => {
+                tracing::warn!("the disk stands still, so another member shall lead");
+            }
             Event::CatchingUp { begins: true } => tracing::warn!(
                 "this server's data was lost: it does not vote before it has caught up with a \
                  leader. If there is none any more, a file named `initialize` in its data folder \

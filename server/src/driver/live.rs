@@ -12,7 +12,7 @@ use crate::admin::report::{
     AttachedSession, ConfigReport, ConnectionReport, DigestReport, ServerReport, SessionRange,
     SessionReport, SnapshotReport, WatchReport, WatchTotals,
 };
-use crate::admin::{EndAs, EventPage, Live, PathReport, Reply};
+use crate::admin::{ElectionReport, EndAs, EventPage, Live, PathReport, Reply};
 use crate::connection::{Connection, Phase};
 use crate::metrics::{ProcessInfo, Readings, ServerState, Snapshot};
 
@@ -89,6 +89,10 @@ impl Live for Driver {
 
     fn session_events(&mut self, after: u64, until: Option<Instant>, reply: Reply<EventPage>) {
         self.session_events.ask(after, until, reply);
+    }
+
+    fn elections(&self) -> Vec<ElectionReport> {
+        self.elections.list()
     }
 
     fn watches(&self) -> Vec<WatchReport> {

@@ -61,6 +61,8 @@ pub struct Metrics {
     pub snapshot_errors: u64,
     /// Time to recover the data folder at start, in microseconds.
     pub recovery_us: Histogram,
+    /// How long this server did not serve for lack of a leader, in microseconds.
+    pub leaderless_us: Histogram,
     /// Time to read the newest snapshot at start, in microseconds.
     pub recovery_snapshot_us: Histogram,
     /// Time to read the log behind it at start, in microseconds.
@@ -79,6 +81,8 @@ pub struct Metrics {
     pub connections_revalidated: u64,
     /// Sessions expired.
     pub sessions_expired: u64,
+    /// Times that this server served under a new leader.
+    pub elections: u64,
     /// Failed authentications.
     pub auth_failed: u64,
     /// Failed TLS handshakes.

@@ -274,6 +274,25 @@ fn sessions_alive_and_ended() {
 }
 
 #[test]
+fn elections_and_what_they_cost() {
+    let admin = serve(FakeServer::new());
+    let (status, body) = get_json(&admin, "/elections");
+    let first = json!({
+        "at": "2023-11-14T22:13:20.000Z",
+        "epoch": 5,
+        "first_zxid": "0x500000000",
+        "leader": 2,
+        "cause": "leader_link_broken",
+        "leaderless_ms": 184,
+        "sessions": 200,
+        "sessions_returned": 199,
+        "sessions_lost": 1,
+    });
+    assert_eq!((status, &body["elections"][1]), (200, &first));
+    assert_eq!(body["elections"][0]["sessions_lost"], Value::Null, "not known yet");
+}
+
+#[test]
 fn every_answer_to_why_is_a_sentence() {
     let admin = serve(FakeServer::new());
     for (path, sentence) in [
