@@ -96,8 +96,8 @@ pub(crate) struct Consensus {
     tail_entries: u64,
     /// Where the snapshots end that members are being sent.
     sending: BTreeMap<u64, u64>,
-    /// What was durable at the last tick, and for how many ticks nothing has become durable although
-    /// something waits.
+    /// What was durable at the last tick, and for how many ticks nothing has become durable
+    /// although something waits.
     last_durable: u64,
     ticks_standing_still: usize,
     /// The newest round confirmed, until it is asked for.
