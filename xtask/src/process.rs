@@ -151,15 +151,17 @@ impl Drop for ServerProcess {
 /// Whether the server there serves requests: `srvr` is the one four-letter word that every server
 /// allows by default, and it names a mode only when requests are served.
 fn serves(address: SocketAddr, patience: Duration) -> bool {
-    let ask = || -> std::io::Result<String> {
-        let mut stream = TcpStream::connect_timeout(&address, patience)?;
-        stream.set_read_timeout(Some(patience))?;
-        stream.write_all(b"srvr")?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        Ok(answer)
-    };
-    ask().is_ok_and(|answer| answer.contains("Mode: "))
+    ask_srvr(address, patience).is_ok_and(|answer| answer.contains("Mode: "))
+}
+
+/// What the server there says of itself.
+pub(crate) fn ask_srvr(address: SocketAddr, patience: Duration) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect_timeout(&address, patience)?;
+    stream.set_read_timeout(Some(patience))?;
+    stream.write_all(b"srvr")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    Ok(answer)
 }
 
 fn last_lines(log: &Path) -> String {
