@@ -49,18 +49,16 @@ async fn fall_once(
     let number = recorder.next_session();
     let path = format!("/silent/{number}");
     session.create(&path, "").ephemeral().await?;
-    witness.sync(&path).await?;
-    let (stat, gone) = witness.exists(&path).watch().await?;
-    if stat.is_none() {
-        return Ok(());
-    }
     // The ensemble hears this at the earliest when it is handed in.
     let heard_us = recorder.now_us();
     session.set(&path, "last words").await?;
     network.partition();
     recorder.begins(number, &session, Role::FallsSilent { heard_us });
     let noting = tokio::spawn(note_loss(Arc::clone(recorder), number, &session));
-    if tokio::time::timeout(GONE_WITHIN, gone).await.is_ok_and(|event| event.is_ok()) {
+    // Whatever the witness has not seen of the last words, it sees all that follows them.
+    witness.sync(&path).await?;
+    if tokio::time::timeout(GONE_WITHIN, gone(witness, &path)).await.is_ok_and(|seen| seen.is_ok())
+    {
         let gone_us = recorder.now_us();
         // Whether its client knew before is told by the instant of the change.
         if tokio::time::timeout(TIMEOUT, noting).await.is_ok() {
@@ -68,4 +66,16 @@ async fn fall_once(
         }
     }
     Ok(())
+}
+
+/// Waits until a znode is gone.
+async fn gone(witness: &Session, path: &str) -> Result<(), Error> {
+    loop {
+        let (stat, changed) = witness.exists(path).watch().await?;
+        if stat.is_none() {
+            return Ok(());
+        }
+        // It fails only with the session.
+        let _ = changed.await;
+    }
 }
