@@ -7,6 +7,7 @@
 //! `target/attack`.
 
 mod check;
+mod disk;
 mod ensemble;
 mod history;
 mod load;
@@ -25,6 +26,7 @@ use std::sync::Arc;
 use anyhow::{Context, bail, ensure};
 use clap::Args;
 
+use self::disk::Disks;
 use self::ensemble::{Ensemble, MEMBERS};
 use self::history::{Clock, History};
 use self::load::{Holders, Load, Sizes};
@@ -52,6 +54,9 @@ pub(crate) struct Arguments {
     /// How often something else happens: a follower killed, its disk lost, clients' links failing
     #[arg(long, default_value_t = 40)]
     others: usize,
+    /// How often a disk is full; servers then keep their data in memory, which needs root
+    #[arg(long, default_value_t = 0)]
+    full_disks: usize,
     /// Decides order and lengths; what the system does meanwhile is up to the system
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -66,8 +71,20 @@ pub(crate) struct Arguments {
     no_build: bool,
 }
 
+impl Arguments {
+    fn disks(&self) -> Disks {
+        if self.full_disks == 0 { Disks::Real } else { Disks::Small }
+    }
+}
+
 /// Attacks, checks, and reports; an error if a promise was broken.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
+    if arguments.disks() == Disks::Small
+        && let Some(status) = disk::apart()?
+    {
+        ensure!(status.success(), "the attack apart: {status}");
+        return Ok(());
+    }
     let binary = binary(arguments)?;
     let folder = target_folder().join("attack");
     empty(&folder)?;
@@ -80,7 +97,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut windows = Vec::new();
     let outcome = attack(arguments, sizes, &binary, &folder, &recorder, &mut windows);
     let history = std::mem::take(&mut *recorder.history());
-    save(&history, &windows, &folder.join("history.txt"))?;
+    save(&recorder, &history, &windows, &folder.join("history.txt"))?;
     let violations = check::violations(&history);
     print!("{}", report::table(&history, &windows, &violations));
     for violation in violations.iter().take(report::MOST_SHOWN) {
@@ -103,7 +120,7 @@ fn attack(
     recorder: &Arc<Recorder>,
     windows: &mut Vec<Window>,
 ) -> anyhow::Result<()> {
-    let mut ensemble = Ensemble::start(binary, folder)?;
+    let mut ensemble = Ensemble::start(binary, folder, arguments.disks())?;
     let executor = load::executor()?;
     let hosts = [ensemble.hosts(), ensemble.network.hosts()];
     executor.block_on(load::create_shared(recorder, &hosts[0]))?;
@@ -137,6 +154,7 @@ fn strikes(arguments: &Arguments) -> Vec<Strike> {
         (Kind::PAUSES, arguments.pauses, 1),
         (Kind::ROLLING, arguments.rolling, 1),
         (Kind::OTHERS, arguments.others, 2),
+        (Kind::FULL_DISKS, arguments.full_disks, 2),
     ];
     let mut strikes = Vec::new();
     for (kinds, count, quick) in counts {
@@ -148,9 +166,15 @@ fn strikes(arguments: &Arguments) -> Vec<Strike> {
 }
 
 /// Writes down everything that was seen, in the order in which it became known.
-fn save(history: &History, windows: &[Window], path: &Path) -> anyhow::Result<()> {
+fn save(
+    recorder: &Recorder,
+    history: &History,
+    windows: &[Window],
+    path: &Path,
+) -> anyhow::Result<()> {
     let write = || -> std::io::Result<()> {
         let mut file = std::io::BufWriter::new(fs::File::create(path)?);
+        writeln!(file, "began {} s after 1970", recorder.began_s())?;
         for window in windows {
             let (from, to) = (Clock(window.from_us), Clock(window.to_us));
             writeln!(file, "{from}-{to} {}", window.kind.name())?;

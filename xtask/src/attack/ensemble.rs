@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::disk::{self, Disks};
 use super::network::Network;
 use crate::process::ask_srvr;
 
@@ -30,13 +31,14 @@ pub(crate) struct Ensemble {
     folder: PathBuf,
     /// An address of its own for this run, so that no port is anybody else's.
     block: [u8; 2],
+    disks: Disks,
     processes: Vec<Option<Child>>,
     pub(crate) network: Network,
 }
 
 impl Ensemble {
     /// Starts all servers on empty folders below `folder`.
-    pub(crate) fn start(binary: &Path, folder: &Path) -> anyhow::Result<Self> {
+    pub(crate) fn start(binary: &Path, folder: &Path, disks: Disks) -> anyhow::Result<Self> {
         let pid = std::process::id();
         let block = [1 + (pid / 200 % 200) as u8, 1 + (pid % 200) as u8];
         let peers: Vec<_> = (0..MEMBERS).map(|n| address(block, n, PEER_PORT)).collect();
@@ -44,8 +46,13 @@ impl Ensemble {
         let network = Network::start(&peers, &clients).context("no ports for the network")?;
         let processes = (0..MEMBERS).map(|_| None).collect();
         let (binary, folder) = (binary.to_path_buf(), folder.to_path_buf());
-        let mut ensemble = Self { binary, folder, block, processes, network };
+        let mut ensemble = Self { binary, folder, block, disks, processes, network };
         for n in 0..MEMBERS {
+            let data = ensemble.data(n);
+            fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
+            if disks == Disks::Small {
+                disk::mount_small(&data)?;
+            }
             ensemble.prepare(n)?;
             ensemble.spawn(n)?;
         }
@@ -56,7 +63,6 @@ impl Ensemble {
     /// Writes what a server starts from.
     fn prepare(&self, n: usize) -> anyhow::Result<()> {
         let data = self.data(n);
-        fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
         fs::write(data.join("myid"), (n + 1).to_string())?;
         let mut text = format!(
             "tickTime=2000\ninitLimit=10\nsyncLimit=5\ndataDir={}\nclientPort={CLIENT_PORT}\n\
@@ -65,6 +71,10 @@ impl Ensemble {
             data.display(),
             self.client(n).ip(),
         );
+        if self.disks == Disks::Small {
+            // Room is asked for often, so that it matters when there is none.
+            text += "preAllocSize=16\nsnapCount=2000\n";
+        }
         for other in 0..MEMBERS {
             let direct = address(self.block, other, PEER_PORT);
             let seen = self.network.address(n, other, direct);
@@ -137,8 +147,14 @@ impl Ensemble {
 
     /// Leaves a server that is down with nothing but its number.
     pub(crate) fn wipe(&self, n: usize) -> anyhow::Result<()> {
-        fs::remove_dir_all(self.data(n))?;
+        disk::empty(&self.data(n))?;
         self.prepare(n)
+    }
+
+    /// Leaves no room on a server's disk, or makes room again. The disk must be a small one.
+    pub(crate) fn fill_disk(&self, n: usize, is_full: bool) -> anyhow::Result<()> {
+        ensure!(self.disks == Disks::Small, "only small disks are filled");
+        if is_full { disk::fill(&self.data(n)) } else { disk::make_room(&self.data(n)) }
     }
 
     /// Waits until one server leads and the others follow; says which one leads.

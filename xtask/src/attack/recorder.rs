@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use tenure_client::{Error, ErrorCode, Moment, Session, Stat};
 
@@ -10,6 +11,7 @@ use super::history::{Deed, Fate, History, Operation, Outcome, Role, Seen, Source
 /// The history of a run as it grows, and what is given out only once in it.
 pub(crate) struct Recorder {
     start: Moment,
+    started: SystemTime,
     history: Mutex<History>,
     sessions: AtomicU32,
     registers: AtomicU32,
@@ -24,6 +26,7 @@ impl Recorder {
     pub(crate) fn new() -> Self {
         Self {
             start: Moment::now(),
+            started: SystemTime::now(),
             history: Mutex::default(),
             sessions: AtomicU32::new(0),
             registers: AtomicU32::new(SHARED_REGISTERS),
@@ -34,6 +37,11 @@ impl Recorder {
 
     pub(crate) fn history(&self) -> MutexGuard<'_, History> {
         self.history.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// When the run began by the clock of the servers' logs, in seconds since 1970.
+    pub(crate) fn began_s(&self) -> f64 {
+        self.started.duration_since(UNIX_EPOCH).unwrap_or_default().as_secs_f64()
     }
 
     /// Microseconds since the run began.

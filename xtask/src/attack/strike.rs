@@ -47,6 +47,9 @@ pub(crate) enum Kind {
     SilenceClients,
     /// A follower loses its disk.
     WipeFollower,
+    /// There is no room left on the leader's disk.
+    FillLeader,
+    FillFollower,
 }
 
 impl Kind {
@@ -65,6 +68,7 @@ impl Kind {
     pub(crate) const ROLLING: &'static [Self] = &[Self::RollingRestart];
     pub(crate) const OTHERS: &'static [Self] =
         &[Self::KillFollower, Self::CutClients, Self::SilenceClients, Self::WipeFollower];
+    pub(crate) const FULL_DISKS: &'static [Self] = &[Self::FillLeader, Self::FillFollower];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -83,6 +87,8 @@ impl Kind {
             Self::CutClients => "all clients' links cut",
             Self::SilenceClients => "clients of one server unheard",
             Self::WipeFollower => "follower's disk lost",
+            Self::FillLeader => "leader's disk full",
+            Self::FillFollower => "follower's disk full",
         }
     }
 
@@ -145,6 +151,8 @@ impl Strike {
             Kind::MuteFollower => self.cut(ensemble, &[(follower, leader), (follower, other)]),
             Kind::DeafFollower => self.cut(ensemble, &[(leader, follower), (other, follower)]),
             Kind::Bridge => self.cut(ensemble, &[(leader, follower), (follower, leader)]),
+            Kind::FillLeader => self.fill(ensemble, leader)?,
+            Kind::FillFollower => self.fill(ensemble, follower)?,
             Kind::RollingRestart => self.roll(ensemble, leader)?,
             Kind::CutClients => ensemble.network.cut_clients(),
             Kind::SilenceClients => {
@@ -170,6 +178,12 @@ impl Strike {
         ensemble.signal(n, Signal::STOP)?;
         std::thread::sleep(self.hold);
         ensemble.signal(n, Signal::CONT)
+    }
+
+    fn fill(&self, ensemble: &Ensemble, n: usize) -> anyhow::Result<()> {
+        ensemble.fill_disk(n, true)?;
+        std::thread::sleep(self.hold);
+        ensemble.fill_disk(n, false)
     }
 
     fn cut(&self, ensemble: &Ensemble, links: &[(usize, usize)]) {
