@@ -60,6 +60,12 @@ pub(crate) struct Arguments {
     /// Decides order and lengths; what the system does meanwhile is up to the system
     #[arg(long, default_value_t = 1)]
     seed: u64,
+    /// Only this, so often: one of the kinds below, or several in turn
+    #[arg(long, value_enum, value_name = "KIND", num_args = 1.., value_delimiter = ',')]
+    only: Vec<Kind>,
+    /// How many of those
+    #[arg(long, default_value_t = 10)]
+    times: usize,
     /// Few strikes and few clients, to see that everything runs; about half a minute
     #[arg(long)]
     quick: bool,
@@ -73,7 +79,8 @@ pub(crate) struct Arguments {
 
 impl Arguments {
     fn disks(&self) -> Disks {
-        if self.full_disks == 0 { Disks::Real } else { Disks::Small }
+        let fills = self.full_disks > 0 || self.only.iter().any(|kind| kind.fills_disk());
+        if fills { Disks::Small } else { Disks::Real }
     }
 }
 
@@ -89,9 +96,9 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let folder = target_folder().join("attack");
     empty(&folder)?;
     let sizes = if arguments.quick {
-        Sizes { writers: 3, readers: 4, holders: 20, silent: 1 }
+        Sizes { writers: 3, pinned: 3, readers: 4, holders: 20, silent: 1 }
     } else {
-        Sizes { writers: 6, readers: 6, holders: 60, silent: 4 }
+        Sizes { writers: 5, pinned: 3, readers: 6, holders: 60, silent: 4 }
     };
     let recorder = Arc::new(Recorder::new());
     let mut windows = Vec::new();
@@ -148,6 +155,9 @@ fn attack(
 /// The strikes in the order that the seed decides.
 fn strikes(arguments: &Arguments) -> Vec<Strike> {
     let mut random = Random::new(arguments.seed);
+    if !arguments.only.is_empty() {
+        return plan(&arguments.only, arguments.times, &mut random);
+    }
     let counts = [
         (Kind::KILLS, arguments.kills, 2),
         (Kind::PARTITIONS, arguments.partitions, 3),

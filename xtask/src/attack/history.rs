@@ -85,8 +85,10 @@ pub(crate) struct Fate {
 /// What a session was for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Role {
-    /// To live to the end.
+    /// To live to the end, at whichever server.
     Stays,
+    /// To live to the end, at one server only.
+    StaysAtOne,
     /// To fall silent: at this instant at the earliest the ensemble heard of it last.
     FallsSilent { heard_us: u64 },
 }

@@ -21,10 +21,16 @@ use super::recorder::Recorder;
 /// Session timeout of all that are to stay.
 pub(crate) const TIMEOUT: Duration = Duration::from_secs(6);
 
+/// Of those that stay at one server, which may be away for a while: the longest there is.
+const LONG_TIMEOUT: Duration = Duration::from_secs(40);
+
 /// How many of each there are.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sizes {
     pub(crate) writers: u64,
+    /// Writers that stay at one server each: they show what the ensemble can do wherever the
+    /// others have gathered.
+    pub(crate) pinned: u64,
     pub(crate) readers: u64,
     pub(crate) holders: u32,
     /// Sessions that fall silent, at a time.
@@ -53,7 +59,14 @@ impl Load {
             let mut tasks = Vec::new();
             for n in 0..sizes.writers {
                 let (recorder, hosts) = (Arc::clone(&shared), Arc::clone(&hosts));
-                tasks.push(runtime.spawn(registers::write(recorder, hosts, seed ^ n << 8)));
+                let role = Role::Stays;
+                tasks.push(runtime.spawn(registers::write(recorder, hosts, role, seed ^ n << 8)));
+            }
+            for n in 0..sizes.pinned {
+                let recorder = Arc::clone(&shared);
+                let hosts = clients[n as usize % MEMBERS].to_string().into();
+                let (role, seed) = (Role::StaysAtOne, seed ^ (n + 300) << 8);
+                tasks.push(runtime.spawn(registers::write(recorder, hosts, role, seed)));
             }
             for n in 0..sizes.readers {
                 let (recorder, hosts) = (Arc::clone(&shared), Arc::clone(&hosts));
@@ -90,12 +103,13 @@ pub(crate) fn executor() -> anyhow::Result<tokio::runtime::Runtime> {
 }
 
 /// A session that is to live as long as it is used, with its number; a new one if that is lost.
-async fn session(recorder: &Arc<Recorder>, hosts: &str) -> Option<(u32, Session)> {
+async fn session(recorder: &Arc<Recorder>, hosts: &str, role: Role) -> Option<(u32, Session)> {
+    let timeout = if role == Role::StaysAtOne { LONG_TIMEOUT } else { TIMEOUT };
     while !recorder.is_ending() {
-        let established = Session::builder(hosts).timeout(TIMEOUT).establish().await;
+        let established = Session::builder(hosts).timeout(timeout).establish().await;
         if let Ok(session) = established {
             let number = recorder.next_session();
-            recorder.begins(number, &session, Role::Stays);
+            recorder.begins(number, &session, role);
             tokio::spawn(note_loss(Arc::clone(recorder), number, &session));
             return Some((number, session));
         }

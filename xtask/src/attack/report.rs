@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use super::check::{Rule, Violation};
-use super::history::{Deed, History, Operation, Outcome, Role};
+use super::history::{Deed, Fate, History, Operation, Outcome, Role};
 use super::strike::Kind;
 
 /// Violations that are printed; all of them count.
@@ -24,7 +24,7 @@ struct Row {
     acknowledged: usize,
     /// The longest time within each window in which nobody's write was acknowledged.
     gaps_us: Vec<u64>,
-    /// The longest such time of any single client.
+    /// The longest such time of any single client that goes to whichever server serves.
     waits_us: Vec<u64>,
     broken: Vec<Rule>,
 }
@@ -44,10 +44,12 @@ pub(crate) fn table(history: &History, windows: &[Window], violations: &[Violati
     let mut acknowledged: Vec<&Operation> =
         history.operations.iter().filter(|operation| is_acknowledged(operation)).collect();
     acknowledged.sort_by_key(|operation| operation.completed_us);
+    let pinned = history.fates.iter().filter(|fate| fate.role == Role::StaysAtOne);
+    let pinned: BTreeSet<u32> = pinned.map(|fate| fate.session).collect();
     let mut rows: BTreeMap<Kind, Row> = BTreeMap::new();
     let mut total = Row::default();
     for (n, window) in windows.iter().enumerate() {
-        let mut this = measure(window, &acknowledged);
+        let mut this = measure(window, &acknowledged, &pinned);
         // What shows between two strikes is the doing of the first.
         let from_us = if n == 0 { 0 } else { window.from_us };
         let until_us = windows.get(n + 1).map_or(u64::MAX, |next| next.from_us);
@@ -72,15 +74,15 @@ fn is_acknowledged(operation: &Operation) -> bool {
     matches!(operation.deed, Deed::Write { outcome: Outcome::Done { .. }, .. })
 }
 
-fn measure(window: &Window, acknowledged: &[&Operation]) -> Row {
+fn measure(window: &Window, acknowledged: &[&Operation], pinned: &BTreeSet<u32>) -> Row {
     let from = acknowledged.partition_point(|write| write.completed_us < window.from_us);
     let to = acknowledged.partition_point(|write| write.completed_us <= window.to_us);
     let within = &acknowledged[from..to];
     let gap_us = longest_gap_us(window, within.iter().map(|write| write.completed_us));
     // Those that write all the time, not those that did so once.
     let writers: BTreeSet<u32> = within.iter().map(|write| write.session).collect();
-    let waits = writers.into_iter().map(|writer| {
-        let own = within.iter().filter(|write| write.session == writer);
+    let waits = writers.difference(pinned).map(|writer| {
+        let own = within.iter().filter(|write| write.session == *writer);
         longest_gap_us(window, own.map(|write| write.completed_us))
     });
     Row {
@@ -133,7 +135,8 @@ fn summary(history: &History) -> String {
         count(|deed| matches!(deed, Deed::Write { outcome: Outcome::Done { .. }, .. }));
     let unknown = count(|deed| matches!(deed, Deed::Write { outcome: Outcome::Unknown, .. }));
     let reads = count(|deed| matches!(deed, Deed::Read { .. }));
-    let stays = history.fates.iter().filter(|fate| fate.role == Role::Stays).count();
+    let silent = |fate: &&Fate| matches!(fate.role, Role::FallsSilent { .. });
+    let stays = history.fates.len() - history.fates.iter().filter(silent).count();
     let mut late_ms: Vec<u64> = Vec::new();
     for fate in &history.fates {
         if let (Role::FallsSilent { heard_us }, Some(gone_us)) = (fate.role, fate.gone_us) {
@@ -171,7 +174,9 @@ mod tests {
         let writes = [write(1, 5), write(1, 12), write(2, 40), write(1, 95), write(2, 120)];
         let writes: Vec<_> = writes.iter().collect();
         let window = Window { kind: Kind::KillLeader, from_us: 10, to_us: 100 };
-        let row = measure(&window, &writes);
+        let row = measure(&window, &writes, &BTreeSet::new());
         assert_eq!((row.acknowledged, row.gaps_us, row.waits_us), (3, vec![55], vec![83]));
+        let row = measure(&window, &writes, &BTreeSet::from([1]));
+        assert_eq!((row.gaps_us, row.waits_us), (vec![55], vec![60]));
     }
 }

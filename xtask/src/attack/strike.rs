@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use anyhow::ensure;
+use clap::ValueEnum;
 use rustix::process::Signal;
 
 use super::ensemble::{Ensemble, MEMBERS};
@@ -22,33 +23,41 @@ pub(crate) struct Strike {
 }
 
 /// Kinds of blows, which are told apart in the report.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, ValueEnum)]
 pub(crate) enum Kind {
+    /// The leader's process ends at once
     KillLeader,
+    /// A follower's process ends at once
     KillFollower,
+    /// The leader's process stands still
     PauseLeader,
+    /// A follower's process stands still
     PauseFollower,
-    /// The leader reaches nobody and nobody reaches it.
+    /// The leader reaches nobody and nobody reaches it
     IsolateLeader,
-    /// The leader reaches nobody.
+    /// The leader reaches nobody
     MuteLeader,
-    /// Nobody reaches the leader.
+    /// Nobody reaches the leader
     DeafLeader,
+    /// A follower reaches nobody and nobody reaches it
     IsolateFollower,
+    /// A follower reaches nobody
     MuteFollower,
+    /// Nobody reaches a follower
     DeafFollower,
-    /// The leader and one follower cannot reach each other; the other one reaches both.
+    /// The leader and one follower cannot reach each other; the other one reaches both
     Bridge,
-    /// Every server is asked to end and started again, one after the other.
+    /// Every server is asked to end and started again, one after the other
     RollingRestart,
-    /// All connections of clients end at once.
+    /// All connections of clients end at once
     CutClients,
-    /// Clients of one server are no longer answered, and do not hear that it is so.
+    /// Clients of one server are no longer answered, and do not hear that it is so
     SilenceClients,
-    /// A follower loses its disk.
+    /// A follower loses its disk
     WipeFollower,
-    /// There is no room left on the leader's disk.
+    /// There is no room left on the leader's disk
     FillLeader,
+    /// There is no room left on a follower's disk
     FillFollower,
 }
 
@@ -90,6 +99,11 @@ impl Kind {
             Self::FillLeader => "leader's disk full",
             Self::FillFollower => "follower's disk full",
         }
+    }
+
+    /// Whether it needs disks that are small enough.
+    pub(crate) fn fills_disk(self) -> bool {
+        Self::FULL_DISKS.contains(&self)
     }
 
     /// The shortest and the longest time it lasts. The longest are longer than a session's timeout.

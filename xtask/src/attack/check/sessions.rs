@@ -15,7 +15,7 @@ fn of_one(fate: &Fate) -> Vec<Violation> {
     };
     let lost_us = fate.lost.as_ref().map(|(at_us, _)| *at_us);
     match fate.role {
-        Role::Stays => {
+        Role::Stays | Role::StaysAtOne => {
             if let Some(at_us) = lost_us.or(fate.gone_us) {
                 add(Rule::SessionLost, at_us);
             }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use tenure_client::{Error, ErrorCode, Node, Session};
 
-use super::super::history::{Seen, Source};
+use super::super::history::{Role, Seen, Source};
 use super::super::random::Random;
 use super::super::recorder::{Recorder, SHARED_REGISTERS};
 use super::{TIMEOUT, session};
@@ -54,9 +54,9 @@ async fn create(
 }
 
 /// Writes until the run ends.
-pub(super) async fn write(recorder: Arc<Recorder>, hosts: Arc<str>, seed: u64) {
+pub(super) async fn write(recorder: Arc<Recorder>, hosts: Arc<str>, role: Role, seed: u64) {
     let mut random = Random::new(seed);
-    while let Some((number, session)) = session(&recorder, &hosts).await {
+    while let Some((number, session)) = session(&recorder, &hosts, role).await {
         while !recorder.is_ending() && !session.liveness().is_lost() {
             let register = random.below(SHARED_REGISTERS.into()) as u32;
             // What comes of it is in the history; the next one follows at once all the same.
@@ -105,7 +105,7 @@ async fn set_if_unchanged(
 /// Reads until the run ends, after a sync or not.
 pub(super) async fn read(recorder: Arc<Recorder>, hosts: Arc<str>, seed: u64, synced: bool) {
     let mut random = Random::new(seed);
-    while let Some((number, session)) = session(&recorder, &hosts).await {
+    while let Some((number, session)) = session(&recorder, &hosts, Role::Stays).await {
         while !recorder.is_ending() && !session.liveness().is_lost() {
             let register = random.below(SHARED_REGISTERS.into()) as u32;
             // A read that failed says nothing.

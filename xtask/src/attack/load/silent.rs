@@ -25,7 +25,7 @@ pub(super) async fn fall(
     seed: u64,
 ) {
     let mut random = Random::new(seed);
-    while let Some((_, witness)) = session(&recorder, &hosts).await {
+    while let Some((_, witness)) = session(&recorder, &hosts, Role::Stays).await {
         while !recorder.is_ending() && !witness.liveness().is_lost() {
             let server = servers[random.below(servers.len() as u64) as usize];
             let Ok(network) = Proxy::start(server) else { break };
