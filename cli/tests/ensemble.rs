@@ -300,6 +300,48 @@ fn a_server_that_lost_its_disk_comes_back_from_a_snapshot() {
 }
 
 #[test]
+fn an_empty_server_elects_nobody_who_lacks_writes_unless_it_is_told_to() {
+    if foreign() {
+        return;
+    }
+    let mut ensemble = Ensemble::start();
+    let leader = ensemble.leader();
+    let (lagging, lost) = ((leader + 1) % 3, (leader + 2) % 3);
+    let mut client = ensemble.connect(leader, &Handshake::new(30_000));
+    client.create("/known-to-all", b"").unwrap();
+    ensemble.kill(lagging);
+    client.create("/known-to-two", b"").unwrap();
+    ensemble.kill(lost);
+    ensemble.wipe(lost);
+    ensemble.kill(leader);
+    ensemble.spawn(lost);
+    ensemble.spawn(lagging);
+    let deadline = Instant::now() + PATIENCE;
+    while !ensemble.logs().contains("it does not vote before it has caught up") {
+        assert!(Instant::now() < deadline, "it votes:\n{}", ensemble.logs());
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    for n in [lagging, lost] {
+        assert!(ensemble.word(n, "srvr").contains("not currently serving"));
+    }
+    // With the one that knows everything, all is well.
+    ensemble.spawn(leader);
+    client = ensemble.connect(lagging, &client.ticket());
+    assert!(client.exists("/known-to-two").is_ok());
+    // Should that one be gone for good, an operator decides.
+    ensemble.kill(lost);
+    ensemble.wipe(lost);
+    ensemble.kill(leader);
+    let word = ensemble.folder.path().join(format!("data{lost}/initialize"));
+    fs::write(&word, "").unwrap();
+    ensemble.spawn(lost);
+    client = ensemble.connect(lost, &client.ticket());
+    assert!(client.exists("/known-to-two").is_ok());
+    assert!(!word.exists(), "it holds once");
+    client.close();
+}
+
+#[test]
 fn one_server_of_three_serves_nobody() {
     if foreign() {
         return;

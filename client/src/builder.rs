@@ -117,6 +117,24 @@ impl SessionBuilder {
         self
     }
 
+    /// Reads that are never older than what was acknowledged to anybody before they were sent,
+    /// whichever member of an ensemble answers: each waits until a quorum has confirmed that its
+    /// leader leads. Only Tenure's servers can do that; with others the session ends as
+    /// [`State::AuthFailed`](crate::State::AuthFailed).
+    ///
+    /// ```
+    /// # tenure_testing::example(async |hosts| {
+    /// # use tenure_client::Session;
+    /// let session = Session::builder(hosts).linearizable_reads().establish().await?;
+    /// session.get("/").await?;
+    /// # session.close().await?;
+    /// # Ok(())
+    /// # });
+    /// ```
+    pub fn linearizable_reads(self) -> Self {
+        self.auth("tenure", "linearizable-reads")
+    }
+
     /// Requests that may be on their way at once; further ones wait their turn, in the order in
     /// which they were handed in. Default: 1024.
     pub fn max_outstanding(mut self, requests: usize) -> Self {

@@ -31,6 +31,8 @@ impl Replica {
             self.consensus.applied(index);
             self.serve_when_caught_up();
             self.finish_syncs(now, out);
+            // With other voters, those who have answered may be enough.
+            self.leadership_confirmed(now, out);
         }
         self.judge_beginnings(now, out);
         self.resume_waiting(now, out);
@@ -42,6 +44,7 @@ impl Replica {
             self.state.applied = (entry.index, entry.term);
             return;
         }
+        self.finish_syncs_before(&entry.data, now, out);
         let was_reconfiguring = self.state.reconfiguring.is_some();
         self.changes.wanted = !self.watches.is_empty();
         match self.state.apply(entry.index, entry.term, &entry.data, &mut self.changes) {
@@ -164,6 +167,12 @@ impl Replica {
             body_of(op, &outcome?, bytes);
             Ok(())
         });
+        if op == OpCode::Reconfig
+            && let Some(attachment) = self.attachments.get_mut(conn)
+        {
+            attachment.reconfigures = false;
+            return self.take_deferred(conn, now, out);
+        }
         self.drain(conn, now, out);
     }
 

@@ -166,6 +166,9 @@ pub struct HardState {
     pub vote: u64,
     /// Highest index known to be committed.
     pub commit: u64,
+    /// Whether this member must neither vote nor stand: its disk was lost, and it has not yet all
+    /// that it may have confirmed before.
+    pub catching_up: bool,
 }
 
 /// One entry of the log.
@@ -201,6 +204,12 @@ pub enum Event {
     Leading {
         /// Raft term, the epoch of coming zxids.
         epoch: u64,
+    },
+    /// This replica lost its disk: until it has caught up it neither votes nor stands for
+    /// election. Or it has caught up.
+    CatchingUp {
+        /// Whether it begins to; otherwise it has.
+        begins: bool,
     },
     /// A session was established.
     SessionOpened {

@@ -33,6 +33,9 @@ pub struct Restored {
     pub hard_state: HardState,
     /// The log's entries behind the snapshot.
     pub entries: Vec<LogEntry>,
+    /// An operator says that nothing is missing. Otherwise a member with an empty disk, in an
+    /// ensemble that is not new, first gets all that it may have confirmed before.
+    pub is_complete: bool,
 }
 
 /// One replica.
@@ -86,8 +89,8 @@ impl Replica {
             None => ((0, 0), config.first_members(), State::new(config.hash_seed)),
         };
         let alone = members.is_only(config.id);
-        let (hard_state, entries) = (restored.hard_state, restored.entries);
-        let durable = Durable { hard_state, snapshot, members, entries };
+        let Restored { hard_state, entries, is_complete, .. } = restored;
+        let durable = Durable { hard_state, snapshot, members, entries, is_complete };
         let tail = config.log_tail_entries;
         let mut consensus = Consensus::new(config.id, config.hash_seed, tail, durable);
         if alone {
@@ -170,6 +173,9 @@ impl Replica {
         if let Some(epoch) = ready.elected {
             self.lead(now);
             out.items.push(Output::Event(Event::Leading { epoch }));
+        }
+        if let Some(begins) = ready.catching_up {
+            out.items.push(Output::Event(Event::CatchingUp { begins }));
         }
         out.items.extend(ready.persist.into_iter().map(Output::Persist));
         for Outgoing { to, bytes } in ready.messages {

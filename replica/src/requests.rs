@@ -14,7 +14,7 @@ use crate::output::{CloseWhy, Event, Output, Outputs};
 use crate::read::{Read, pong, unknown};
 use crate::replica::Replica;
 use crate::reply::{Asked, reply};
-use crate::session::attach::{Attachment, Manner, Pending};
+use crate::session::attach::{Attachment, Manner, Pending, WISHES_SCHEME};
 use crate::session::auth::authenticate;
 use crate::session::ended::EndReason;
 use crate::session::sasl::{SaslAnswer, SaslFailed};
@@ -276,18 +276,23 @@ impl Replica {
         let Some(attachment) = self.attachments.get(conn) else { return };
         let granted = attachment.manner.granted(attachment.timeout_ms, session, password);
         out.send(conn, |bytes| granted.encode(bytes));
+        // They were sent before the client could know how long its session lasts from now on.
+        // (Through a follower they count like any others: the leader is not told when they came.)
+        let promised_us = self.expiry.promised_us(session);
+        self.take_deferred(conn, now, out);
+        self.expiry.promise(session, promised_us);
+    }
+
+    /// Takes the frames that waited, in order, as if they came now.
+    pub(crate) fn take_deferred(&mut self, conn: ConnId, now: Now, out: &mut Outputs) {
         let mut waiting = Vec::new();
         while let Some(Pending::Deferred { payload, .. }) = self.attachments.pop_if(conn, |_| true)
         {
             waiting.push(payload);
         }
-        // They were sent before the client could know how long its session lasts from now on.
-        // (Through a follower they count like any others: the leader is not told when they came.)
-        let promised_us = self.expiry.promised_us(session);
         for payload in waiting {
             self.frame(conn, &payload, now, out);
         }
-        self.expiry.promise(session, promised_us);
     }
 
     /// A session that lives on loses its connection.
@@ -322,6 +327,7 @@ impl Replica {
         }
         let session = attachment.session;
         let idle = attachment.pending.is_empty();
+        let (reconfigures, linearizable) = (attachment.reconfigures, attachment.linearizable);
         let op = OpCode::from_i32(header.op);
         let way = match op {
             Some(OpCode::Reconfig) if self.can_reconfigure() => Way::Write,
@@ -342,14 +348,13 @@ impl Replica {
             }
         }
         match way {
+            _ if reconfigures && op != Some(OpCode::Ping) => self.defer(conn, payload, now),
             Way::Write => self.write(conn, header, reader.rest(), now),
             _ if !self.is_alone() && op == Some(OpCode::Ping) => {
                 self.await_touch(conn, now);
             }
-            _ if !self.consensus.is_leader() && op == Some(OpCode::Sync) => {
-                let request = self.await_sync(conn, out);
-                let (payload, received_us) = (payload.into(), now.mono_us);
-                self.attachments.push(conn, Pending::Sync { payload, request, received_us });
+            Way::Read if !self.is_alone() && (op == Some(OpCode::Sync) || linearizable) => {
+                self.await_sync(conn, payload, now, out);
             }
             _ if !idle => self.defer(conn, payload, now),
             _ => self.in_turn(conn, payload, 0, out),
@@ -378,6 +383,7 @@ impl Replica {
         } else {
             let identities = std::mem::take(&mut attachment.encoded);
             let op = header.op;
+            attachment.reconfigures = op == OpCode::Reconfig.code();
             let identified = &identities;
             let operation =
                 Operation::Request { origin, session, xid, op, identities: identified, body };
@@ -435,6 +441,9 @@ impl Replica {
         let op = OpCode::Auth.code();
         let asked = Asked { conn, xid, op, write: false, latency_us: 0 };
         let identities = match Request::decode(OpCode::Auth, body) {
+            Ok(Request::Auth { scheme, auth }) if scheme == WISHES_SCHEME => {
+                attachment.take_wish(auth.unwrap_or_default())
+            }
             Ok(Request::Auth { scheme, auth }) => {
                 authenticate(&self.config.auth, &scheme, auth.unwrap_or_default()).ok()
             }

@@ -186,8 +186,8 @@ impl Worker {
             self.bytes_since_fill += data.len() + limits::LOG_RECORD_BYTES;
             self.gathered.entries.push(Entry { index, term, kind, data });
         }
-        if let Some(OutputHardState { term, vote, commit }) = hard_state {
-            self.gathered.hard_state = Some(HardState { term, vote, commit });
+        if let Some(OutputHardState { term, vote, commit, catching_up }) = hard_state {
+            self.gathered.hard_state = Some(HardState { term, vote, commit, catching_up });
         }
         self.gathered.ticket = Some(ticket);
         self.gathered.must_sync |= must_sync;

@@ -61,6 +61,7 @@ pub(crate) fn recover(
         term: state.term,
         vote: state.vote,
         commit: state.commit,
+        catching_up: state.catching_up,
     });
     let entries: Vec<_> = continued(&snapshot, found.entries)
         .into_iter()
@@ -81,10 +82,29 @@ pub(crate) fn recover(
         "data folder read"
     );
     let clock = Clock::start();
-    let restored = Restored { snapshot, hard_state, entries };
+    let is_complete = take_word_that_it_is_complete(&config.data_dir)?;
+    let restored = Restored { snapshot, hard_state, entries, is_complete };
     let hash_seed = replica_config.hash_seed;
     let replica = Replica::new(replica_config, restored, clock.now());
     Ok(Recovered { log: found.log, replica, hash_seed, clock, last_snapshot, metrics })
+}
+
+/// In the data folder, as for ZooKeeper: nothing was lost here, however little there is.
+const INITIALIZE_FILE: &str = "initialize";
+
+/// Whether an operator has left word that nothing is missing in the folder. It holds once.
+fn take_word_that_it_is_complete(data_dir: &Path) -> Result<bool, StartError> {
+    match std::fs::remove_file(data_dir.join(INITIALIZE_FILE)) {
+        Ok(()) => {
+            tracing::info!("taken as complete: the file `{INITIALIZE_FILE}` was there");
+            Ok(true)
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(false),
+        Err(source) => {
+            let what = "removing the file `initialize` from the data folder";
+            Err(StartError::System { what, source })
+        }
+    }
 }
 
 /// The log's entries, if they continue the snapshot. Some of an earlier term were given up by the

@@ -165,7 +165,7 @@ impl World {
         let entries: Vec<_> = log.iter().filter(|entry| entry.index > after).cloned().collect();
         let entries =
             if entries.first().is_some_and(|e| e.term < term) { Vec::new() } else { entries };
-        let restored = Restored { snapshot, hard_state: *hard_state, entries };
+        let restored = Restored { snapshot, hard_state: *hard_state, entries, is_complete: false };
         let now = server.clock.now(self.now);
         server.replica = Some(Replica::new(server.config.clone(), restored, now));
         server.wake_at = Nanos::MAX;
@@ -517,6 +517,9 @@ impl World {
                 self.trace.note(now, Who::Server(member), "leads", *epoch, text);
                 self.members[member].led_epoch = *epoch;
                 self.counts.add("elections won");
+            }
+            tenure_replica::Event::CatchingUp { begins } => {
+                self.trace.note(now, Who::Server(member), "catches up", u64::from(*begins), text);
             }
             tenure_replica::Event::SessionEnded { session, reason, .. } => {
                 self.trace.note(now, Who::Server(member), "ended", session.0 as u64, text);

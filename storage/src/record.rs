@@ -6,7 +6,7 @@
 //!  8  checksum of the payload and its padding
 //! 12  bytes of this segment known to be durable when this was written
 //! 16  checksum (the field at 0) of the record before
-//! 20  record kind, entry kind, two zero bytes
+//! 20  record kind, entry kind (hard state: 1 while catching up), two zero bytes
 //! 24  index (hard state: commit)
 //! 32  term
 //! 40  payload, padded with zeros to a multiple of 8 (hard state: vote)
@@ -39,6 +39,8 @@ pub struct HardState {
     pub vote: u64,
     /// Highest index known to be committed.
     pub commit: u64,
+    /// This server may have confirmed more than it holds, and must not vote.
+    pub catching_up: bool,
 }
 
 /// What a record says.
@@ -142,7 +144,7 @@ pub(crate) fn encode_hard_state(
     let vote = state.vote.to_le_bytes();
     let fields = Fields {
         kind: KIND_HARD_STATE,
-        entry_kind: 0,
+        entry_kind: state.catching_up.into(),
         index: state.commit,
         term: state.term,
         payload: &vote,
@@ -250,7 +252,8 @@ pub(crate) fn decode_body(head: &Head, body: &[u8]) -> Option<Record> {
         })),
         KIND_HARD_STATE => {
             let vote = u64::from_le_bytes(payload.try_into().ok()?);
-            Some(Record::HardState(HardState { term: head.term, vote, commit: head.index }))
+            let (term, commit, catching_up) = (head.term, head.index, head.entry_kind != 0);
+            Some(Record::HardState(HardState { term, vote, commit, catching_up }))
         }
         KIND_SYNCED if payload.is_empty() => Some(Record::Synced),
         _ => None,

@@ -37,7 +37,7 @@ fn entry(index: u64, term: u64, bytes: usize) -> Entry {
 }
 
 fn state(term: u64, commit: u64) -> HardState {
-    HardState { term, vote: 1, commit }
+    HardState { term, vote: 1, commit, catching_up: commit % 2 == 1 }
 }
 
 /// The log files of the double, oldest first.

@@ -19,7 +19,7 @@ fn small() -> LogOptions {
 fn what_was_appended_is_there_after_reopening() {
     let dir = tempfile::tempdir().unwrap();
     let disk = RealDisk::shared();
-    let state = HardState { term: 1, vote: 1, commit: 0 };
+    let state = HardState { term: 1, vote: 1, commit: 0, catching_up: true };
     let (mut log, found) = Log::open(Arc::clone(&disk), dir.path(), small()).unwrap();
     assert!(found.entries.is_empty() && found.hard_state.is_none() && found.notes.is_empty());
     for index in 1..=200 {

@@ -3,6 +3,7 @@
 //! A standalone server is an ensemble of one: its single voter elects itself and commits what its
 //! own disk has made durable. Nothing outside this folder knows the library's types.
 
+mod catch_up;
 mod change;
 mod members;
 mod store;
@@ -14,15 +15,19 @@ use protobuf::Message as _;
 use raft::eraftpb::{
     ConfState, Entry, EntryType, HardState as RaftHardState, Message, MessageType, Snapshot,
 };
-use raft::{RawNode, StateRole};
+use raft::{RawNode, ReadState, StateRole};
 
 use crate::limits;
 use crate::output::{HardState, LogEntry, Persist};
+use catch_up::Standing;
 pub(crate) use members::Members;
 use store::{Store, Tail};
 
 /// Ticks without a leader before an election.
 const ELECTION_TICKS: usize = 25;
+
+/// More ticks than ever pass.
+const NEVER: usize = usize::MAX - 1;
 
 /// Ticks between the leader's signs of life.
 const HEARTBEAT_TICKS: usize = 3;
@@ -35,6 +40,8 @@ pub(crate) struct Durable {
     pub(crate) snapshot: (u64, u64),
     pub(crate) members: Members,
     pub(crate) entries: Vec<LogEntry>,
+    /// An operator says that nothing was lost: what is missing was never there.
+    pub(crate) is_complete: bool,
 }
 
 /// An entry that a quorum has made durable.
@@ -60,6 +67,8 @@ pub(crate) struct Ready {
     pub(crate) left_behind: BTreeSet<u64>,
     /// The log goes on behind the snapshot that was handed in.
     pub(crate) restarted: bool,
+    /// Whether this member is catching up from now on.
+    pub(crate) catching_up: Option<bool>,
 }
 
 /// A message for another member.
@@ -87,6 +96,14 @@ pub(crate) struct Consensus {
     tail_entries: u64,
     /// Where the snapshots end that members are being sent.
     sending: BTreeMap<u64, u64>,
+    /// The newest round confirmed, until it is asked for.
+    confirmed: Option<i64>,
+    /// Whether this member has what it may have confirmed once, and what the disk says of that.
+    standing: Standing,
+    stored_catching_up: bool,
+    announced_catching_up: bool,
+    ticks_catching_up: usize,
+    is_complete: bool,
 }
 
 impl std::fmt::Debug for Consensus {
@@ -100,7 +117,8 @@ impl Consensus {
     pub(crate) fn new(id: u64, seed: u64, tail_entries: u64, durable: Durable) -> Self {
         let (index, snapshot_term) = durable.snapshot;
         let last = durable.entries.last().map_or(index, |entry| entry.index);
-        let HardState { mut term, mut vote, .. } = durable.hard_state;
+        let HardState { mut term, mut vote, catching_up, .. } = durable.hard_state;
+        let lacks_something = catching_up && !durable.is_complete;
         if term < snapshot_term {
             // A snapshot was received, and the log had no time to hear of its term.
             (term, vote) = (snapshot_term, 0);
@@ -119,6 +137,7 @@ impl Consensus {
             id,
             election_tick: ELECTION_TICKS,
             heartbeat_tick: HEARTBEAT_TICKS,
+            max_election_tick: NEVER + 1,
             applied: index,
             max_size_per_msg: limits::MESSAGE_BYTES,
             max_inflight_msgs: limits::MESSAGES_IN_FLIGHT,
@@ -138,6 +157,12 @@ impl Consensus {
             held: VecDeque::new(),
             tail_entries,
             sending: BTreeMap::new(),
+            confirmed: None,
+            standing: if lacks_something { Standing::CatchingUp(None) } else { Standing::Full },
+            stored_catching_up: catching_up,
+            announced_catching_up: false,
+            ticks_catching_up: 0,
+            is_complete: durable.is_complete,
         };
         consensus.settle_timeout();
         consensus
@@ -201,6 +226,7 @@ impl Consensus {
     /// One tick has passed.
     pub(crate) fn tick(&mut self) {
         self.raw.tick();
+        self.tick_catching_up();
         self.settle_timeout();
     }
 
@@ -208,7 +234,7 @@ impl Consensus {
     /// ensemble, is dropped: consensus bears the loss of any message.
     pub(crate) fn receive(&mut self, bytes: &[u8]) {
         let mut message = Message::default();
-        if message.merge_from_bytes(bytes).is_err() {
+        if message.merge_from_bytes(bytes).is_err() || self.must_not_hear(&message) {
             return;
         }
         match message.get_msg_type() {
@@ -257,9 +283,18 @@ impl Consensus {
 
     /// The newest round in which a quorum has confirmed, after it was begun, that this replica led.
     pub(crate) fn take_confirmed(&mut self) -> Option<i64> {
-        let confirmed = std::mem::take(&mut self.raw.raft.read_states);
-        let round = |context: Vec<u8>| Some(i64::from_be_bytes(context.try_into().ok()?));
-        confirmed.into_iter().filter_map(|state| round(state.request_ctx)).max()
+        let answers = std::mem::take(&mut self.raw.raft.read_states);
+        self.note_answers(answers);
+        self.confirmed.take()
+    }
+
+    fn note_answers(&mut self, answers: Vec<ReadState>) {
+        for ReadState { index, request_ctx } in answers {
+            match <[u8; 8]>::try_from(&request_ctx[..]) {
+                Ok(round) => self.confirmed = self.confirmed.max(Some(i64::from_be_bytes(round))),
+                Err(_) => self.must_reach(index),
+            }
+        }
     }
 
     /// A member cannot be reached: what was sent to it last is probably lost.
@@ -360,6 +395,7 @@ impl Consensus {
         let mut done = Ready::default();
         while self.raw.has_ready() {
             let mut ready = self.raw.ready();
+            self.note_answers(ready.take_read_states());
             if ready.ss().is_some_and(|soft| soft.raft_state == StateRole::Leader) {
                 done.elected = Some(self.raw.raft.term);
             }
@@ -373,10 +409,14 @@ impl Consensus {
                 // Entries handed out before are part of it.
                 done.committed.clear();
             }
-            let hard_state = ready.hs().cloned();
+            let mut hard_state = ready.hs().cloned();
             let entries = ready.take_entries();
             if let Some(hard_state) = &hard_state {
                 self.raw.mut_store().set_hard_state(hard_state.clone());
+            }
+            let catching_up = self.is_catching_up();
+            if catching_up != self.stored_catching_up {
+                hard_state = Some(self.raw.raft.hard_state());
             }
             self.raw.mut_store().append(&entries);
             done.messages.extend(ready.take_messages().iter().map(outgoing));
@@ -392,7 +432,9 @@ impl Consensus {
             }
             if must_sync {
                 self.handed_out = ticket;
-                let hard_state = hard_state.as_ref().map(to_log_state);
+                self.stored_catching_up = catching_up;
+                let hard_state = hard_state.as_ref();
+                let hard_state = hard_state.map(|state| to_log_state(state, catching_up));
                 let entries = entries.into_iter().map(to_log).collect();
                 done.persist.push(Persist { ticket, hard_state, entries, must_sync });
             } else if self.durable == self.handed_out {
@@ -407,20 +449,25 @@ impl Consensus {
             done.messages.push(message);
         }
         done.left_behind = self.raw.mut_store().take_left_behind();
+        self.settle_standing();
+        if self.is_catching_up() != self.announced_catching_up {
+            self.announced_catching_up = self.is_catching_up();
+            done.catching_up = Some(self.announced_catching_up);
+        }
         done
     }
 
     /// Raft draws its election timeouts from the operating system; a replica may not. So each one
     /// is replaced at once by a function of seed, member and term.
     fn settle_timeout(&mut self) {
+        let stands = !self.is_catching_up();
         let raft = &mut self.raw.raft;
         let mixed = (self.seed ^ raft.id.rotate_left(32) ^ raft.term)
             .wrapping_mul(0x9e37_79b9_7f4a_7c15)
             .rotate_left(31)
             .wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        raft.set_randomized_election_timeout(
-            ELECTION_TICKS + (mixed >> 33) as usize % ELECTION_TICKS,
-        );
+        let ticks = ELECTION_TICKS + (mixed >> 33) as usize % ELECTION_TICKS;
+        raft.set_randomized_election_timeout(if stands { ticks } else { NEVER });
     }
 }
 
@@ -434,8 +481,8 @@ fn committed(entry: Entry) -> Committed {
     Committed { index: entry.index, term: entry.term, data: entry.data, changes_members }
 }
 
-fn to_log_state(state: &RaftHardState) -> HardState {
-    HardState { term: state.term, vote: state.vote, commit: state.commit }
+fn to_log_state(state: &RaftHardState, catching_up: bool) -> HardState {
+    HardState { term: state.term, vote: state.vote, commit: state.commit, catching_up }
 }
 
 fn to_log(entry: Entry) -> LogEntry {

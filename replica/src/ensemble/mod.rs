@@ -8,6 +8,7 @@
 mod beginnings;
 mod message;
 mod reconfig;
+mod sync;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,6 +20,7 @@ use tenure_wire::{ConnectRequest, SessionId};
 pub(crate) use beginnings::{Asker, Beginnings, Wish};
 pub(crate) use message::PeerMessage;
 pub(crate) use reconfig::Reconfigurer;
+use sync::Syncs;
 
 use crate::entry::{LoggedEntry, Operation};
 use crate::input::{ConnId, Now};
@@ -50,9 +52,7 @@ pub(crate) struct Following {
     pinging: VecDeque<(i64, ConnId, u64)>,
     /// Connections that want to resume a session, with its password.
     resuming: BTreeMap<ConnId, (SessionId, [u8; 16])>,
-    /// Syncs under way; the leader's answer is the log index to wait for.
-    syncs: VecDeque<(i64, ConnId, Option<u64>)>,
-    last_sync: i64,
+    syncs: Syncs,
 }
 
 /// Which member each session was last used through: leader only, not replicated (reference 2.5).
@@ -104,8 +104,12 @@ impl Replica {
         self.following.led_by.0
     }
 
+    /// Without a leader nobody is told: whoever waits for an answer is about to be sent away.
     fn tell_leader(&self, message: &PeerMessage<'_>, out: &mut Outputs) {
-        self.tell(self.consensus.leader(), message, out);
+        let leader = self.consensus.leader();
+        if leader != 0 {
+            self.tell(leader, message, out);
+        }
     }
 
     /// Notices a change of leadership. Clients of the old one are sent away (reference 2.9).
@@ -114,7 +118,10 @@ impl Replica {
         if led_by == self.following.led_by {
             return;
         }
-        self.following = Following { led_by, ..Following::default() };
+        // Numbers go on: an answer that is late must not pass for one to a later question.
+        let (batch, syncs) = (self.following.batch, self.following.syncs.forget());
+        self.following =
+            Following { led_by, batch, confirmed: batch, syncs, ..Following::default() };
         self.serving = false;
         self.resuming.clear();
         self.owners = Owners::new();
@@ -142,7 +149,7 @@ impl Replica {
         if self.consensus.is_leader() {
             // It cannot fail: only leaders get here. If it did, clients would be sent away soon.
             _ = self.consensus.propose(batch);
-        } else if self.consensus.leader() != 0 {
+        } else {
             let entries = batch.iter().map(|entry| &entry[..]).collect();
             self.tell_leader(&PeerMessage::Forward(entries), out);
         }
@@ -239,7 +246,7 @@ impl Replica {
     }
 
     /// A quorum may have confirmed that this replica led when a round began.
-    fn leadership_confirmed(&mut self, now: Now, out: &mut Outputs) {
+    pub(crate) fn leadership_confirmed(&mut self, now: Now, out: &mut Outputs) {
         let Some(round) = self.consensus.take_confirmed() else { return };
         if !self.consensus.is_leader() || round > self.following.batch {
             return;
@@ -251,39 +258,12 @@ impl Replica {
         {
             out.items.push(Output::Peer { to, message });
         }
+        self.finish_syncs(now, out);
         self.resume_waiting(now, out);
     }
 
     pub(crate) fn is_confirmed(&self, batch: i64) -> bool {
         batch <= self.following.confirmed
-    }
-
-    /// Asks the leader how far the log goes, for a sync.
-    pub(crate) fn await_sync(&mut self, conn: ConnId, out: &mut Outputs) -> i64 {
-        self.following.last_sync += 1;
-        let request = self.following.last_sync;
-        self.following.syncs.push_back((request, conn, None));
-        self.tell_leader(&PeerMessage::Sync { request }, out);
-        request
-    }
-
-    pub(crate) fn is_synced(&self, request: i64) -> bool {
-        let waits = |sync: &&(i64, ConnId, Option<u64>)| sync.0 == request;
-        let (applied, _) = self.state.applied;
-        let sync = self.following.syncs.iter().find(waits);
-        sync.is_none_or(|(_, _, index)| index.is_some_and(|index| index <= applied))
-    }
-
-    /// Answers the syncs whose entries have been applied.
-    pub(crate) fn finish_syncs(&mut self, now: Now, out: &mut Outputs) {
-        let (applied, _) = self.state.applied;
-        while let Some((_, conn, Some(index))) = self.following.syncs.front().copied() {
-            if index > applied {
-                return;
-            }
-            self.following.syncs.pop_front();
-            self.drain(conn, now, out);
-        }
     }
 
     /// Takes a message of another member.
@@ -332,14 +312,11 @@ impl Replica {
             PeerMessage::Sync { request } => {
                 if self.consensus.is_leader() {
                     let index = self.last_proposed();
-                    self.tell(from, &PeerMessage::Synced { request, index }, out);
+                    self.answer_when_confirmed(from, &PeerMessage::Synced { request, index });
                 }
             }
             PeerMessage::Synced { request, index } => {
-                let mut syncs = self.following.syncs.iter_mut();
-                if let Some(sync) = syncs.find(|sync| sync.0 == request) {
-                    sync.2 = Some(index);
-                }
+                self.synced(request, index);
                 self.finish_syncs(now, out);
             }
         }

@@ -14,6 +14,10 @@ use crate::session::ended::Ended;
 use crate::session::sasl::SaslExchange;
 use crate::tree::acl::{Identity, encode_identities};
 
+/// The scheme of auth packets that say how a client wants to be served, not who it is. Clients
+/// repeat their auth packets on every connection, so a session keeps it wherever it goes.
+pub(crate) const WISHES_SCHEME: &str = "tenure";
+
 /// A request that cannot be answered yet.
 #[derive(Debug)]
 pub(crate) enum Pending {
@@ -21,7 +25,7 @@ pub(crate) enum Pending {
     Write { xid: Xid, received_us: u64 },
     /// A frame that must wait for the writes before it (FIFO order of a session).
     Deferred { payload: Box<[u8]>, received_us: u64 },
-    /// A sync at a follower, until it has caught up.
+    /// A sync, or a read that must not be stale, until this member is known to be up to date.
     Sync { payload: Box<[u8]>, request: i64, received_us: u64 },
 }
 
@@ -91,6 +95,11 @@ pub struct Attachment {
     pub(crate) sasl: SaslExchange,
     /// No further request of this connection is taken.
     pub(crate) finished: bool,
+    /// Its reads must not be stale: each sees all that was acknowledged to anybody before it came.
+    pub(crate) linearizable: bool,
+    /// It asked for other members and waits for the answer, which comes many entries later; what
+    /// it sends meanwhile waits as well.
+    pub(crate) reconfigures: bool,
     pub(crate) pending: VecDeque<Pending>,
 }
 
@@ -107,10 +116,22 @@ impl Attachment {
             entropy,
             sasl: SaslExchange::default(),
             finished: false,
+            linearizable: false,
+            reconfigures: false,
             pending: VecDeque::new(),
         };
         attachment.add_identity(Identity::new("ip", &peer.to_canonical().to_string()));
         attachment
+    }
+
+    /// What a client may wish for beside what the protocol has. Nobody is more for it than before.
+    pub(crate) fn take_wish(&mut self, wish: &[u8]) -> Option<Vec<Identity>> {
+        self.linearizable = match wish {
+            b"linearizable-reads" => true,
+            b"local-reads" => false,
+            _ => return None,
+        };
+        Some(Vec::new())
     }
 
     pub(crate) fn add_identity(&mut self, identity: Identity) {

@@ -60,7 +60,8 @@ impl Disk {
         let after = snapshot.map_or(0, |(meta, _)| meta.index);
         let entries = self.log.iter().filter(|entry| entry.index > after).cloned().collect();
         let snapshot = snapshot.map(|(meta, chunks)| (meta.clone(), restore(chunks)));
-        Restored { snapshot, hard_state: self.hard_state, entries }
+        let hard_state = self.hard_state;
+        Restored { snapshot, hard_state, entries, is_complete: false }
     }
 }
 
@@ -230,6 +231,16 @@ impl Ensemble {
     /// Starts a member that is down on what its disk holds.
     pub(crate) fn restart(&mut self, member: usize) {
         let restored = self.disks[member].restored();
+        self.start(member, restored);
+    }
+
+    /// The same after an operator has said that the disk holds all there ever was.
+    pub(crate) fn restart_as_complete(&mut self, member: usize) {
+        let restored = Restored { is_complete: true, ..self.disks[member].restored() };
+        self.start(member, restored);
+    }
+
+    fn start(&mut self, member: usize, restored: Restored) {
         self.members[member] = Replica::new(self.configs[member].clone(), restored, self.now);
         self.down[member] = false;
     }

@@ -1,7 +1,9 @@
 //! Three replicas on virtual time: sessions and writes through any of them.
 #![allow(clippy::unwrap_used, reason = "a failed expectation here is a failed test")]
 
+mod fresh_reads;
 mod lab;
+mod lost_disk;
 mod reconfig;
 mod snapshots;
 

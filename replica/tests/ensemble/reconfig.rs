@@ -119,6 +119,25 @@ fn a_member_leaves_and_is_not_needed_any_more() {
 }
 
 #[test]
+fn what_a_client_sends_behind_a_reconfig_is_done_behind_it() {
+    for via_leader in [true, false] {
+        let mut ensemble = Ensemble::reconfigurable();
+        let leader = ensemble.leader();
+        let member = if via_leader { leader } else { (leader + 1) % 3 };
+        let conn = client(&mut ensemble, member);
+        let gone = ((leader + 2) % 3 + 1).to_string();
+        let (reconfig, write) = (leaving(&gone), create("/behind", 0));
+        let read = get("/behind");
+        let mut answers =
+            ensemble.ask_all(member, conn, &[&create("/before", 0), &reconfig, &write, &read]);
+        ensemble.run(500);
+        answers.extend(ensemble.take_answers(member, conn));
+        assert_eq!(answers, [(9, 0), (10, 0), (11, 0), (12, 0)], "via the leader: {via_leader}");
+        assert_eq!(ensemble.ask(member, conn, &get("/behind")), [(9, 0)]);
+    }
+}
+
+#[test]
 fn a_leader_that_is_removed_hands_over_first() {
     let mut ensemble = Ensemble::reconfigurable();
     let leader = ensemble.leader();

@@ -80,8 +80,11 @@ impl World {
             hash_seed: self.config.hash_seed + 1,
             ..self.config
         };
-        let mut world =
-            Self::restored(config, Restored { snapshot, hard_state, entries }, self.log);
+        let mut world = Self::restored(
+            config,
+            Restored { snapshot, hard_state, entries, is_complete: false },
+            self.log,
+        );
         world.next_conn = self.next_conn;
         world
     }

@@ -12,6 +12,12 @@ impl Driver {
     pub(super) fn note_event(&mut self, event: &Event) {
         match *event {
             Event::Leading { epoch } => tracing::info!(epoch, "leading"),
+            Event::CatchingUp { begins: true } => tracing::warn!(
+                "this server's data was lost: it does not vote before it has caught up with a \
+                 leader. If there is none any more, a file named `initialize` in its data folder \
+                 makes it go on with what it has after a restart"
+            ),
+            Event::CatchingUp { begins: false } => tracing::info!("caught up; votes again"),
             Event::SessionOpened { session, timeout_ms, conn } => {
                 tracing::debug!(%session, timeout_ms, "session opened");
                 let kind = SessionEventKind::Established;

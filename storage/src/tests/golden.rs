@@ -11,7 +11,7 @@ fn build() -> Arc<FaultyDisk> {
     let disk = Arc::new(FaultyDisk::new(2026));
     let (mut log, _) = open(&disk, 0).unwrap();
     for index in 1..=20 {
-        let hard_state = HardState { term: 3, vote: 1, commit: index - 1 };
+        let hard_state = HardState { term: 3, vote: 1, commit: index - 1, catching_up: false };
         log.append(Some(hard_state), &[entry(index, 3, 200)]).unwrap();
         log.sync().unwrap();
     }
@@ -66,7 +66,10 @@ fn the_golden_folder_opens() {
     let snapshot = found.snapshot.unwrap();
     assert_eq!((snapshot.meta.index, snapshot.meta.zxid), (15, 0x3_0000_000c));
     assert_eq!(snapshot.meta.extra, [9, 8, 7]);
-    assert_eq!(found.hard_state, Some(HardState { term: 3, vote: 1, commit: 19 }));
+    assert_eq!(
+        found.hard_state,
+        Some(HardState { term: 3, vote: 1, commit: 19, catching_up: false })
+    );
     let expected: Vec<_> = (16..=20).map(|index| entry(index, 3, 200)).collect();
     assert_eq!(found.entries, expected);
     let mut reader = SnapshotReader::open(&disk, &snapshot.path).unwrap();
