@@ -1,6 +1,7 @@
 //! Three servers as processes of their own, which are killed, paused and started again.
 
 use std::fs::{self, File};
+use std::io::{Read, Seek, SeekFrom};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -102,8 +103,7 @@ impl Ensemble {
 
     /// Starts a server that is down.
     pub(crate) fn spawn(&mut self, n: usize) -> anyhow::Result<()> {
-        let log = self.folder.join(format!("server-{}.log", n + 1));
-        let log = File::options().create(true).append(true).open(log)?;
+        let log = File::options().create(true).append(true).open(self.log(n))?;
         let child = Command::new(&self.binary)
             .arg("serve")
             .arg(self.folder.join(format!("server-{}.cfg", n + 1)))
@@ -180,6 +180,31 @@ impl Ensemble {
             }
             std::thread::sleep(LOOK_EVERY);
         }
+    }
+
+    /// Waits until a server that lost its disk counts for a quorum again. Only its log tells.
+    pub(crate) fn await_vote(&self, n: usize, since: u64) -> anyhow::Result<()> {
+        let deadline = Instant::now() + SETTLED_WITHIN;
+        loop {
+            let mut log = File::open(self.log(n))?;
+            log.seek(SeekFrom::Start(since))?;
+            let mut text = String::new();
+            log.read_to_string(&mut text)?;
+            if text.contains("votes again") {
+                return Ok(());
+            }
+            ensure!(Instant::now() < deadline, "server {} has not caught up: {text}", n + 1);
+            std::thread::sleep(LOOK_EVERY);
+        }
+    }
+
+    fn log(&self, n: usize) -> PathBuf {
+        self.folder.join(format!("server-{}.log", n + 1))
+    }
+
+    /// Length of a server's log in bytes.
+    pub(crate) fn log_len(&self, n: usize) -> anyhow::Result<u64> {
+        Ok(fs::metadata(self.log(n))?.len())
     }
 
     /// What a server says it is; empty if it does not serve.

@@ -182,10 +182,13 @@ impl Strike {
     fn kill(&self, ensemble: &mut Ensemble, n: usize, wipes: bool) -> anyhow::Result<()> {
         ensemble.kill(n)?;
         std::thread::sleep(self.hold);
-        if wipes {
-            ensemble.wipe(n)?;
+        if !wipes {
+            return ensemble.spawn(n);
         }
-        ensemble.spawn(n)
+        ensemble.wipe(n)?;
+        let since = ensemble.log_len(n)?;
+        ensemble.spawn(n)?;
+        ensemble.await_vote(n, since)
     }
 
     fn pause(&self, ensemble: &Ensemble, n: usize) -> anyhow::Result<()> {
