@@ -133,6 +133,9 @@ pub const PEER_HELLO: Duration = Duration::from_secs(5);
 /// How long dialling another member may take.
 pub const PEER_CONNECT: Duration = Duration::from_secs(2);
 
+/// How long a link may have nothing to say before it is looked whether the other end is there.
+pub const PEER_IDLE: Duration = Duration::from_millis(100);
+
 /// How long a link may take no bytes before it counts as broken.
 pub const PEER_STALL: Duration = Duration::from_secs(10);
 

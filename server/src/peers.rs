@@ -311,7 +311,15 @@ impl Dialled {
     /// Sends messages as they come, many in one write when there are many.
     fn forward(&self, stream: &TcpStream) -> io::Result<()> {
         let mut writer = BufWriter::with_capacity(limits::PEER_BUFFER_BYTES, stream);
-        while let Ok(first) = self.messages.recv() {
+        loop {
+            let first = match self.messages.recv_timeout(limits::PEER_IDLE) {
+                Ok(first) => first,
+                Err(RecvTimeoutError::Timeout) => {
+                    check_alive(stream)?;
+                    continue;
+                }
+                Err(RecvTimeoutError::Disconnected) => return Ok(()),
+            };
             for message in std::iter::once(first).chain(self.messages.try_iter()) {
                 if self.is_overrun.load(Ordering::Acquire) {
                     return Err(io::Error::other("the member does not keep up"));
@@ -321,7 +329,20 @@ impl Dialled {
             }
             writer.flush()?;
         }
-        Ok(())
+    }
+}
+
+/// Fails if the other end is gone. Nothing ever comes from there, so only asking tells: the next
+/// message would still be taken, and lost, and an election may hang on that one.
+fn check_alive(stream: &TcpStream) -> io::Result<()> {
+    stream.set_nonblocking(true)?;
+    let peeked = stream.peek(&mut [0]);
+    stream.set_nonblocking(false)?;
+    match peeked {
+        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
+        Ok(_) => Ok(()),
+        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
+        Err(error) => Err(error),
     }
 }
 
@@ -374,6 +395,19 @@ mod tests {
         }
         let stranger = [b'G'; Hello::LEN];
         assert_eq!(Hello::read(&mut &stranger[..]).expect("whole"), None);
+    }
+
+    #[test]
+    fn the_end_of_an_idle_link_is_noticed() {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+        let here = TcpStream::connect(listener.local_addr().expect("bound")).expect("connects");
+        let (there, _) = listener.accept().expect("accepted");
+        assert!(check_alive(&here).is_ok());
+        drop(there);
+        // The news of it arrives in its own time.
+        here.set_read_timeout(Some(limits::PEER_STALL)).expect("settable");
+        assert_eq!((&here).read(&mut [0]).expect("an orderly end"), 0);
+        assert!(check_alive(&here).is_err());
     }
 
     #[test]

@@ -4,6 +4,9 @@ use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
+use std::time::Duration;
+
+use socket2::SockRef;
 
 /// Which way bytes go.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -153,10 +156,13 @@ impl Drop for Proxy {
 
 fn connect(network: &Arc<Network>, client: TcpStream, target: SocketAddr) {
     network.state().accepted += 1;
-    if network.state().refuses {
+    let refuses = network.state().refuses;
+    let server = (!refuses).then(|| TcpStream::connect(target).ok()).flatten();
+    let Some(server) = server else {
+        // A reset, which the next write meets: an orderly end would be noticed only by reading.
+        let _ = SockRef::from(&client).set_linger(Some(Duration::ZERO));
         return;
-    }
-    let Ok(server) = TcpStream::connect(target) else { return };
+    };
     let _ = client.set_nodelay(true);
     let _ = server.set_nodelay(true);
     let ends = (client.try_clone(), server.try_clone(), client.try_clone(), server.try_clone());

@@ -1,6 +1,7 @@
 //! Developer tasks: `cargo xtask <task>`.
 #![expect(clippy::print_stdout, reason = "what a task finds is printed for the developer")]
 
+mod attack;
 mod bench;
 mod ci;
 mod client;
@@ -24,6 +25,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Task {
+    /// Strike three servers from outside, under load, and check what their clients saw
+    Attack(attack::Arguments),
     /// Measure Tenure and ZooKeeper under the same loads, in turn
     Bench(bench::Arguments),
     /// Run every check that must pass before a change lands
@@ -43,6 +46,7 @@ enum Task {
 
 fn main() -> anyhow::Result<()> {
     match Arguments::parse().task {
+        Task::Attack(arguments) => attack::run(&arguments),
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Ci => ci::run(),
         Task::Client(arguments) => client::run(&arguments),

@@ -171,7 +171,8 @@ impl<C, W: Clone> Machine<C, W> {
     }
 
     /// How long an attempt to reach a server may take. A session in danger must have time to try
-    /// every server in the last third of its timeout; each round in vain allows twice as long.
+    /// every server in the last third of its timeout; each round in vain allows twice as long, but
+    /// never so long that a server which is silent keeps it from the others.
     pub(super) fn attempt_limit(&self, now: Moment) -> Duration {
         let timeout = self.timeout();
         let count = u32::try_from(self.hosts.len()).unwrap_or(u32::MAX);
@@ -179,7 +180,7 @@ impl<C, W: Clone> Machine<C, W> {
         match self.valid_until() {
             Some(until) => {
                 let fair = timeout / (3 * count.saturating_add(1)) * (1 << rounds);
-                fair.min(until.since(now)).max(MIN_ATTEMPT)
+                fair.min(until.since(now) / count).max(MIN_ATTEMPT)
             }
             None => (timeout / count * (1 << rounds)).min(timeout).max(MIN_ATTEMPT),
         }

@@ -3,7 +3,7 @@
 use tenure_wire::{ConnectResponse, OpCode, PING_XID, Response, SessionId, Stat, Xid, frame};
 
 use super::lab::{Lab, SESSION, TIMEOUT_MS, get, set};
-use crate::machine::{Failure, Interruption};
+use crate::machine::{Failure, Host, Interruption};
 use crate::status::{LinkFault, Liveness, Risk, State};
 
 /// Why the link was given up.
@@ -177,6 +177,36 @@ fn a_server_that_speaks_garbage_after_every_handshake_is_not_tried_without_pause
         lab.confirm(SESSION, TIMEOUT_MS as i32);
     }
     assert!(attempts < 40, "{attempts} attempts in 900 ms");
+}
+
+#[test]
+fn a_server_that_is_silent_after_all_refused_for_long_does_not_cost_the_session() {
+    for seed in 0..50 {
+        let mut lab = Lab::with(|settings| {
+            let host = |name: &str| Host { name: name.to_owned(), port: 1 };
+            settings.hosts = vec![host("silent"), host("second"), host("third")];
+            settings.seed = seed;
+        });
+        lab.establish();
+        lab.lose_link();
+        // Nobody leads: all refuse at once, many times over.
+        while lab.ms < 600 {
+            lab.reopen();
+            lab.connect();
+            lab.lose_link();
+        }
+        lab.reopen();
+        while lab.opened.last().is_some_and(|(_, host)| host.name == "silent") {
+            lab.connect();
+            let silent = lab.link;
+            while lab.link == silent {
+                lab.pass(1);
+            }
+            lab.reopen();
+        }
+        lab.establish();
+        assert!(lab.ms < TIMEOUT_MS * 2 / 3, "seed {seed}: {} ms", lab.ms);
+    }
 }
 
 #[test]
