@@ -47,6 +47,10 @@ pub(crate) const LOG_SENDING_BYTES: u64 = 1 << 30;
 /// behind come on top, and these expire.
 pub(crate) const LOCAL_SESSIONS: usize = 100_000;
 
+/// How long the leader need not hear of a client that was heard, unless the client waits for that:
+/// far less than any timeout, and enough to tell of many at once.
+pub(crate) const TOUCH_DELAY_US: u64 = 10_000;
+
 /// How long a leader's disk stands still before another member takes over: 1 s. Disks that are
 /// merely busy do not take that long, and every change of the leader costs clients a reconnect.
 pub(crate) const STALLED_DISK_TICKS: usize = 50;

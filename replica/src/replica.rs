@@ -289,7 +289,8 @@ impl Replica {
     pub fn next_deadline_us(&self) -> u64 {
         let reap = self.next_reap_us.min(self.next_tick_us);
         let expiry = self.expiry.next_deadline_us().into_iter();
-        expiry.chain(self.read_only.next_deadline_us()).fold(reap, u64::min)
+        let others = self.read_only.next_deadline_us().into_iter().chain(self.touches_due_us());
+        expiry.chain(others).fold(reap, u64::min)
     }
 
     /// Whether `Input::Work` would do something, given room for a snapshot chunk or not.

@@ -109,6 +109,8 @@ pub(crate) struct Driver {
     on_serving: Option<SyncSender<()>>,
     /// Set while stopping: when waiting for requests under way ends.
     stop_by: Option<Instant>,
+    /// It led when that began.
+    hands_over: bool,
     noise: LogLimit,
     metrics: Metrics,
     words: Arc<WordList>,
@@ -175,6 +177,7 @@ impl Driver {
             disk_is_full: false,
             on_serving: Some(parts.on_serving),
             stop_by: None,
+            hands_over: false,
             noise: LogLimit::default(),
             metrics: parts.metrics,
             words: Arc::new(parts.words),
@@ -426,6 +429,7 @@ impl Driver {
             tracing::info!(connections = self.connections.len(), "stopping");
             self.listeners.clear();
             self.stop_by = Some(self.clock.instant() + limits::STOP_GRACE);
+            self.hands_over = self.replica.is_leader();
             self.replica.step(Input::HandOver, self.clock.now(), &mut self.out);
         }
     }
@@ -434,6 +438,9 @@ impl Driver {
     fn has_stopped(&self) -> bool {
         let Some(by) = self.stop_by else { return false };
         let is_idle = self.replica.total_outstanding() == 0 && self.unsent_total == 0;
-        is_idle && !self.replica.is_handing_over() || self.clock.instant() >= by
+        // Until another one leads, its election may hang on the vote of this one.
+        let is_led = self.replica.leader().is_some() && !self.replica.is_handing_over();
+        let has_handed_over = is_led || !self.hands_over;
+        is_idle && has_handed_over || self.clock.instant() >= by
     }
 }

@@ -3,6 +3,7 @@
 //! A standalone server is an ensemble of one: its single voter elects itself and commits what its
 //! own disk has made durable. Nothing outside this folder knows the library's types.
 
+mod campaign;
 mod catch_up;
 mod change;
 mod members;
@@ -107,6 +108,9 @@ pub(crate) struct Consensus {
     stored_catching_up: bool,
     announced_catching_up: bool,
     ticks_catching_up: usize,
+    /// Elections since there was a leader, and as what this member stood last.
+    campaigns: usize,
+    stood_as: (StateRole, u64),
     is_complete: bool,
 }
 
@@ -168,9 +172,11 @@ impl Consensus {
             stored_catching_up: catching_up,
             announced_catching_up: false,
             ticks_catching_up: 0,
+            campaigns: 0,
+            stood_as: (StateRole::Follower, 0),
             is_complete: durable.is_complete,
         };
-        consensus.settle_timeout();
+        consensus.stand_soon();
         consensus
     }
 
@@ -207,13 +213,6 @@ impl Consensus {
     /// Members that do not vote.
     pub(crate) fn observers(&self) -> &[u64] {
         self.raw.store().conf_state().get_learners()
-    }
-
-    /// Stands for election now instead of waiting for silence: for an ensemble of one.
-    pub(crate) fn campaign(&mut self) {
-        // It fails only while a membership change is unapplied; the next tick tries again.
-        _ = self.raw.campaign();
-        self.settle_timeout();
     }
 
     /// Proposes entries as one batch.
@@ -312,16 +311,6 @@ impl Consensus {
     /// A member cannot be reached: what was sent to it last is probably lost.
     pub(crate) fn unreachable(&mut self, member: u64) {
         self.raw.report_unreachable(member);
-    }
-
-    /// The leader is probably gone: forget it at once and stand for election after a short,
-    /// differing time instead of a full one.
-    pub(crate) fn suspect_leader(&mut self) {
-        if !self.is_leader() {
-            let raft = &mut self.raw.raft;
-            raft.leader_id = raft::INVALID_ID;
-            raft.election_elapsed = raft.election_elapsed.max(ELECTION_TICKS);
-        }
     }
 
     /// Whether this replica leads, and its disk has stood still for so long that another one
@@ -475,19 +464,6 @@ impl Consensus {
             done.catching_up = Some(self.announced_catching_up);
         }
         done
-    }
-
-    /// Raft draws its election timeouts from the operating system; a replica may not. So each one
-    /// is replaced at once by a function of seed, member and term.
-    fn settle_timeout(&mut self) {
-        let stands = !self.is_catching_up();
-        let raft = &mut self.raw.raft;
-        let mixed = (self.seed ^ raft.id.rotate_left(32) ^ raft.term)
-            .wrapping_mul(0x9e37_79b9_7f4a_7c15)
-            .rotate_left(31)
-            .wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let ticks = ELECTION_TICKS + (mixed >> 33) as usize % ELECTION_TICKS;
-        raft.set_randomized_election_timeout(if stands { ticks } else { NEVER });
     }
 }
 

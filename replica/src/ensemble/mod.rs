@@ -28,6 +28,7 @@ use sync::Syncs;
 
 use crate::entry::{LoggedEntry, Operation};
 use crate::input::{ConnId, Now};
+use crate::limits;
 use crate::output::{CloseWhy, ElectionCause, Event, Output, Outputs};
 use crate::replica::Replica;
 use crate::requests::close;
@@ -41,11 +42,12 @@ pub(crate) struct Following {
     led_by: (u64, u64),
     /// Sessions heard since the last batch of touches was sent.
     touched: Vec<SessionId>,
+    touched_since_us: u64,
     /// The last batch sent, and the last one the leader has confirmed. At the leader: the last
     /// round of asking a quorum whether it leads, and the last one confirmed.
     batch: i64,
     confirmed: i64,
-    /// Leader: somebody waits for a round that has not begun.
+    /// Somebody waits for a batch or round that has not begun.
     wants_round: bool,
     /// Leader: answers to other members that wait for a round to be confirmed.
     answers: VecDeque<(i64, u64, Vec<u8>)>,
@@ -190,7 +192,13 @@ impl Replica {
             return heard;
         }
         if !self.consensus.is_leader() {
-            self.following.touched.push(session);
+            let touched = &mut self.following.touched;
+            if touched.is_empty() {
+                self.following.touched_since_us = now.mono_us;
+            }
+            if touched.last() != Some(&session) {
+                touched.push(session);
+            }
             return Heard::Yes;
         }
         if !self.is_alone() && !self.owners.may_use(session, self.config.id) {
@@ -239,15 +247,24 @@ impl Replica {
             }
             return;
         }
-        if following.touched.is_empty() {
+        let due_us = following.touched_since_us + limits::TOUCH_DELAY_US;
+        if following.touched.is_empty() || !following.wants_round && now.mono_us < due_us {
             return;
         }
+        following.wants_round = false;
         following.batch += 1;
         let mut sessions = std::mem::take(&mut following.touched);
         sessions.sort_unstable();
         sessions.dedup();
         let batch = following.batch;
         self.tell_leader(&PeerMessage::Touches { batch, sessions }, out);
+    }
+
+    /// When touches are to be sent for which nobody waits.
+    pub(crate) fn touches_due_us(&self) -> Option<u64> {
+        let following = &self.following;
+        let is_due = !following.touched.is_empty() && following.batch == following.confirmed;
+        is_due.then(|| following.touched_since_us + limits::TOUCH_DELAY_US)
     }
 
     /// A ping is answered once the leader has counted it and is known to have led then: so its
