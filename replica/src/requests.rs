@@ -11,6 +11,7 @@ use crate::ensemble::{Asker, Heard, Wish};
 use crate::entry::Operation;
 use crate::input::{ConnId, Now};
 use crate::output::{CloseWhy, Event, Output, Outputs};
+use crate::planted::PlantedBug;
 use crate::read::{Read, pong, unknown};
 use crate::replica::Replica;
 use crate::reply::{Asked, reply};
@@ -118,8 +119,10 @@ impl Replica {
     pub(crate) fn judge(&mut self, wish: Wish, now: Now, out: &mut Outputs) {
         let Wish { conn, session, timeout_ms, manner, password } = wish;
         let known = self.state.sessions.get(session);
-        let password = password
-            .filter(|password| known.is_some_and(|known| known.has_password(Some(&password[..]))));
+        let any = self.has(PlantedBug::TakesAnyPassword);
+        let password = password.filter(|password| {
+            known.is_some_and(|known| any || known.has_password(Some(&password[..])))
+        });
         let Some(password) = password else {
             if self.is_alone() {
                 self.detach(conn);
@@ -321,7 +324,7 @@ impl Replica {
             return self.defer(conn, payload, now);
         }
         let session = attachment.session;
-        let idle = attachment.pending.is_empty();
+        let idle = attachment.pending.is_empty() || self.has(PlantedBug::ReadsOvertakeWrites);
         let op = OpCode::from_i32(header.op);
         let way = match op {
             Some(OpCode::Reconfig) if self.can_reconfigure() => Way::Write,
@@ -346,7 +349,10 @@ impl Replica {
             _ if !self.is_alone() && op == Some(OpCode::Ping) => {
                 self.await_touch(conn, now);
             }
-            _ if !self.consensus.is_leader() && op == Some(OpCode::Sync) => {
+            _ if !self.consensus.is_leader()
+                && op == Some(OpCode::Sync)
+                && !self.has(PlantedBug::SyncsAlone) =>
+            {
                 let request = self.await_sync(conn, out);
                 let (payload, received_us) = (payload.into(), now.mono_us);
                 self.attachments.push(conn, Pending::Sync { payload, request, received_us });

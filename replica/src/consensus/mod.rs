@@ -5,6 +5,8 @@
 
 mod change;
 mod members;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
