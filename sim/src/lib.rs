@@ -17,11 +17,15 @@ mod plan;
 mod random;
 mod server;
 mod snapshots;
+mod strangers;
 mod trace;
+mod wishes;
 mod world;
 
 pub use counts::Counts;
-pub use tenure_client::machine::PlantedBug;
+pub use tenure_client::machine::PlantedBug as ClientBug;
+pub use tenure_replica::PlantedBug as ReplicaBug;
+pub use wishes::{Bug, HostBug, Kind, Wishes};
 pub use world::{Rule, Violation};
 
 use world::World;
@@ -41,9 +45,9 @@ pub struct History {
     pub lines: Vec<String>,
 }
 
-/// Runs the history of a seed, with a mistake planted in every client perhaps.
-pub fn run(seed: u64, bug: Option<PlantedBug>, keeps_lines: bool) -> History {
-    let mut world = World::new(seed, bug, keeps_lines);
+/// Runs the history of a seed.
+pub fn run(seed: u64, wishes: &Wishes) -> History {
+    let mut world = World::new(seed, wishes);
     world.run();
     let World { trace, counts, violation, .. } = world;
     let (hash, events) = (trace.hash(), trace.events);

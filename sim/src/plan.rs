@@ -3,6 +3,7 @@
 
 use crate::clock::{Clock, MS, Nanos};
 use crate::random::Random;
+use crate::wishes::Kind;
 
 /// Sizes and rates of one history.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct Plan {
     pub(crate) latency: (Nanos, Nanos),
     pub(crate) peer_latency: (Nanos, Nanos),
     pub(crate) disk: (Nanos, Nanos),
+    /// Clients use znodes that all of them change.
+    pub(crate) shares: bool,
     /// Members become observers and voters again.
     pub(crate) reconfigures: bool,
     /// Entries between snapshots, and applied ones kept for members that lag.
@@ -42,7 +45,7 @@ pub(crate) struct Plan {
 const QUIET_START: Nanos = 700 * MS;
 
 impl Plan {
-    pub(crate) fn new(seed: u64, random: &mut Random) -> Self {
+    pub(crate) fn new(seed: u64, kind: Kind, random: &mut Random) -> Self {
         let members = if random.per_mille(250) { 1 } else { 3 };
         let clients = random.between(2, 4) as usize;
         // Some worlds are so quick and so regular that only the clocks tell them from perfect.
@@ -58,6 +61,7 @@ impl Plan {
         let snapshots = snapshots(&mut extra);
         let observers = usize::from(members > 1 && extra.per_mille(250));
         let reconfigures = members > 1 && extra.per_mille(400);
+        let shares = extra.per_mille(600) && kind != Kind::First;
         let voters = members;
         let members = voters + observers;
         let member_clocks = (0..members).map(|_| clock(random, sign)).collect();
@@ -91,6 +95,7 @@ impl Plan {
             peer_latency: if is_tight { micros(20, 60) } else { micros(50, slow_latency / 2) },
             disk: if is_tight { micros(10, 40) } else { micros(50, 4_000) },
             snapshots,
+            shares,
             reconfigures,
             slow_per_mille: if is_tight { 0 } else { random.pick(&[0, 5, 30]) },
             step_every: random.between(10, 120) * MS,

@@ -4,8 +4,6 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
 
-use tenure_client::machine::PlantedBug;
-
 use crate::checks::Ledger;
 use crate::client::Client;
 use crate::clock::{MS, Nanos};
@@ -16,6 +14,7 @@ use crate::random::Random;
 use crate::server::Member;
 use crate::snapshots::{Snapshot, Transfer};
 use crate::trace::{Trace, Who};
+use crate::wishes::{Bug, Wishes};
 
 /// A rule that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +50,21 @@ pub enum Rule {
     NoEventLost,
     /// No session expires before its timeout has passed since its client was last heard.
     NeverExpiredEarly,
+    /// Writes and synced reads take effect between asking and answer, all in one order.
+    Linearizable,
+    /// Nobody sees an older state than one it saw before, and answers come in the order of
+    /// requests.
+    SessionsInOrder,
+    /// No number of a sequential znode is given twice, and later ones are greater.
+    NumbersGivenOnce,
+    /// An ephemeral znode is there exactly as long as its session.
+    EphemeralsLikeSessions,
+    /// A session ends for the reason that is given, and the same everywhere.
+    RightReason,
+    /// Nobody gets a session whose password he does not know.
+    NeverAdopted,
+    /// In no epoch two servers lead.
+    OneLeaderPerEpoch,
     /// Whose network and servers are well is served, and keeps its session.
     AliveWhenWell,
     /// All servers come to the same state, and it holds no session of a dead client.
@@ -64,6 +78,8 @@ pub(crate) enum Event {
     Tick(usize),
     /// A batch is on a server's disk; `life` tells its process from later ones.
     Stored { member: usize, life: u64, ticket: u64 },
+    /// A batch is on a server's disk that the server took to be there before.
+    WrittenBack { member: usize, life: u64, ticket: u64 },
     /// A snapshot is on a server's disk.
     SnapshotStored { member: usize, life: u64, snapshot: Snapshot },
     /// A snapshot is whole at another server, if nothing came between.
@@ -132,6 +148,9 @@ pub(crate) struct World {
     queue: BinaryHeap<Reverse<Scheduled>>,
     scheduled: u64,
     pub(crate) random: Random,
+    /// For what was added to histories later, so that the chance of everything else stays what it
+    /// was.
+    pub(crate) extra: Random,
     pub(crate) plan: Plan,
     pub(crate) members: Vec<Member>,
     pub(crate) clients: Vec<Client>,
@@ -146,13 +165,13 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) counts: Counts,
     pub(crate) violation: Option<Violation>,
-    pub(crate) bug: Option<PlantedBug>,
+    pub(crate) bug: Option<Bug>,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, bug: Option<PlantedBug>, keeps_lines: bool) -> Self {
+    pub(crate) fn new(seed: u64, wishes: &Wishes) -> Self {
         let mut random = Random::new(crate::random::mix(!seed));
-        let plan = Plan::new(seed, &mut random);
+        let plan = Plan::new(seed, wishes.kind, &mut random);
         let (members, clients) = (plan.member_clocks.len(), plan.client_clocks.len());
         let mut world = World {
             now: 0,
@@ -164,12 +183,13 @@ impl World {
             cuts: vec![vec![Cut::default(); members]; clients],
             peer_links: vec![vec![Default::default(); members]; members],
             slow_until: 0,
-            ledger: Ledger::new(),
-            trace: Trace::new(keeps_lines),
+            ledger: Ledger::default(),
+            trace: Trace::new(wishes.keeps_lines),
             counts: Counts::default(),
             violation: None,
-            bug,
+            bug: wishes.bug,
             random,
+            extra: Random::new(crate::random::mix(crate::random::mix(seed))),
             plan,
         };
         let (plan, now) = (format!("{:?}", world.plan), world.now);
@@ -220,6 +240,7 @@ impl World {
         match event {
             Event::Tick(member) => self.tick(member),
             Event::Stored { member, life, ticket } => self.stored(member, life, ticket),
+            Event::WrittenBack { member, life, ticket } => self.written(member, life, ticket),
             Event::SnapshotStored { member, life, snapshot } => {
                 self.snapshot_stored(member, life, snapshot);
             }
