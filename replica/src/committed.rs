@@ -23,6 +23,7 @@ impl Replica {
             self.finish_syncs(now, out);
             let Some(entry) = self.to_apply.pop_front() else { break };
             applied = Some(entry.index);
+            self.finish_syncs_before(&entry, now, out);
             self.since_snapshot.entries += 1;
             self.since_snapshot.bytes += entry.data.len() as u64;
             self.apply_one(&entry, now, out);

@@ -349,7 +349,7 @@ impl Replica {
             _ if !self.is_alone() && op == Some(OpCode::Ping) => {
                 self.await_touch(conn, now);
             }
-            _ if !self.consensus.is_leader()
+            _ if !self.is_alone()
                 && op == Some(OpCode::Sync)
                 && !self.has(PlantedBug::SyncsAlone) =>
             {

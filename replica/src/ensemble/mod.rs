@@ -8,6 +8,7 @@
 mod beginnings;
 mod message;
 mod reconfig;
+mod sync;
 
 use std::collections::{BTreeMap, VecDeque};
 
@@ -19,6 +20,7 @@ use tenure_wire::{ConnectRequest, SessionId};
 pub(crate) use beginnings::{Asker, Beginnings, Wish};
 pub(crate) use message::PeerMessage;
 pub(crate) use reconfig::Reconfigurer;
+use sync::Syncing;
 
 use crate::entry::{LoggedEntry, Operation};
 use crate::input::{ConnId, Now};
@@ -51,8 +53,8 @@ pub(crate) struct Following {
     pinging: VecDeque<(i64, ConnId, u64)>,
     /// Connections that want to resume a session, with its password.
     resuming: BTreeMap<ConnId, (SessionId, [u8; 16])>,
-    /// Syncs under way; the leader's answer is the log index to wait for.
-    syncs: VecDeque<(i64, ConnId, Option<u64>)>,
+    /// Syncs under way, oldest first.
+    syncs: VecDeque<Syncing>,
     last_sync: i64,
 }
 
@@ -253,39 +255,12 @@ impl Replica {
         {
             out.items.push(Output::Peer { to, message });
         }
+        self.finish_syncs(now, out);
         self.resume_waiting(now, out);
     }
 
     pub(crate) fn is_confirmed(&self, batch: i64) -> bool {
         batch <= self.following.confirmed
-    }
-
-    /// Asks the leader how far the log goes, for a sync.
-    pub(crate) fn await_sync(&mut self, conn: ConnId, out: &mut Outputs) -> i64 {
-        self.following.last_sync += 1;
-        let request = self.following.last_sync;
-        self.following.syncs.push_back((request, conn, None));
-        self.tell_leader(&PeerMessage::Sync { request }, out);
-        request
-    }
-
-    pub(crate) fn is_synced(&self, request: i64) -> bool {
-        let waits = |sync: &&(i64, ConnId, Option<u64>)| sync.0 == request;
-        let (applied, _) = self.state.applied;
-        let sync = self.following.syncs.iter().find(waits);
-        sync.is_none_or(|(_, _, index)| index.is_some_and(|index| index <= applied))
-    }
-
-    /// Answers the syncs whose entries have been applied.
-    pub(crate) fn finish_syncs(&mut self, now: Now, out: &mut Outputs) {
-        let (applied, _) = self.state.applied;
-        while let Some((_, conn, Some(index))) = self.following.syncs.front().copied() {
-            if index > applied {
-                return;
-            }
-            self.following.syncs.pop_front();
-            self.drain(conn, now, out);
-        }
     }
 
     /// Takes a message of another member.
@@ -335,14 +310,11 @@ impl Replica {
             PeerMessage::Sync { request } => {
                 if self.consensus.is_leader() {
                     let index = self.last_proposed();
-                    self.tell(from, &PeerMessage::Synced { request, index }, out);
+                    self.answer_when_confirmed(from, &PeerMessage::Synced { request, index });
                 }
             }
             PeerMessage::Synced { request, index } => {
-                let mut syncs = self.following.syncs.iter_mut();
-                if let Some(sync) = syncs.find(|sync| sync.0 == request) {
-                    sync.2 = Some(index);
-                }
+                self.synced(request, index);
                 self.finish_syncs(now, out);
             }
         }

@@ -21,7 +21,7 @@ pub(crate) enum Pending {
     Write { xid: Xid, received_us: u64 },
     /// A frame that must wait for the writes before it (FIFO order of a session).
     Deferred { payload: Box<[u8]>, received_us: u64 },
-    /// A sync at a follower, until it has caught up.
+    /// A sync, until this server has caught up.
     Sync { payload: Box<[u8]>, request: i64, received_us: u64 },
 }
 
