@@ -222,15 +222,20 @@ impl Replica {
                 && (is_whole || next.password.is_some());
             let Some(resuming) = self.resuming.pop_front_if(|_| may_go) else { return };
             let Resuming { conn, session, password, .. } = resuming;
-            let lives = self.state.sessions.get(session).is_some();
-            let lives =
-                lives && (!self.consensus.is_leader() || self.expiry.left_ms(session).is_some());
+            let is_known = self.state.sessions.get(session).is_some();
+            let ends =
+                is_known && self.consensus.is_leader() && self.expiry.left_ms(session).is_none();
             let Some(manner) = self.attachments.get(conn).map(|attachment| attachment.manner)
             else {
                 continue;
             };
-            if let Some(password) = password.filter(|_| lives) {
+            let behind = self.last_proposed();
+            if let Some(password) = password.filter(|_| is_known && !ends) {
                 self.finish_resuming(conn, session, password, now, out);
+            } else if ends && manner.is_tenure && applied < behind {
+                // Its end was proposed meanwhile: its account can be given when that is applied.
+                let (round, password) = (0, None);
+                self.resuming.push_back(Resuming { behind, round, conn, session, password });
             } else {
                 // A close was among those writes.
                 self.detach(conn);
