@@ -11,6 +11,7 @@ mod checks;
 mod client;
 mod clock;
 mod counts;
+mod disk;
 mod faults;
 mod network;
 mod plan;
@@ -37,6 +38,8 @@ pub struct History {
     pub hash: u64,
     /// Events noted.
     pub events: u64,
+    /// How long it was, by true time.
+    pub seconds: f64,
     /// How much went wrong.
     pub counts: Counts,
     /// The rule that was broken, if one was.
@@ -49,7 +52,7 @@ pub struct History {
 pub fn run(seed: u64, wishes: &Wishes) -> History {
     let mut world = World::new(seed, wishes);
     world.run();
-    let World { trace, counts, violation, .. } = world;
-    let (hash, events) = (trace.hash(), trace.events);
-    History { hash, events, counts, violation, lines: trace.into_lines() }
+    let World { now, trace, counts, violation, .. } = world;
+    let (hash, events, seconds) = (trace.hash(), trace.events, now as f64 / 1e9);
+    History { hash, events, seconds, counts, violation, lines: trace.into_lines() }
 }

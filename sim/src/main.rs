@@ -15,11 +15,18 @@ struct Arguments {
     /// In a world as they were at first: for seeds found in one
     #[arg(long)]
     first: bool,
+    /// In a world where nothing goes wrong
+    #[arg(long, conflicts_with = "first")]
+    quiet: bool,
 }
 
 fn main() -> io::Result<ExitCode> {
-    let Arguments { seed, first } = Arguments::parse();
-    let kind = if first { Kind::First } else { Kind::Busy };
+    let Arguments { seed, first, quiet } = Arguments::parse();
+    let kind = match (first, quiet) {
+        (true, _) => Kind::First,
+        (_, true) => Kind::Quiet,
+        _ => Kind::Busy,
+    };
     let history = tenure_sim::run(seed, &Wishes { kind, keeps_lines: true, ..Wishes::default() });
     let mut out = io::stdout().lock();
     for line in &history.lines {

@@ -1,4 +1,6 @@
-//! Links: streams that keep their order, until they are cut, delayed, half open, or gone.
+//! Links: streams that keep their order, until they are cut, delayed, half open, or gone. Nothing
+//! comes twice or out of turn on a stream, between servers no more than to clients: a link breaks
+//! instead.
 
 use std::collections::VecDeque;
 

@@ -1,19 +1,17 @@
-//! Servers: a real replica each, with a disk that forgets what it was not given time to write.
+//! Servers: a real replica each, with connections to clients and links to each other.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr};
 
-use tenure_replica::{
-    Config, ConnId, HardState, Input, LogEntry, Membership, Output, Outputs, Persist, Replica,
-    Restored,
-};
+use tenure_replica::{Config, ConnId, Input, Membership, Output, Outputs, Replica, Restored};
 use tenure_wire::{
     AUTH_XID, ConnectRequest, ConnectResponse, DEFAULT_MAX_FRAME, NOTIFICATION_XID, OpCode,
     PING_XID, Reader, ReplyHeader, RequestHeader, SessionId, Xid, frame,
 };
 
 use crate::clock::{Clock, MS, Nanos};
+use crate::disk::{Disk, Job};
 use crate::network::{Piece, Way};
 use crate::plan::Plan;
 use crate::snapshots::Snapshot;
@@ -48,43 +46,6 @@ pub(crate) struct Member {
     next_conn: u64,
     /// The log index at which the replica was last compared with others.
     pub(crate) checked_index: u64,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Disk {
-    hard_state: HardState,
-    pub(crate) log: Vec<LogEntry>,
-    pub(crate) snapshot: Option<Snapshot>,
-    /// Not whole yet.
-    pub(crate) unfinished: Option<Snapshot>,
-    /// Handed over, and not durable yet.
-    pending: VecDeque<Job>,
-    free_at: Nanos,
-}
-
-/// What a disk does in the order in which it was asked to.
-#[derive(Debug)]
-enum Job {
-    Persist(Persist),
-    /// The log goes on behind a snapshot that was received.
-    Restart(u64),
-}
-
-impl Disk {
-    fn write(&mut self, job: Job) {
-        let persist = match job {
-            Job::Persist(persist) => persist,
-            Job::Restart(after) => return self.log.retain(|entry| entry.index > after),
-        };
-        if let Some(hard_state) = persist.hard_state {
-            self.hard_state = hard_state;
-        }
-        if let Some(first) = persist.entries.first() {
-            let keep = self.log.partition_point(|entry| entry.index < first.index);
-            self.log.truncate(keep);
-            self.log.extend(persist.entries);
-        }
-    }
 }
 
 /// How a member stands in the configuration.
@@ -192,9 +153,9 @@ impl World {
         server.is_silent = is_silent;
         server.paused_until = 0;
         server.inbox.clear();
-        for _ in 0..survives {
-            let Some(job) = server.disk.pending.pop_front() else { break };
-            server.disk.write(job);
+        server.disk.lose(survives);
+        if self.plan.disks_fail && self.extra.per_mille(500) {
+            server.disk.tear(&mut self.extra);
         }
         server.disk.pending.clear();
         server.disk.free_at = self.now;
@@ -215,7 +176,7 @@ impl World {
     }
 
     /// Whether what arrives must wait. If so, it is kept.
-    fn must_wait(&mut self, member: usize, event: impl FnOnce() -> Event) -> bool {
+    pub(crate) fn must_wait(&mut self, member: usize, event: impl FnOnce() -> Event) -> bool {
         let server = &mut self.members[member];
         let waits = server.is_paused(self.now);
         if waits {
@@ -252,33 +213,6 @@ impl World {
         }
         self.step(member, Input::Tick);
         self.turn(member);
-    }
-
-    pub(crate) fn stored(&mut self, member: usize, life: u64, ticket: u64) {
-        if self.members[member].life != life || self.members[member].replica.is_none() {
-            return;
-        }
-        if self.bug != Some(Bug::Host(HostBug::SkipsSync)) {
-            self.written(member, life, ticket);
-        }
-        if !self.must_wait(member, || Event::Stored { member, life, ticket }) {
-            self.step(member, Input::Persisted { ticket });
-            self.turn(member);
-        }
-    }
-
-    /// The disk works on while the process stands still.
-    pub(crate) fn written(&mut self, member: usize, life: u64, ticket: u64) {
-        if self.members[member].life != life || self.members[member].replica.is_none() {
-            return;
-        }
-        let disk = &mut self.members[member].disk;
-        while let Some(job) = disk.pending.pop_front_if(|next| match next {
-            Job::Persist(persist) => persist.ticket <= ticket,
-            Job::Restart(_) => true,
-        }) {
-            disk.write(job);
-        }
     }
 
     pub(crate) fn peer_message(&mut self, from: usize, to: usize, epoch: u64, message: Vec<u8>) {
@@ -382,6 +316,9 @@ impl World {
                     self.ledger.sessions.asked_by_client.insert(session);
                 }
                 self.ledger.sessions.heard(session, link);
+                if op != Some(OpCode::Auth) {
+                    self.ledger.sessions.touched(now, session);
+                }
             }
             return self.step(member, Input::Frame { conn, payload });
         }
@@ -449,19 +386,7 @@ impl World {
             match item {
                 Output::Send { conn, range } => self.deliver(member, conn, &out.bytes[range]),
                 Output::Close { conn, why } => self.hang_up(member, conn, &format!("{why:?}")),
-                Output::Persist(persist) => {
-                    let (life, ticket) = (self.members[member].life, persist.ticket);
-                    let takes = self.random.between(self.plan.disk.0, self.plan.disk.1);
-                    let disk = &mut self.members[member].disk;
-                    disk.free_at = disk.free_at.max(self.now) + takes;
-                    disk.pending.push_back(Job::Persist(persist));
-                    let at = disk.free_at;
-                    if self.bug == Some(Bug::Host(HostBug::SkipsSync)) {
-                        // Written back some time later, as operating systems do.
-                        self.schedule(at + 300 * MS, Event::WrittenBack { member, life, ticket });
-                    }
-                    self.schedule(at, Event::Stored { member, life, ticket });
-                }
+                Output::Persist(persist) => self.persist(member, persist),
                 Output::Peer { to, message } => self.send_peer(member, to as usize - 1, message),
                 Output::Event(event) => self.server_event(member, &event),
                 Output::SnapshotBegin(meta) => {

@@ -45,4 +45,6 @@ pub enum Kind {
     /// stands for what it was found with: no znodes that all change, no faults of disks, no
     /// strangers.
     First,
+    /// Three servers that nothing happens to, for a long time, while clients come and go.
+    Quiet,
 }

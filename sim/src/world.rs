@@ -14,7 +14,7 @@ use crate::random::Random;
 use crate::server::Member;
 use crate::snapshots::{Snapshot, Transfer};
 use crate::trace::{Trace, Who};
-use crate::wishes::{Bug, Wishes};
+use crate::wishes::{Bug, Kind, Wishes};
 
 /// A rule that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -65,6 +65,8 @@ pub enum Rule {
     NeverAdopted,
     /// In no epoch two servers lead.
     OneLeaderPerEpoch,
+    /// Nobody's session outlives its timeout by more than a moment while nothing is wrong.
+    ExpiredInTime,
     /// Whose network and servers are well is served, and keeps its session.
     AliveWhenWell,
     /// All servers come to the same state, and it holds no session of a dead client.
@@ -108,6 +110,8 @@ pub(crate) enum Event {
     Restart(usize),
     /// The next fault is chosen.
     NextFault,
+    /// The next fault of a disk is.
+    NextDiskFault,
     /// Whatever went wrong is over.
     Heal,
     /// Everybody must be well by now.
@@ -205,7 +209,12 @@ impl World {
             let at = world.random.between(1, 900) * MS;
             world.schedule_step(client, at);
         }
-        world.schedule(world.plan.faults_begin(), Event::NextFault);
+        if wishes.kind != Kind::Quiet {
+            world.schedule(world.plan.faults_begin(), Event::NextFault);
+        }
+        if world.plan.disks_fail {
+            world.schedule(world.plan.faults_begin(), Event::NextDiskFault);
+        }
         world.schedule(world.plan.healed_at, Event::Heal);
         world.schedule(world.plan.settled_at, Event::Settled);
         world
@@ -262,6 +271,7 @@ impl World {
             Event::WakeServer(member) => self.wake_server(member),
             Event::Restart(member) => self.restart(member),
             Event::NextFault => self.choose_fault(),
+            Event::NextDiskFault => self.choose_disk_fault(),
             Event::Heal => self.heal(),
             Event::Settled => self.check_settled(),
         }

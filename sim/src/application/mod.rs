@@ -93,6 +93,8 @@ struct Watcher {
     /// Events that came.
     events: u64,
     last_event: Zxid,
+    /// The change of the last event that named one.
+    last_change: Zxid,
     is_over: bool,
 }
 
@@ -166,8 +168,10 @@ impl Application {
     }
 
     fn watcher(&mut self, kind: WatchKind) -> usize {
-        let (since, events, last_event, is_over) = (None, 0, Zxid(0), false);
-        self.watchers.push(Watcher { kind, since, events, last_event, is_over });
+        let (since, events, is_over) = (None, 0, false);
+        let (last_event, last_change) = (Zxid(0), Zxid(0));
+        let watcher = Watcher { kind, since, events, last_event, last_change, is_over };
+        self.watchers.push(watcher);
         self.watchers.len() - 1
     }
 }
@@ -457,6 +461,7 @@ impl World {
             asked.is_ok = true;
             let (claim, since) = application.claim(number);
             self.check_order(client, claim, since, reply.zxid);
+            self.check_heard(client, reply.zxid);
         }
         let wishes = Asker { own: own.map_or(0, |own| own.0), number, client };
         self.judge(&wishes, what, outcome);
@@ -541,6 +546,29 @@ impl World {
         }
     }
 
+    /// An answer reveals all changes up to its zxid: whoever watched for one has heard of it.
+    fn check_heard(&mut self, client: usize, zxid: Zxid) {
+        let Some(change) = self.ledger.last_change_of_data(zxid) else { return };
+        let Some(application) = self.application(client) else { return };
+        let is_late = |watcher: &&Watcher| {
+            let Some(since) = watcher.since.filter(|_| !watcher.is_over) else { return false };
+            match watcher.kind {
+                WatchKind::Data => since < change,
+                WatchKind::Persistent => watcher.last_event.max(since) < change,
+                _ => false,
+            }
+        };
+        let late = application.watchers.iter().find(is_late).map(|late| format!("{late:?}"));
+        if let Some(late) = late {
+            self.violated(Rule::NoEventLost, || {
+                format!(
+                    "client {client} was answered at {zxid}, but not told before that {DATA} \
+                     changed at {change}: {late}"
+                )
+            });
+        }
+    }
+
     fn lock_answered(&mut self, asker: &Asker, what: &What, outcome: Result<Reply, Failure>) {
         let (client, known) = (asker.client, known(&outcome));
         let Some(application) = self.application(client) else { return };
@@ -588,6 +616,12 @@ impl World {
             EventKind::Gap => newest,
             _ => watcher.last_event.max(zxid.unwrap_or(newest)),
         };
+        let again = zxid.is_some_and(|zxid| zxid <= watcher.last_change);
+        watcher.last_change = watcher.last_change.max(zxid.unwrap_or_default());
+        if again {
+            let text = format!("client {client} heard of {path} at {zxid:?} again, or too late");
+            self.violated(Rule::NoEventLost, || text);
+        }
         if twice {
             let text = format!("client {client} heard of {path} after its watch had ended");
             self.violated(Rule::NoEventLost, || text);

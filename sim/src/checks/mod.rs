@@ -28,6 +28,8 @@ pub(crate) struct Ledger {
     /// Znodes that clients tried to create, and whether they did, if they know.
     writes: Vec<(String, Option<bool>)>,
     names: u64,
+    /// Changes of the znode that everybody watches: not all of them, but no other.
+    changes_of_data: Vec<Zxid>,
 }
 
 impl Ledger {
@@ -35,6 +37,18 @@ impl Ledger {
     pub(crate) fn next_name(&mut self) -> u64 {
         self.names += 1;
         self.names
+    }
+
+    pub(super) fn data_changed(&mut self, zxid: Zxid) {
+        if self.changes_of_data.last().is_none_or(|last| *last < zxid) {
+            self.changes_of_data.push(zxid);
+        }
+    }
+
+    /// The last known change of that znode up to some zxid.
+    pub(crate) fn last_change_of_data(&self, zxid: Zxid) -> Option<Zxid> {
+        let later = self.changes_of_data.partition_point(|change| *change <= zxid);
+        later.checked_sub(1).map(|last| self.changes_of_data[last])
     }
 
     /// A client was told what became of a write, or that nobody knows.

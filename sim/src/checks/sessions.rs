@@ -15,6 +15,8 @@ pub(crate) struct Sessions {
     ended: BTreeMap<SessionId, (Nanos, EndReason)>,
     /// Until when the servers have promised them to live, by true time.
     promised: BTreeMap<SessionId, Promise>,
+    /// When servers heard of them last, and the timeout that was granted then.
+    heard: BTreeMap<SessionId, (Nanos, Nanos)>,
     /// Sessions whose clients have asked a server to close them, and those of which an operator
     /// has.
     pub(crate) asked_by_client: BTreeSet<SessionId>,
@@ -33,6 +35,10 @@ struct Promise {
     earlier: Nanos,
 }
 
+/// How much later than its timeout a session may end when nothing is wrong: a tick, a batch of
+/// touches that waits for the one before, and the log.
+const LATE: Nanos = 50 * MS;
+
 /// A server's clock may run too fast by a thousandth.
 fn by_a_fast_clock(timeout: Nanos) -> Nanos {
     timeout - timeout / 999
@@ -48,9 +54,17 @@ impl Sessions {
         heard_at: Nanos,
         timeout: Nanos,
     ) {
+        self.heard.insert(session, (heard_at, timeout));
         let promised = self.promised.entry(session).or_default();
         let earlier = promised.earlier.max(promised.until);
         *promised = Promise { link, until: heard_at + by_a_fast_clock(timeout), earlier };
+    }
+
+    /// A server got something that keeps a session alive.
+    pub(crate) fn touched(&mut self, now: Nanos, session: SessionId) {
+        if let Some((at, _)) = self.heard.get_mut(&session) {
+            *at = now;
+        }
     }
 
     /// A client sent something on a link on which its session was granted.
@@ -109,6 +123,29 @@ impl World {
         }
         for client in 0..self.clients.len() {
             self.check_belief(client);
+        }
+        if self.plan.is_quiet {
+            self.check_expiry_when_quiet(session);
+        }
+    }
+
+    /// Nothing is wrong, but a session expired: its client is gone, and has been for its timeout
+    /// and not much longer.
+    fn check_expiry_when_quiet(&mut self, session: SessionId) {
+        if let Some(client) =
+            (0..self.clients.len()).find(|client| self.clients[*client].session() == Some(session))
+        {
+            self.violated(Rule::AliveWhenWell, || {
+                format!("session {session} expired, and client {client} was well")
+            });
+        }
+        let Some((heard_at, timeout)) = self.ledger.sessions.heard.get(&session) else { return };
+        let (least, most) = (by_a_fast_clock(*timeout), timeout + timeout / 999 + LATE);
+        let took = self.now - heard_at;
+        if took < least || took > most {
+            self.violated(Rule::ExpiredInTime, || {
+                format!("session {session} expired after {} us of silence", took / 1000)
+            });
         }
     }
 
