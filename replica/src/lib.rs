@@ -17,6 +17,7 @@ mod input;
 mod limits;
 mod membership;
 mod output;
+mod planted;
 mod read;
 mod replica;
 mod reply;
@@ -36,6 +37,8 @@ pub use output::{
     Answered, CloseWhy, ElectionCause, Event, HardState, LogEntry, Output, Outputs, Persist,
     SnapshotMeta,
 };
+#[cfg(feature = "planted-bugs")]
+pub use planted::PlantedBug;
 pub use replica::{Replica, Restored};
 pub use session::attach::Attachment;
 pub use session::ended::{EndReason, Ended, EndedSessions};

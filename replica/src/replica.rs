@@ -14,6 +14,7 @@ use crate::gone::{Gone, GoneEphemerals};
 use crate::input::{ConnId, Input, Now};
 use crate::limits;
 use crate::output::{Event, HardState, LogEntry, Output, Outputs, SnapshotMeta};
+use crate::planted::PlantedBug;
 use crate::requests::Resuming;
 use crate::session::attach::{Attachment, Attachments};
 use crate::session::ended::EndReason;
@@ -205,8 +206,9 @@ impl Replica {
     fn lead(&mut self, now: Now) {
         self.expiry = Expiry::new();
         self.expiry.advance(now.mono_us);
+        let share = self.share_after_election();
         for session in self.state.sessions.iter() {
-            self.expiry.add(session.id, session.timeout_ms);
+            self.expiry.add(session.id, session.timeout_ms / share);
         }
     }
 
@@ -223,7 +225,7 @@ impl Replica {
             self.open_read_only_if_due(now, out);
         }
         self.expire_read_only(now, out);
-        if !self.consensus.is_leader() {
+        if !self.consensus.is_leader() && !self.has(PlantedBug::ExpiresWithoutLeading) {
             return;
         }
         self.expiry.advance(now.mono_us);
@@ -232,7 +234,7 @@ impl Replica {
         self.settle_election(now, out);
         for (session, silent_ms) in expired {
             self.elections.session_expired(self.owners.get(session).is_some());
-            self.propose_close(session, EndReason::Expired { silent_ms }, now);
+            self.propose_close(session, self.reason_of_expiry(silent_ms), now);
         }
         if now.mono_us >= self.next_reap_us {
             self.reap(now);
@@ -344,6 +346,11 @@ impl Replica {
     /// Requests of all connections that wait for an answer.
     pub fn total_outstanding(&self) -> usize {
         self.attachments.outstanding
+    }
+
+    /// Log index of the last entry applied.
+    pub fn applied(&self) -> u64 {
+        self.state.applied.0
     }
 
     /// Zxid of the last change applied.

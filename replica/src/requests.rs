@@ -11,6 +11,7 @@ use crate::ensemble::{Asker, Heard, Wish};
 use crate::entry::Operation;
 use crate::input::{ConnId, Now};
 use crate::output::{CloseWhy, Event, Output, Outputs};
+use crate::planted::PlantedBug;
 use crate::read::{Read, pong, unknown};
 use crate::replica::Replica;
 use crate::reply::{Asked, reply};
@@ -123,8 +124,10 @@ impl Replica {
     pub(crate) fn judge(&mut self, wish: Wish, now: Now, out: &mut Outputs) {
         let Wish { conn, session, timeout_ms, manner, password } = wish;
         let known = self.state.sessions.get(session);
-        let password = password
-            .filter(|password| known.is_some_and(|known| known.has_password(Some(&password[..]))));
+        let any = self.has(PlantedBug::TakesAnyPassword);
+        let password = password.filter(|password| {
+            known.is_some_and(|known| any || known.has_password(Some(&password[..])))
+        });
         let Some(password) = password else {
             if self.is_alone() {
                 self.detach(conn);
@@ -224,15 +227,20 @@ impl Replica {
                 && (is_whole || next.password.is_some());
             let Some(resuming) = self.resuming.pop_front_if(|_| may_go) else { return };
             let Resuming { conn, session, password, .. } = resuming;
-            let lives = self.state.sessions.get(session).is_some();
-            let lives =
-                lives && (!self.consensus.is_leader() || self.expiry.left_ms(session).is_some());
+            let is_known = self.state.sessions.get(session).is_some();
+            let ends =
+                is_known && self.consensus.is_leader() && self.expiry.left_ms(session).is_none();
             let Some(manner) = self.attachments.get(conn).map(|attachment| attachment.manner)
             else {
                 continue;
             };
-            if let Some(password) = password.filter(|_| lives) {
+            let behind = self.last_proposed();
+            if let Some(password) = password.filter(|_| is_known && !ends) {
                 self.finish_resuming(conn, session, password, now, out);
+            } else if ends && manner.is_tenure && applied < behind {
+                // Its end was proposed meanwhile: its account can be given when that is applied.
+                let (round, password) = (0, None);
+                self.resuming.push_back(Resuming { behind, round, conn, session, password });
             } else {
                 // A close was among those writes.
                 self.detach(conn);
@@ -333,6 +341,7 @@ impl Replica {
         let session = attachment.session;
         let idle = attachment.pending.is_empty();
         let (reconfigures, linearizable) = (attachment.reconfigures, attachment.linearizable);
+        let idle = idle || self.has(PlantedBug::ReadsOvertakeWrites);
         let op = OpCode::from_i32(header.op);
         let way = match op {
             Some(OpCode::Reconfig) if self.can_reconfigure() => Way::Write,
@@ -361,7 +370,11 @@ impl Replica {
             _ if !self.is_alone() && op == Some(OpCode::Ping) => {
                 self.await_touch(conn, now);
             }
-            Way::Read if !self.is_alone() && (op == Some(OpCode::Sync) || linearizable) => {
+            Way::Read
+                if !self.is_alone()
+                    && (op == Some(OpCode::Sync) || linearizable)
+                    && !self.has(PlantedBug::SyncsAlone) =>
+            {
                 self.await_sync(conn, payload, now, out);
             }
             _ if !idle => self.defer(conn, payload, now),

@@ -32,6 +32,8 @@ pub struct State {
     pub(crate) applied: (u64, u64),
     /// A change of the members that was asked for and not made yet.
     pub(crate) reconfiguring: Option<Box<Reconfiguring>>,
+    #[cfg(feature = "planted-bugs")]
+    pub(crate) planted: Option<crate::planted::PlantedBug>,
 }
 
 /// The low 56 bits of a session id; the top byte is the server that opened it (reference 2.1).
@@ -51,6 +53,8 @@ impl State {
             last_session: 0,
             applied: (0, 0),
             reconfiguring: None,
+            #[cfg(feature = "planted-bugs")]
+            planted: None,
         }
     }
 

@@ -11,6 +11,7 @@ use crate::application::Application;
 use crate::clock::{Clock, MS, Nanos};
 use crate::network::{Piece, Way};
 use crate::trace::{Who, digest};
+use crate::wishes::Bug;
 use crate::world::{Event, Rule, World};
 
 /// A host on which one process after the other uses the service.
@@ -110,7 +111,7 @@ impl World {
         host.processes += 1;
         host.wake_at = Nanos::MAX;
         let mut machine = Machine::new(settings);
-        if let Some(bug) = self.bug {
+        if let Some(Bug::Client(bug)) = self.bug {
             machine.plant(bug);
         }
         let published = (machine.state(), machine.liveness().clone());
@@ -233,6 +234,10 @@ impl World {
             }
             process.session = session;
         }
+        let lost = match &process.published.1 {
+            Liveness::Lost(reason) => process.session.map(|session| (session, reason.clone())),
+            _ => None,
+        };
         match &process.published.1 {
             Liveness::AtRisk { .. } => self.counts.add("at risk"),
             Liveness::Lost(reason) => self.counts.add(match reason {
@@ -247,6 +252,9 @@ impl World {
                 _ => "lost: other",
             }),
             _ => {}
+        }
+        if let Some((session, reason)) = lost {
+            self.check_loss(client, session, &reason);
         }
         if before.1 != Liveness::Establishing && self.now > self.plan.settled_at && state.is_final()
         {

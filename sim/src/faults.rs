@@ -251,6 +251,7 @@ impl World {
         if !self.members[leader].is_paused(self.now) {
             self.counts.add("fault: session ended by operator");
             let reason = EndReason::ClosedByOperator;
+            self.ledger.sessions.asked_by_operator.insert(session);
             self.step(leader, Input::CloseSession { session, reason });
             self.turn(leader);
         }

@@ -11,17 +11,22 @@ mod checks;
 mod client;
 mod clock;
 mod counts;
+mod disk;
 mod faults;
 mod network;
 mod plan;
 mod random;
 mod server;
 mod snapshots;
+mod strangers;
 mod trace;
+mod wishes;
 mod world;
 
 pub use counts::Counts;
-pub use tenure_client::machine::PlantedBug;
+pub use tenure_client::machine::PlantedBug as ClientBug;
+pub use tenure_replica::PlantedBug as ReplicaBug;
+pub use wishes::{Bug, HostBug, Kind, Wishes};
 pub use world::{Rule, Violation};
 
 use world::World;
@@ -33,6 +38,8 @@ pub struct History {
     pub hash: u64,
     /// Events noted.
     pub events: u64,
+    /// How long it was, by true time.
+    pub seconds: f64,
     /// How much went wrong.
     pub counts: Counts,
     /// The rule that was broken, if one was.
@@ -41,11 +48,11 @@ pub struct History {
     pub lines: Vec<String>,
 }
 
-/// Runs the history of a seed, with a mistake planted in every client perhaps.
-pub fn run(seed: u64, bug: Option<PlantedBug>, keeps_lines: bool) -> History {
-    let mut world = World::new(seed, bug, keeps_lines);
+/// Runs the history of a seed.
+pub fn run(seed: u64, wishes: &Wishes) -> History {
+    let mut world = World::new(seed, wishes);
     world.run();
-    let World { trace, counts, violation, .. } = world;
-    let (hash, events) = (trace.hash(), trace.events);
-    History { hash, events, counts, violation, lines: trace.into_lines() }
+    let World { now, trace, counts, violation, .. } = world;
+    let (hash, events, seconds) = (trace.hash(), trace.events, now as f64 / 1e9);
+    History { hash, events, seconds, counts, violation, lines: trace.into_lines() }
 }

@@ -4,6 +4,7 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 
 use clap::Parser;
+use tenure_sim::{Kind, Wishes};
 
 /// Replays the history of one seed, one line per event: milliseconds, who, what, and more.
 #[derive(Parser)]
@@ -11,11 +12,22 @@ struct Arguments {
     /// The seed of the history
     #[arg(long)]
     seed: u64,
+    /// In a world as they were at first: for seeds found in one
+    #[arg(long)]
+    first: bool,
+    /// In a world where nothing goes wrong
+    #[arg(long, conflicts_with = "first")]
+    quiet: bool,
 }
 
 fn main() -> io::Result<ExitCode> {
-    let Arguments { seed } = Arguments::parse();
-    let history = tenure_sim::run(seed, None, true);
+    let Arguments { seed, first, quiet } = Arguments::parse();
+    let kind = match (first, quiet) {
+        (true, _) => Kind::First,
+        (_, true) => Kind::Quiet,
+        _ => Kind::Busy,
+    };
+    let history = tenure_sim::run(seed, &Wishes { kind, keeps_lines: true, ..Wishes::default() });
     let mut out = io::stdout().lock();
     for line in &history.lines {
         writeln!(out, "{line}")?;

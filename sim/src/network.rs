@@ -1,4 +1,6 @@
-//! Links: streams that keep their order, until they are cut, delayed, half open, or gone.
+//! Links: streams that keep their order, until they are cut, delayed, half open, or gone. Nothing
+//! comes twice or out of turn on a stream, between servers no more than to clients: a link breaks
+//! instead.
 
 use std::collections::VecDeque;
 
@@ -81,6 +83,10 @@ pub(crate) struct ServerEnd {
     /// When pings and writes came whose answers will vouch.
     pub(crate) pings: VecDeque<Nanos>,
     pub(crate) writes: VecDeque<(Xid, Nanos)>,
+    /// Requests that will be answered in their order.
+    pub(crate) asked: VecDeque<Xid>,
+    /// The client wants its session closed.
+    pub(crate) asks_close: bool,
 }
 
 /// A stream of messages from one server to another.
@@ -91,6 +97,25 @@ pub(crate) struct PeerLink {
     /// Grows with every break: what was under way then is lost.
     pub(crate) epoch: u64,
 }
+
+impl Link {
+    pub(crate) fn new(
+        client: usize,
+        process: u64,
+        id: LinkId,
+        (member, life): (usize, u64),
+    ) -> Self {
+        let (last, broken, server) = ([0; 2], [false; 2], ServerEnd::default());
+        Link { client, process, id, member, life, last, broken, server }
+    }
+
+    pub(crate) fn is_of_stranger(&self) -> bool {
+        self.process == STRANGER
+    }
+}
+
+/// In place of the number of a process: somebody who only pretends to be the client.
+pub(crate) const STRANGER: u64 = u64::MAX;
 
 impl World {
     fn latency(&mut self, (least, most): (Nanos, Nanos)) -> Nanos {
@@ -109,9 +134,7 @@ impl World {
     pub(crate) fn open_link(&mut self, client: usize, process: u64, id: LinkId, member: usize) {
         let link = self.links.len();
         let life = self.members[member].life;
-        let server = ServerEnd::default();
-        let (last, broken) = ([0; 2], [false; 2]);
-        self.links.push(Link { client, process, id, member, life, last, broken, server });
+        self.links.push(Link::new(client, process, id, (member, life)));
         let cut = self.cuts[client][member];
         if self.now < cut.to_server.until || self.now < cut.to_client.until {
             self.counts.add("connects into a void");

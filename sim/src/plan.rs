@@ -3,6 +3,7 @@
 
 use crate::clock::{Clock, MS, Nanos};
 use crate::random::Random;
+use crate::wishes::Kind;
 
 /// Sizes and rates of one history.
 #[derive(Debug)]
@@ -19,6 +20,12 @@ pub(crate) struct Plan {
     pub(crate) latency: (Nanos, Nanos),
     pub(crate) peer_latency: (Nanos, Nanos),
     pub(crate) disk: (Nanos, Nanos),
+    /// Clients use znodes that all of them change.
+    pub(crate) shares: bool,
+    /// Disks stall, fail and are lost, and the last batch before a crash may be torn.
+    pub(crate) disks_fail: bool,
+    /// Nothing goes wrong but with clients' own processes.
+    pub(crate) is_quiet: bool,
     /// Members become observers and voters again.
     pub(crate) reconfigures: bool,
     /// Entries between snapshots, and applied ones kept for members that lag.
@@ -42,7 +49,7 @@ pub(crate) struct Plan {
 const QUIET_START: Nanos = 700 * MS;
 
 impl Plan {
-    pub(crate) fn new(seed: u64, random: &mut Random) -> Self {
+    pub(crate) fn new(seed: u64, kind: Kind, random: &mut Random) -> Self {
         let members = if random.per_mille(250) { 1 } else { 3 };
         let clients = random.between(2, 4) as usize;
         // Some worlds are so quick and so regular that only the clocks tell them from perfect.
@@ -58,6 +65,8 @@ impl Plan {
         let snapshots = snapshots(&mut extra);
         let observers = usize::from(members > 1 && extra.per_mille(250));
         let reconfigures = members > 1 && extra.per_mille(400);
+        let shares = extra.per_mille(600) && kind != Kind::First;
+        let disks_fail = extra.per_mille(400) && kind == Kind::Busy;
         let voters = members;
         let members = voters + observers;
         let member_clocks = (0..members).map(|_| clock(random, sign)).collect();
@@ -81,7 +90,7 @@ impl Plan {
         // A network is well if a session has time for some round trips.
         let shortest_ms = timeouts_ms.iter().min().copied().unwrap_or(200);
         let slow_latency = random.pick(&[1_000, 5_000, 20_000]).min(shortest_ms * 1000 / 40);
-        Plan {
+        let plan = Plan {
             voters,
             member_clocks,
             bounds_ms,
@@ -91,6 +100,9 @@ impl Plan {
             peer_latency: if is_tight { micros(20, 60) } else { micros(50, slow_latency / 2) },
             disk: if is_tight { micros(10, 40) } else { micros(50, 4_000) },
             snapshots,
+            shares,
+            disks_fail,
+            is_quiet: kind == Kind::Quiet,
             reconfigures,
             slow_per_mille: if is_tight { 0 } else { random.pick(&[0, 5, 30]) },
             step_every: random.between(10, 120) * MS,
@@ -99,6 +111,37 @@ impl Plan {
             settled_at,
             ends_at: settled_at + longest * 13 / 10 + 300 * MS,
             longest,
+        };
+        if kind == Kind::Quiet { plan.into_quiet(&mut extra) } else { plan }
+    }
+
+    /// As sessions are used in earnest: long timeouts, three servers, and little to do.
+    pub(crate) fn into_quiet(self, random: &mut Random) -> Self {
+        let clients = self.client_clocks.len();
+        let timeouts_ms: Vec<u64> =
+            (0..clients).map(|_| random.pick(&[2_000, 4_000, 10_000])).collect();
+        let longest = 10_000 * MS;
+        let healed_at = 100_000 * MS;
+        let settled_at = healed_at + 2_000 * MS + 2 * longest;
+        let clock = |random: &mut Random| {
+            Clock::new(random.between(0, 100_000) * MS, random.between(0, 2_000) as i64 - 1_000)
+        };
+        Plan {
+            voters: 3,
+            member_clocks: (0..3).map(|_| clock(random)).collect(),
+            bounds_ms: vec![(1_000, 10_000); 3],
+            timeouts_ms,
+            latency: (100_000, 1_000_000),
+            peer_latency: (50_000, 500_000),
+            disk: (50_000, 2_000_000),
+            reconfigures: false,
+            slow_per_mille: 0,
+            step_every: 2_000 * MS,
+            healed_at,
+            settled_at,
+            ends_at: settled_at + longest * 13 / 10 + 300 * MS,
+            longest,
+            ..self
         }
     }
 

@@ -1,24 +1,23 @@
-//! Servers: a real replica each, with a disk that forgets what it was not given time to write.
+//! Servers: a real replica each, with connections to clients and links to each other.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::mem;
 use std::net::{IpAddr, Ipv4Addr};
 
-use tenure_replica::{
-    Config, ConnId, EndReason, HardState, Input, LogEntry, Membership, Output, Outputs, Persist,
-    Replica, Restored,
-};
+use tenure_replica::{Config, ConnId, Input, Membership, Output, Outputs, Replica, Restored};
 use tenure_wire::{
-    ConnectRequest, ConnectResponse, DEFAULT_MAX_FRAME, OpCode, PING_XID, Reader, ReplyHeader,
-    RequestHeader, SessionId, frame,
+    AUTH_XID, ConnectRequest, ConnectResponse, DEFAULT_MAX_FRAME, NOTIFICATION_XID, OpCode,
+    PING_XID, Reader, ReplyHeader, RequestHeader, SessionId, Xid, frame,
 };
 
 use crate::clock::{Clock, MS, Nanos};
+use crate::disk::{Disk, Job};
 use crate::network::{Piece, Way};
 use crate::plan::Plan;
 use crate::snapshots::Snapshot;
 use crate::trace::{Who, digest};
-use crate::world::{Event, World};
+use crate::wishes::{Bug, HostBug};
+use crate::world::{Event, Rule, World};
 
 /// A server.
 #[derive(Debug)]
@@ -45,43 +44,8 @@ pub(crate) struct Member {
     pub(crate) sending_to: Vec<usize>,
     conns: BTreeMap<ConnId, usize>,
     next_conn: u64,
-}
-
-#[derive(Debug, Default)]
-pub(crate) struct Disk {
-    hard_state: HardState,
-    pub(crate) log: Vec<LogEntry>,
-    pub(crate) snapshot: Option<Snapshot>,
-    /// Not whole yet.
-    pub(crate) unfinished: Option<Snapshot>,
-    /// Handed over, and not durable yet.
-    pending: VecDeque<Job>,
-    free_at: Nanos,
-}
-
-/// What a disk does in the order in which it was asked to.
-#[derive(Debug)]
-enum Job {
-    Persist(Persist),
-    /// The log goes on behind a snapshot that was received.
-    Restart(u64),
-}
-
-impl Disk {
-    fn write(&mut self, job: Job) {
-        let persist = match job {
-            Job::Persist(persist) => persist,
-            Job::Restart(after) => return self.log.retain(|entry| entry.index > after),
-        };
-        if let Some(hard_state) = persist.hard_state {
-            self.hard_state = hard_state;
-        }
-        if let Some(first) = persist.entries.first() {
-            let keep = self.log.partition_point(|entry| entry.index < first.index);
-            self.log.truncate(keep);
-            self.log.extend(persist.entries);
-        }
-    }
+    /// The log index at which the replica was last compared with others.
+    pub(crate) checked_index: u64,
 }
 
 /// How a member stands in the configuration.
@@ -135,6 +99,7 @@ impl Member {
             sending_to: Vec::new(),
             conns: BTreeMap::new(),
             next_conn: 1,
+            checked_index: 0,
         }
     }
 
@@ -169,6 +134,7 @@ impl World {
         let now = server.clock.now(self.now);
         server.replica = Some(Replica::new(server.config.clone(), restored, now));
         server.wake_at = Nanos::MAX;
+        server.checked_index = 0;
         self.turn(member);
     }
 
@@ -187,9 +153,9 @@ impl World {
         server.is_silent = is_silent;
         server.paused_until = 0;
         server.inbox.clear();
-        for _ in 0..survives {
-            let Some(job) = server.disk.pending.pop_front() else { break };
-            server.disk.write(job);
+        server.disk.lose(survives);
+        if self.plan.disks_fail && self.extra.per_mille(500) {
+            server.disk.tear(&mut self.extra);
         }
         server.disk.pending.clear();
         server.disk.free_at = self.now;
@@ -210,7 +176,7 @@ impl World {
     }
 
     /// Whether what arrives must wait. If so, it is kept.
-    fn must_wait(&mut self, member: usize, event: impl FnOnce() -> Event) -> bool {
+    pub(crate) fn must_wait(&mut self, member: usize, event: impl FnOnce() -> Event) -> bool {
         let server = &mut self.members[member];
         let waits = server.is_paused(self.now);
         if waits {
@@ -247,24 +213,6 @@ impl World {
         }
         self.step(member, Input::Tick);
         self.turn(member);
-    }
-
-    pub(crate) fn stored(&mut self, member: usize, life: u64, ticket: u64) {
-        if self.members[member].life != life || self.members[member].replica.is_none() {
-            return;
-        }
-        let disk = &mut self.members[member].disk;
-        // The disk works on while the process stands still.
-        while let Some(job) = disk.pending.pop_front_if(|next| match next {
-            Job::Persist(persist) => persist.ticket <= ticket,
-            Job::Restart(_) => true,
-        }) {
-            disk.write(job);
-        }
-        if !self.must_wait(member, || Event::Stored { member, life, ticket }) {
-            self.step(member, Input::Persisted { ticket });
-            self.turn(member);
-        }
     }
 
     pub(crate) fn peer_message(&mut self, from: usize, to: usize, epoch: u64, message: Vec<u8>) {
@@ -359,8 +307,18 @@ impl World {
                 Some(op) if is_write(op) => end.writes.push_back((header.xid, now)),
                 _ => {}
             }
+            end.asks_close |= op == Some(OpCode::CloseSession);
+            if !matches!(op, Some(OpCode::Ping | OpCode::Auth)) {
+                end.asked.push_back(header.xid);
+            }
             if let Some((session, _)) = end.granted {
-                self.ledger.heard(session, link);
+                if end.asks_close {
+                    self.ledger.sessions.asked_by_client.insert(session);
+                }
+                self.ledger.sessions.heard(session, link);
+                if op != Some(OpCode::Auth) {
+                    self.ledger.sessions.touched(now, session);
+                }
             }
             return self.step(member, Input::Frame { conn, payload });
         }
@@ -398,6 +356,10 @@ impl World {
             let server = &mut self.members[member];
             let now = server.clock.now(self.now);
             let Some(replica) = &mut server.replica else { return };
+            if let Some(Bug::Replica(bug)) = self.bug {
+                // Again and again: what a snapshot brings has no mistakes.
+                replica.plant(bug);
+            }
             let mut out = Outputs::default();
             replica.flush(now, &mut out);
             let has_work = replica.has_work(true);
@@ -407,6 +369,7 @@ impl World {
             }
             self.step(member, Input::Work { snapshot_room: true });
         }
+        self.check_replica(member);
         let server = &self.members[member];
         let Some(replica) = &server.replica else { return };
         let due = server.clock.when(replica.next_deadline_us() * 1000);
@@ -423,15 +386,7 @@ impl World {
             match item {
                 Output::Send { conn, range } => self.deliver(member, conn, &out.bytes[range]),
                 Output::Close { conn, why } => self.hang_up(member, conn, &format!("{why:?}")),
-                Output::Persist(persist) => {
-                    let (life, ticket) = (self.members[member].life, persist.ticket);
-                    let takes = self.random.between(self.plan.disk.0, self.plan.disk.1);
-                    let disk = &mut self.members[member].disk;
-                    disk.free_at = disk.free_at.max(self.now) + takes;
-                    disk.pending.push_back(Job::Persist(persist));
-                    let at = disk.free_at;
-                    self.schedule(at, Event::Stored { member, life, ticket });
-                }
+                Output::Persist(persist) => self.persist(member, persist),
                 Output::Peer { to, message } => self.send_peer(member, to as usize - 1, message),
                 Output::Event(event) => self.server_event(member, &event),
                 Output::SnapshotBegin(meta) => {
@@ -468,12 +423,14 @@ impl World {
     /// Sends frames to a client, and notes what they promise it.
     fn deliver(&mut self, member: usize, conn: ConnId, bytes: &[u8]) {
         let Some(link) = self.members[member].conns.get(&conn).copied() else { return };
-        let mut rest = bytes;
+        let late = self.bug == Some(Bug::Host(HostBug::NotifiesLate));
+        let bytes = if late { notified_late(bytes) } else { bytes.to_vec() };
+        let mut rest = &bytes[..];
         while let Ok(Some(payload)) = frame::split(rest, usize::MAX >> 1) {
             self.note_reply(member, link, &rest[payload.clone()]);
             rest = &rest[payload.end..];
         }
-        self.send(link, Way::ToClient, Piece::Bytes(bytes.to_vec()));
+        self.send(link, Way::ToClient, Piece::Bytes(bytes));
     }
 
     fn note_reply(&mut self, member: usize, link: usize, payload: &[u8]) {
@@ -491,7 +448,10 @@ impl World {
                 let timeout = timeout_ms as u64 * MS;
                 end.granted = Some((session, timeout));
                 let heard_at = end.connected_at.unwrap_or(now);
-                self.ledger.granted(session, link, heard_at, timeout);
+                if end.asks_close {
+                    self.ledger.sessions.asked_by_client.insert(session);
+                }
+                self.grant(link, session, heard_at, timeout);
             }
             return;
         }
@@ -500,12 +460,36 @@ impl World {
             let ReplyHeader { xid, zxid, err } = header;
             format!("connection {conn}: xid {xid} err {err} zxid {zxid}")
         });
+        self.check_turn(link, header.xid);
+        let end = &mut self.links[link].server;
         let heard_at = match header.xid {
             PING_XID => end.pings.pop_front(),
             xid => end.writes.pop_front_if(|write| write.0 == xid).map(|write| write.1),
         };
         if let (Some(heard_at), Some((session, timeout)), 0) = (heard_at, end.granted, header.err) {
-            self.ledger.vouched(session, link, heard_at, timeout);
+            self.ledger.sessions.vouched(session, link, heard_at, timeout);
+        }
+    }
+
+    fn grant(&mut self, link: usize, session: SessionId, heard_at: Nanos, timeout: Nanos) {
+        if self.links[link].is_of_stranger() {
+            let text = format!("a stranger was granted session {session}");
+            return self.violated(Rule::NeverAdopted, || text);
+        }
+        self.ledger.sessions.granted(session, link, heard_at, timeout);
+    }
+
+    /// Answers come in the order of requests, those to pings and auth packets apart.
+    fn check_turn(&mut self, link: usize, xid: Xid) {
+        if matches!(xid, NOTIFICATION_XID | PING_XID | AUTH_XID) {
+            return;
+        }
+        let first = self.links[link].server.asked.pop_front();
+        if first != Some(xid) {
+            let member = self.links[link].member + 1;
+            self.violated(Rule::SessionsInOrder, || {
+                format!("server {member} answered request {xid} before {first:?}")
+            });
         }
     }
 
@@ -516,6 +500,7 @@ impl World {
             tenure_replica::Event::Leading { epoch } => {
                 self.trace.note(now, Who::Server(member), "leads", *epoch, text);
                 self.members[member].led_epoch = *epoch;
+                self.check_leader(member, *epoch);
                 self.counts.add("elections won");
             }
             tenure_replica::Event::Led { .. }
@@ -528,8 +513,7 @@ impl World {
             }
             tenure_replica::Event::SessionEnded { session, reason, .. } => {
                 self.trace.note(now, Who::Server(member), "ended", session.0 as u64, text);
-                let expired = matches!(reason, EndReason::Expired { .. });
-                self.session_ended(*session, expired);
+                self.session_ended(member, *session, *reason);
             }
             tenure_replica::Event::SessionOpened { session, .. } => {
                 self.trace.note(now, Who::Server(member), "opened", session.0 as u64, text);
@@ -552,4 +536,19 @@ fn is_write(op: OpCode) -> bool {
         op,
         OpCode::Create | OpCode::Create2 | OpCode::Delete | OpCode::SetData | OpCode::Multi
     )
+}
+
+/// The frames, but notifications behind everything else.
+fn notified_late(bytes: &[u8]) -> Vec<u8> {
+    let (mut first, mut last) = (Vec::new(), Vec::new());
+    let mut rest = bytes;
+    while let Ok(Some(payload)) = frame::split(rest, usize::MAX >> 1) {
+        let header = ReplyHeader::decode(&mut Reader::new(&rest[payload.clone()]));
+        let is_notification = header.is_ok_and(|header| header.xid == NOTIFICATION_XID);
+        let to = if is_notification { &mut last } else { &mut first };
+        to.extend_from_slice(&rest[..payload.end]);
+        rest = &rest[payload.end..];
+    }
+    first.append(&mut last);
+    first
 }

@@ -40,6 +40,7 @@ impl World {
         let server = &mut self.members[member];
         let Some(snapshot) = server.disk.unfinished.take() else { return };
         let life = server.life;
+        self.check_snapshot(member, &snapshot);
         let at = self.now + self.random.between(MS, 30 * MS);
         self.schedule(at, Event::SnapshotStored { member, life, snapshot });
     }

@@ -4,8 +4,6 @@ use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 use std::fmt;
 
-use tenure_client::machine::PlantedBug;
-
 use crate::checks::Ledger;
 use crate::client::Client;
 use crate::clock::{MS, Nanos};
@@ -16,6 +14,7 @@ use crate::random::Random;
 use crate::server::Member;
 use crate::snapshots::{Snapshot, Transfer};
 use crate::trace::{Trace, Who};
+use crate::wishes::{Bug, Kind, Wishes};
 
 /// A rule that was broken.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -51,6 +50,23 @@ pub enum Rule {
     NoEventLost,
     /// No session expires before its timeout has passed since its client was last heard.
     NeverExpiredEarly,
+    /// Writes and synced reads take effect between asking and answer, all in one order.
+    Linearizable,
+    /// Nobody sees an older state than one it saw before, and answers come in the order of
+    /// requests.
+    SessionsInOrder,
+    /// No number of a sequential znode is given twice, and later ones are greater.
+    NumbersGivenOnce,
+    /// An ephemeral znode is there exactly as long as its session.
+    EphemeralsLikeSessions,
+    /// A session ends for the reason that is given, and the same everywhere.
+    RightReason,
+    /// Nobody gets a session whose password he does not know.
+    NeverAdopted,
+    /// In no epoch two servers lead.
+    OneLeaderPerEpoch,
+    /// Nobody's session outlives its timeout by more than a moment while nothing is wrong.
+    ExpiredInTime,
     /// Whose network and servers are well is served, and keeps its session.
     AliveWhenWell,
     /// All servers come to the same state, and it holds no session of a dead client.
@@ -64,6 +80,8 @@ pub(crate) enum Event {
     Tick(usize),
     /// A batch is on a server's disk; `life` tells its process from later ones.
     Stored { member: usize, life: u64, ticket: u64 },
+    /// A batch is on a server's disk that the server took to be there before.
+    WrittenBack { member: usize, life: u64, ticket: u64 },
     /// A snapshot is on a server's disk.
     SnapshotStored { member: usize, life: u64, snapshot: Snapshot },
     /// A snapshot is whole at another server, if nothing came between.
@@ -92,6 +110,8 @@ pub(crate) enum Event {
     Restart(usize),
     /// The next fault is chosen.
     NextFault,
+    /// The next fault of a disk is.
+    NextDiskFault,
     /// Whatever went wrong is over.
     Heal,
     /// Everybody must be well by now.
@@ -132,6 +152,9 @@ pub(crate) struct World {
     queue: BinaryHeap<Reverse<Scheduled>>,
     scheduled: u64,
     pub(crate) random: Random,
+    /// For what was added to histories later, so that the chance of everything else stays what it
+    /// was.
+    pub(crate) extra: Random,
     pub(crate) plan: Plan,
     pub(crate) members: Vec<Member>,
     pub(crate) clients: Vec<Client>,
@@ -146,13 +169,13 @@ pub(crate) struct World {
     pub(crate) trace: Trace,
     pub(crate) counts: Counts,
     pub(crate) violation: Option<Violation>,
-    pub(crate) bug: Option<PlantedBug>,
+    pub(crate) bug: Option<Bug>,
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, bug: Option<PlantedBug>, keeps_lines: bool) -> Self {
+    pub(crate) fn new(seed: u64, wishes: &Wishes) -> Self {
         let mut random = Random::new(crate::random::mix(!seed));
-        let plan = Plan::new(seed, &mut random);
+        let plan = Plan::new(seed, wishes.kind, &mut random);
         let (members, clients) = (plan.member_clocks.len(), plan.client_clocks.len());
         let mut world = World {
             now: 0,
@@ -164,12 +187,13 @@ impl World {
             cuts: vec![vec![Cut::default(); members]; clients],
             peer_links: vec![vec![Default::default(); members]; members],
             slow_until: 0,
-            ledger: Ledger::new(),
-            trace: Trace::new(keeps_lines),
+            ledger: Ledger::default(),
+            trace: Trace::new(wishes.keeps_lines),
             counts: Counts::default(),
             violation: None,
-            bug,
+            bug: wishes.bug,
             random,
+            extra: Random::new(crate::random::mix(crate::random::mix(seed))),
             plan,
         };
         let (plan, now) = (format!("{:?}", world.plan), world.now);
@@ -185,7 +209,12 @@ impl World {
             let at = world.random.between(1, 900) * MS;
             world.schedule_step(client, at);
         }
-        world.schedule(world.plan.faults_begin(), Event::NextFault);
+        if wishes.kind != Kind::Quiet {
+            world.schedule(world.plan.faults_begin(), Event::NextFault);
+        }
+        if world.plan.disks_fail {
+            world.schedule(world.plan.faults_begin(), Event::NextDiskFault);
+        }
         world.schedule(world.plan.healed_at, Event::Heal);
         world.schedule(world.plan.settled_at, Event::Settled);
         world
@@ -220,6 +249,7 @@ impl World {
         match event {
             Event::Tick(member) => self.tick(member),
             Event::Stored { member, life, ticket } => self.stored(member, life, ticket),
+            Event::WrittenBack { member, life, ticket } => self.written(member, life, ticket),
             Event::SnapshotStored { member, life, snapshot } => {
                 self.snapshot_stored(member, life, snapshot);
             }
@@ -241,6 +271,7 @@ impl World {
             Event::WakeServer(member) => self.wake_server(member),
             Event::Restart(member) => self.restart(member),
             Event::NextFault => self.choose_fault(),
+            Event::NextDiskFault => self.choose_disk_fault(),
             Event::Heal => self.heal(),
             Event::Settled => self.check_settled(),
         }

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::panic;
 
-use tenure_sim::{Counts, PlantedBug, Rule, run};
+use tenure_sim::{Bug, ClientBug, Counts, Kind, Rule, Wishes, run};
 
 fn from_environment(name: &str, default: u64) -> u64 {
     match std::env::var(name) {
@@ -21,7 +21,7 @@ fn no_history_breaks_a_rule() {
     let first = from_environment("TENURE_FIRST_SEED", 1);
     let (mut counts, mut events, mut broken) = (Counts::default(), 0, Vec::new());
     for seed in first..first + histories {
-        match panic::catch_unwind(|| run(seed, None, false)) {
+        match panic::catch_unwind(|| run(seed, &Wishes::default())) {
             Ok(history) => {
                 counts.merge(&history.counts);
                 events += history.events;
@@ -80,9 +80,10 @@ const BUSY: [(&str, u64); 29] = [
 ];
 
 /// Seeds until a planted mistake breaks one of the rules that it must break.
-fn found(bug: PlantedBug, rules: &[Rule]) -> u64 {
+fn found(bug: ClientBug, rules: &[Rule]) -> u64 {
+    let wishes = Wishes { bug: Some(Bug::Client(bug)), ..Wishes::default() };
     for seed in 1..=MOST_SEEDS {
-        if let Some(violation) = run(seed, Some(bug), false).violation
+        if let Some(violation) = run(seed, &wishes).violation
             && rules.contains(&violation.rule)
         {
             println!("{bug:?}: seed {seed}: {violation}");
@@ -96,34 +97,35 @@ const MOST_SEEDS: u64 = 3000;
 
 #[test]
 fn a_deadline_counted_from_the_arrival_of_replies_is_found() {
-    found(PlantedBug::CountsFromArrival, &[Rule::NoBelieverAfterExpiry, Rule::OneBelieverOfLock]);
+    found(ClientBug::CountsFromArrival, &[Rule::NoBelieverAfterExpiry, Rule::OneBelieverOfLock]);
 }
 
 #[test]
 fn reads_that_vouch_are_found() {
-    found(PlantedBug::ReadsVouch, &[Rule::NoBelieverAfterExpiry, Rule::OneBelieverOfLock]);
+    found(ClientBug::ReadsVouch, &[Rule::NoBelieverAfterExpiry, Rule::OneBelieverOfLock]);
 }
 
 #[test]
 fn a_deadline_without_a_margin_is_found() {
-    found(PlantedBug::NoMargin, &[Rule::NoBelieverAfterExpiry, Rule::OneBelieverOfLock]);
+    found(ClientBug::NoMargin, &[Rule::NoBelieverAfterExpiry, Rule::OneBelieverOfLock]);
 }
 
 #[test]
 fn an_end_published_behind_the_ends_of_its_requests_is_found() {
-    found(PlantedBug::LostComesLast, &[Rule::RequestsEndOnce]);
+    found(ClientBug::LostComesLast, &[Rule::RequestsEndOnce]);
 }
 
 #[test]
 fn watches_that_are_not_set_again_are_found() {
-    found(PlantedBug::ForgetsWatches, &[Rule::NoEventLost]);
+    found(ClientBug::ForgetsWatches, &[Rule::NoEventLost]);
 }
 
 #[test]
 fn the_same_seed_gives_the_same_history() {
     let mut hashes = BTreeSet::new();
     for seed in 1..=10 {
-        let (one, other) = (run(seed, None, false), run(seed, None, true));
+        let lines = Wishes { keeps_lines: true, ..Wishes::default() };
+        let (one, other) = (run(seed, &Wishes::default()), run(seed, &lines));
         assert_eq!((one.hash, one.events), (other.hash, other.events), "seed {seed}");
         assert_eq!(other.lines.len() as u64, other.events);
         hashes.insert(one.hash);
@@ -143,8 +145,9 @@ const FOUND: [(u64, &str); 6] = [
 
 #[test]
 fn histories_that_once_broke_a_rule_do_so_no_more() {
+    let first = Wishes { kind: Kind::First, ..Wishes::default() };
     for (seed, what) in FOUND {
-        let violation = run(seed, None, false).violation.map(|violation| violation.to_string());
+        let violation = run(seed, &first).violation.map(|violation| violation.to_string());
         assert_eq!(violation, None, "seed {seed}: {what}");
     }
 }

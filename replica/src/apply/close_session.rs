@@ -43,8 +43,9 @@ impl State {
         };
         let (timeout_ms, ephemerals) = (ended.timeout_ms, ended.ephemerals);
         let closed = Closed { session, reason, timeout_ms, origin, ephemerals };
-        let left = self.sessions.take_ephemerals(session).into_iter();
-        Some(Box::new(Closing { closed, txn, left, ended }))
+        let mut left = self.sessions.take_ephemerals(session);
+        self.keep_one_if_planted(&mut left);
+        Some(Box::new(Closing { closed, txn, left: left.into_iter(), ended }))
     }
 
     /// Deletes some more of its ephemerals; the end itself when none is left.

@@ -29,7 +29,7 @@ impl State {
             .map_err(|_| ErrorCode::InvalidAcl)?;
         let parent = self.tree.find(parent_path).ok_or(ErrorCode::NoNode)?;
         asker.may(self, parent, Perms::CREATE)?;
-        let full = full_path(&request.path, mode, self.tree.at(parent).created_children);
+        let full = full_path(&request.path, mode, self.next_number(self.tree.at(parent)));
         path::validate(&full).map_err(|_| ErrorCode::BadArguments)?;
         let (_, name) = split(&full)?;
         if name.is_empty() || self.tree.child(parent, name).is_some() {

@@ -7,6 +7,8 @@ mod campaign;
 mod catch_up;
 mod change;
 mod members;
+#[cfg(feature = "planted-bugs")]
+mod planted;
 mod store;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};

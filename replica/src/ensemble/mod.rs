@@ -30,6 +30,7 @@ use crate::entry::{LoggedEntry, Operation};
 use crate::input::{ConnId, Now};
 use crate::limits;
 use crate::output::{CloseWhy, ElectionCause, Event, Output, Outputs};
+use crate::planted::PlantedBug;
 use crate::replica::Replica;
 use crate::requests::close;
 use crate::session::attach::{Manner, Pending};
@@ -242,6 +243,7 @@ impl Replica {
                 following.wants_round = false;
                 following.batch += 1;
                 self.consensus.confirm_leadership(following.batch);
+                self.confirm_if_planted(self.following.batch);
                 // A quorum of one has answered already.
                 self.leadership_confirmed(now, out);
             }
@@ -327,6 +329,7 @@ impl Replica {
                 if self.consensus.receive(bytes) {
                     self.elections.note(ElectionCause::HandedOver);
                 }
+                self.forget_vote_if_planted();
                 self.leadership_confirmed(now, out);
             }
             PeerMessage::Forward(entries) => self.forwarded(from, &entries, now, out),
@@ -336,7 +339,7 @@ impl Replica {
                         // A session that was resumed elsewhere meanwhile is heard of there; one
                         // that ends, or has ended, is not. No ping of either may be answered.
                         let is_here = !self.owners.is_elsewhere(session, from);
-                        let lives = is_here && self.expiry.touch(session, now.mono_us);
+                        let lives = is_here && self.touch_from_afar(session, now.mono_us);
                         if !(lives || is_here && self.may_begin(session)) {
                             self.tell(from, &PeerMessage::Moved { session }, out);
                         }
@@ -433,6 +436,7 @@ impl Replica {
         let known = self.state.sessions.get(session);
         let right =
             known.zip(password).is_some_and(|(k, password)| k.has_password(Some(&password)));
+        let right = right || known.is_some() && self.has(PlantedBug::TakesAnyPassword);
         if !right || !self.expiry.resume(session, timeout_ms, now.mono_us) {
             return false;
         }

@@ -34,14 +34,14 @@ impl Config {
 
 impl Replica {
     /// Lets consensus judge a received snapshot, once there is a leader that it can be counted
-    /// with. Returns whether that was done.
+    /// with. Returns whether that was done. One that comes too late is judged as well: the leader
+    /// would not have sent it, had it heard how far this member is, and the answer says so.
     pub(crate) fn offer_received(&mut self) -> bool {
         let Some(Received { meta, .. }) = &self.received else { return false };
-        let (applied, _) = self.state.applied;
         if self.consensus.leader() == 0 {
             return false;
         }
-        if !self.consensus.is_leader() && meta.index > applied {
+        if !self.consensus.is_leader() {
             let members = self.config.members(meta);
             self.consensus.offer_snapshot(meta.index, meta.term, members);
         }

@@ -81,6 +81,11 @@ impl Node {
         self.kind
     }
 
+    /// Its data, if it has any.
+    pub fn data(&self) -> Option<&[u8]> {
+        self.data.as_deref()
+    }
+
     /// The session that an ephemeral belongs to.
     pub fn owner(&self) -> Option<SessionId> {
         match self.kind {

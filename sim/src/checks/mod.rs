@@ -1,133 +1,68 @@
 //! The rules that every history must keep, and what must be remembered to check them.
 
-use std::collections::{BTreeMap, BTreeSet};
+mod order;
+mod queue;
+mod replicas;
+mod sessions;
+
+use std::collections::BTreeSet;
 
 use tenure_client::{Liveness, LostReason, Risk, SessionId, State, Zxid};
+use tenure_replica::{EndReason, Tree};
+
+pub(crate) use order::{Claim, Order, REGISTERS, register_path, value_of};
+use queue::Queue;
+use replicas::{Seen, wrong_ephemerals};
+use sessions::Sessions;
 
 use crate::application::{DATA, LOCK};
-use crate::clock::Nanos;
 use crate::world::{Rule, World};
 
 /// What is known of all sessions and writes.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub(crate) struct Ledger {
-    /// When the ensemble ended sessions; whether it expired them.
-    ended: BTreeMap<SessionId, (Nanos, bool)>,
-    /// Until when the servers have promised sessions to live, by true time.
-    promised: BTreeMap<SessionId, Promise>,
+    pub(crate) sessions: Sessions,
+    pub(crate) order: Order,
+    pub(crate) queue: Queue,
+    seen: Seen,
     /// Znodes that clients tried to create, and whether they did, if they know.
     writes: Vec<(String, Option<bool>)>,
     names: u64,
-    /// Sessions whose clients were told that they are closed.
-    closed: BTreeSet<i64>,
-}
-
-/// What a client may rely on.
-#[derive(Clone, Copy, Debug, Default)]
-struct Promise {
-    /// The link on which the session was granted last.
-    link: usize,
-    until: Nanos,
-    /// What was promised on earlier links, until the client is heard on the present one.
-    earlier: Nanos,
-}
-
-/// A server's clock may run too fast by a thousandth.
-fn by_a_fast_clock(timeout: Nanos) -> Nanos {
-    timeout - timeout / 999
+    /// Changes of the znode that everybody watches: not all of them, but no other.
+    changes_of_data: Vec<Zxid>,
 }
 
 impl Ledger {
-    pub(crate) fn new() -> Self {
-        Ledger {
-            ended: BTreeMap::new(),
-            promised: BTreeMap::new(),
-            writes: Vec::new(),
-            names: 0,
-            closed: BTreeSet::new(),
-        }
-    }
-
-    /// A server granted a session on a handshake that it got at `heard_at`. Until the client is
-    /// heard again, an earlier promise holds as well.
-    pub(crate) fn granted(
-        &mut self,
-        session: SessionId,
-        link: usize,
-        heard_at: Nanos,
-        timeout: Nanos,
-    ) {
-        let promised = self.promised.entry(session).or_default();
-        let earlier = promised.earlier.max(promised.until);
-        *promised = Promise { link, until: heard_at + by_a_fast_clock(timeout), earlier };
-    }
-
-    /// A client sent something on a link on which its session was granted.
-    pub(crate) fn heard(&mut self, session: SessionId, link: usize) {
-        if let Some(promised) = self.promised.get_mut(&session).filter(|last| last.link == link) {
-            promised.earlier = 0;
-        }
-    }
-
-    /// A server answered a packet that it got at `heard_at`, with an answer that vouches.
-    pub(crate) fn vouched(
-        &mut self,
-        session: SessionId,
-        link: usize,
-        heard_at: Nanos,
-        timeout: Nanos,
-    ) {
-        let promised = self.promised.entry(session).or_default();
-        let is_latest = promised.link == link;
-        let until = if is_latest { &mut promised.until } else { &mut promised.earlier };
-        *until = (*until).max(heard_at + by_a_fast_clock(timeout));
-    }
-
     /// Tells a write from all others.
     pub(crate) fn next_name(&mut self) -> u64 {
         self.names += 1;
         self.names
     }
 
+    pub(super) fn data_changed(&mut self, zxid: Zxid) {
+        if self.changes_of_data.last().is_none_or(|last| *last < zxid) {
+            self.changes_of_data.push(zxid);
+        }
+    }
+
+    /// The last known change of that znode up to some zxid.
+    pub(crate) fn last_change_of_data(&self, zxid: Zxid) -> Option<Zxid> {
+        let later = self.changes_of_data.partition_point(|change| *change <= zxid);
+        later.checked_sub(1).map(|last| self.changes_of_data[last])
+    }
+
     /// A client was told what became of a write, or that nobody knows.
     pub(crate) fn wrote(&mut self, path: String, happened: Option<bool>) {
         self.writes.push((path, happened));
     }
-
-    pub(crate) fn closed(&mut self, session: i64) {
-        self.closed.insert(session);
-    }
 }
 
 impl World {
-    /// A server applied a session's end. The first one to do so ends it.
-    pub(crate) fn session_ended(&mut self, session: SessionId, expired: bool) {
-        if self.ledger.ended.contains_key(&session) {
-            return;
-        }
-        self.ledger.ended.insert(session, (self.now, expired));
-        if !expired {
-            return;
-        }
-        self.counts.add("sessions expired");
-        let promised = self.ledger.promised.get(&session).copied().unwrap_or_default();
-        let promised = promised.until.max(promised.earlier);
-        if self.now < promised {
-            let early = (promised - self.now) / 1000;
-            self.violated(Rule::NeverExpiredEarly, || {
-                format!("session {session} expired {early} us before the promised end")
-            });
-        }
-        for client in 0..self.clients.len() {
-            self.check_belief(client);
-        }
-    }
-
     /// No client believes in a session that was expired.
     fn check_belief(&mut self, client: usize) {
         let host = &self.clients[client];
         let Some(session) = host.session() else { return };
-        if let Some((at, true)) = self.ledger.ended.get(&session).copied()
+        if let Some((at, EndReason::Expired { .. })) = self.ledger.sessions.end_of(session)
             && host.believes(self.now)
         {
             let text = format!(
@@ -174,8 +109,9 @@ impl World {
     /// of which nobody can know beforehand.
     fn believes_in_lock(&self, client: usize) -> bool {
         let host = &self.clients[client];
-        let ended = host.session().and_then(|session| self.ledger.ended.get(&session));
-        host.believes_in_lock(self.now) && !matches!(ended, Some((_, false)))
+        let end = host.session().and_then(|session| self.ledger.sessions.end_of(session));
+        let has_expired = end.is_none_or(|end| matches!(end.1, EndReason::Expired { .. }));
+        host.believes_in_lock(self.now) && has_expired
     }
 
     fn stat_zxid(&self, path: &str) -> Zxid {
@@ -223,6 +159,27 @@ impl World {
         }
         self.check_agreement();
         self.check_writes();
+        self.check_shared();
+    }
+
+    fn check_shared(&mut self) {
+        let replicas = || self.members.iter().filter_map(|member| member.replica.as_ref());
+        if let Some(wrong) = replicas().find_map(wrong_ephemerals) {
+            self.violated(Rule::EphemeralsLikeSessions, || wrong);
+        } else if let Some(wrong) = replicas().find_map(|it| self.ledger.queue.wrong(it)) {
+            self.violated(Rule::WritesAsReported, || wrong);
+        }
+        for register in 0..REGISTERS {
+            let path = register_path(register);
+            let newest = self.ledger.order.newest_version(register);
+            let version = |tree: &Tree| Some(tree.node(tree.find(path)?)?.stat().version);
+            let last = self.members[0].replica.as_ref().map(|it| version(&it.state().tree));
+            if last != Some(newest) {
+                self.violated(Rule::WritesAsReported, || {
+                    format!("{path} is at version {last:?}, and was at {newest:?}")
+                });
+            }
+        }
     }
 
     fn check_agreement(&mut self) {
@@ -248,7 +205,7 @@ impl World {
             happened.is_some_and(|happened| tree.find(path).is_some() != happened)
         });
         let still = |session: &&i64| sessions.get(SessionId(**session)).is_some();
-        let unclosed = self.ledger.closed.iter().find(still).copied();
+        let unclosed = self.ledger.sessions.closed.iter().find(still).copied();
         if let Some((path, happened)) = wrong.cloned() {
             self.violated(Rule::WritesAsReported, || {
                 format!("{path} was created: {happened:?} says the client, and the tree not")

@@ -1,5 +1,7 @@
 //! What a client's process does with its session: it wants a lock, writes, reads and watches.
 
+mod shared;
+
 use std::time::Duration;
 
 use tenure_client::machine::{
@@ -8,10 +10,12 @@ use tenure_client::machine::{
 use tenure_client::{Liveness, LostReason, SessionToken, Stat, Zxid};
 use tenure_wire::{Acl, Create, ErrorCode, Member, MemberRole, OpCode, Request, Response};
 
+use crate::checks::Claim;
 use crate::clock::{MS, Nanos};
 use crate::server::member_line;
 use crate::trace::{Who, digest};
 use crate::world::{Event, Rule, World};
+use shared::{Shared, View};
 
 pub(crate) const LOCK: &str = "/lock";
 pub(crate) const DATA: &str = "/data";
@@ -30,6 +34,7 @@ pub(crate) struct Application {
     created: Option<String>,
     /// `/data` was tried to be created.
     prepared: bool,
+    shared: View,
     /// No further request is made.
     is_closing: bool,
 }
@@ -48,7 +53,16 @@ enum Lock {
 #[derive(Debug)]
 struct Asked {
     what: What,
+    at: Nanos,
     is_done: bool,
+    /// It was answered, and not with an error.
+    is_ok: bool,
+}
+
+impl Asked {
+    fn new(what: What, at: Nanos) -> Self {
+        Asked { what, at, is_done: false, is_ok: false }
+    }
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,6 +78,7 @@ enum What {
     ReadOwn,
     Sync,
     ChangeRole,
+    Shared(Shared),
     AddWatch(usize),
     Auth,
     Close,
@@ -78,6 +93,8 @@ struct Watcher {
     /// Events that came.
     events: u64,
     last_event: Zxid,
+    /// The change of the last event that named one.
+    last_change: Zxid,
     is_over: bool,
 }
 
@@ -92,6 +109,7 @@ impl Application {
             zxid: Zxid(0),
             created: None,
             prepared: false,
+            shared: View::default(),
             is_closing: false,
         }
     }
@@ -127,9 +145,33 @@ impl Application {
         missed.map(|watcher| format!("{watcher:?}, while {DATA} is at {data}, {LOCK} at {lock}"))
     }
 
+    /// What the answer to a request claims, and from when on.
+    fn claim(&self, number: u64) -> (Claim, Nanos) {
+        let asked = &self.requests[number as usize];
+        let claim = match &asked.what {
+            What::Sync => Claim::Fresh,
+            What::Shared(Shared::Read { sync: Some(sync), .. }) => {
+                let sync = &self.requests[*sync as usize];
+                return (if sync.is_ok { Claim::Fresh } else { Claim::Any }, sync.at);
+            }
+            What::Shared(Shared::Read { .. })
+            | What::Read(_)
+            | What::ReadOwn
+            | What::CheckLock
+            | What::ExistsLock(_)
+            | What::AddWatch(_) => Claim::Any,
+            What::Lock | What::Unlock | What::Prepare | What::Create(_) | What::Set => Claim::Write,
+            What::Shared(_) | What::ChangeRole => Claim::Write,
+            What::Auth | What::Close => Claim::Any,
+        };
+        (claim, asked.at)
+    }
+
     fn watcher(&mut self, kind: WatchKind) -> usize {
-        let (since, events, last_event, is_over) = (None, 0, Zxid(0), false);
-        self.watchers.push(Watcher { kind, since, events, last_event, is_over });
+        let (since, events, is_over) = (None, 0, false);
+        let (last_event, last_change) = (Zxid(0), Zxid(0));
+        let watcher = Watcher { kind, since, events, last_event, last_change, is_over };
+        self.watchers.push(watcher);
         self.watchers.len() - 1
     }
 }
@@ -184,6 +226,9 @@ impl World {
             908..916 if self.plan.reconfigures && !self.is_healed() => self.change_role(client),
             _ => self.ask(client, What::Sync, &Request::Sync { path: "/".into() }, None),
         }
+        if self.plan.shares {
+            self.use_shared(client);
+        }
     }
 
     fn application(&mut self, client: usize) -> Option<&mut Application> {
@@ -200,14 +245,14 @@ impl World {
         // Some are in a hurry.
         let hurries = self.random.per_mille(50);
         let patience = Duration::from_nanos(self.random.between(MS, 300 * MS));
-        let now = self.clients[client].clock.moment(self.now);
+        let (asked_at, now) = (self.now, self.clients[client].clock.moment(self.now));
         let Some(application) = self.application(client) else { return };
         let number = application.requests.len() as u64;
         self.trace.note(self.now, Who::Client(client), "asks", number, || {
             format!("request {number}: {what:?}")
         });
         let Some(application) = self.application(client) else { return };
-        application.requests.push(Asked { what, is_done: false });
+        application.requests.push(Asked::new(what, asked_at));
         let watch = watch.map(|(kind, path, watcher)| {
             let (path, id, watcher) = (path.into(), watcher as u64, watcher as u64);
             Intent { kind, path, id, watcher, is_dropped: false }
@@ -316,9 +361,10 @@ impl World {
     fn add_auth(&mut self, client: usize) {
         let is_wrong = !self.is_healed() && self.random.per_mille(200);
         let scheme = if is_wrong { "nonsense" } else { "digest" }.to_owned();
+        let asked = Asked::new(What::Auth, self.now);
         let Some(application) = self.application(client) else { return };
         let number = application.requests.len() as u64;
-        application.requests.push(Asked { what: What::Auth, is_done: false });
+        application.requests.push(asked);
         let auth = Auth { scheme, credentials: b"u:p".to_vec() };
         self.call(client, |machine, _| machine.add_auth(auth, number));
     }
@@ -347,9 +393,10 @@ impl World {
     }
 
     fn close(&mut self, client: usize) {
+        let asked = Asked::new(What::Close, self.now);
         let Some(application) = self.application(client) else { return };
         let number = application.requests.len() as u64;
-        application.requests.push(Asked { what: What::Close, is_done: false });
+        application.requests.push(asked);
         application.is_closing = true;
         application.lock = Lock::No;
         self.trace.note(self.now, Who::Client(client), "asks", number, || "Close".to_owned());
@@ -405,17 +452,22 @@ impl World {
         {
             if reply.zxid < application.zxid {
                 let (before, after) = (application.zxid, reply.zxid);
-                return self.violated(Rule::WritesAsReported, || {
+                return self.violated(Rule::SessionsInOrder, || {
                     format!("client {client} went back from {before} to {after}")
                 });
             }
             application.zxid = reply.zxid;
+            let asked = &mut application.requests[number as usize];
+            asked.is_ok = true;
+            let (claim, since) = application.claim(number);
+            self.check_order(client, claim, since, reply.zxid);
+            self.check_heard(client, reply.zxid);
         }
-        let wishes = Wishes { own: own.map_or(0, |own| own.0), number, client };
+        let wishes = Asker { own: own.map_or(0, |own| own.0), number, client };
         self.judge(&wishes, what, outcome);
     }
 
-    fn judge(&mut self, asker: &Wishes, what: What, outcome: Result<Reply, Failure>) {
+    fn judge(&mut self, asker: &Asker, what: What, outcome: Result<Reply, Failure>) {
         let client = asker.client;
         let known = known(&outcome);
         if let (
@@ -439,8 +491,9 @@ impl World {
                 });
             }
             What::ChangeRole if known == Some(true) => self.counts.add("members changed"),
+            What::Shared(shared) => self.shared_answered(asker, shared, &outcome),
             What::Close if known == Some(true) => {
-                self.ledger.closed(asker.own);
+                self.ledger.sessions.closed.insert(asker.own);
             }
             What::Lock | What::Unlock | What::CheckLock => {
                 self.lock_answered(asker, &what, outcome)
@@ -493,7 +546,30 @@ impl World {
         }
     }
 
-    fn lock_answered(&mut self, asker: &Wishes, what: &What, outcome: Result<Reply, Failure>) {
+    /// An answer reveals all changes up to its zxid: whoever watched for one has heard of it.
+    fn check_heard(&mut self, client: usize, zxid: Zxid) {
+        let Some(change) = self.ledger.last_change_of_data(zxid) else { return };
+        let Some(application) = self.application(client) else { return };
+        let is_late = |watcher: &&Watcher| {
+            let Some(since) = watcher.since.filter(|_| !watcher.is_over) else { return false };
+            match watcher.kind {
+                WatchKind::Data => since < change,
+                WatchKind::Persistent => watcher.last_event.max(since) < change,
+                _ => false,
+            }
+        };
+        let late = application.watchers.iter().find(is_late).map(|late| format!("{late:?}"));
+        if let Some(late) = late {
+            self.violated(Rule::NoEventLost, || {
+                format!(
+                    "client {client} was answered at {zxid}, but not told before that {DATA} \
+                     changed at {change}: {late}"
+                )
+            });
+        }
+    }
+
+    fn lock_answered(&mut self, asker: &Asker, what: &What, outcome: Result<Reply, Failure>) {
         let (client, known) = (asker.client, known(&outcome));
         let Some(application) = self.application(client) else { return };
         let lock = match (what, &outcome) {
@@ -540,6 +616,12 @@ impl World {
             EventKind::Gap => newest,
             _ => watcher.last_event.max(zxid.unwrap_or(newest)),
         };
+        let again = zxid.is_some_and(|zxid| zxid <= watcher.last_change);
+        watcher.last_change = watcher.last_change.max(zxid.unwrap_or_default());
+        if again {
+            let text = format!("client {client} heard of {path} at {zxid:?} again, or too late");
+            self.violated(Rule::NoEventLost, || text);
+        }
         if twice {
             let text = format!("client {client} heard of {path} after its watch had ended");
             self.violated(Rule::NoEventLost, || text);
@@ -560,7 +642,7 @@ impl World {
 }
 
 /// Who asked.
-struct Wishes {
+struct Asker {
     own: i64,
     number: u64,
     client: usize,
