@@ -20,7 +20,7 @@ pub(crate) struct Clock {
     pub(crate) wall_skew_ms: i64,
 }
 
-const MILLION: i128 = 1_000_000;
+const MILLION: u64 = 1_000_000;
 /// A Tuesday in 2023.
 const EPOCH_MS: i64 = 1_700_000_000_000;
 
@@ -31,15 +31,19 @@ impl Clock {
 
     /// What it shows at a true instant.
     pub(crate) fn at(&self, true_time: Nanos) -> Nanos {
-        let elapsed = i128::from(true_time) * (MILLION + i128::from(self.drift_ppm)) / MILLION;
-        self.offset + elapsed as u64
+        // Histories are short enough for 64 bits, which are several times as fast as 128.
+        let ahead = (true_time as i64 * self.drift_ppm).div_euclid(MILLION as i64);
+        self.offset + true_time.wrapping_add_signed(ahead)
     }
 
     /// The first true instant at which it shows at least this.
     pub(crate) fn when(&self, shown: Nanos) -> Nanos {
-        let elapsed = i128::from(shown.saturating_sub(self.offset));
-        let rate = MILLION + i128::from(self.drift_ppm);
-        ((elapsed * MILLION + rate - 1) / rate) as u64
+        let elapsed = shown.saturating_sub(self.offset);
+        let rate = MILLION.wrapping_add_signed(self.drift_ppm);
+        match elapsed.checked_mul(MILLION) {
+            Some(scaled) => scaled.div_ceil(rate),
+            None => (u128::from(elapsed) * u128::from(MILLION)).div_ceil(rate.into()) as u64,
+        }
     }
 
     /// For a client.
@@ -62,7 +66,7 @@ mod tests {
     fn a_clock_shows_what_it_was_waited_for() {
         for drift_ppm in [-1000, -1, 0, 3, 1000] {
             let clock = Clock::new(77 * MS, drift_ppm);
-            for shown in [77 * MS, 78 * MS, 12_345 * MS + 678] {
+            for shown in [77 * MS, 78 * MS, 12_345 * MS + 678, 123_456_789 * MS + 1] {
                 let when = clock.when(shown);
                 assert!(clock.at(when) >= shown, "{drift_ppm} {shown}");
                 assert!(when == 0 || clock.at(when - 1) < shown, "{drift_ppm} {shown}");

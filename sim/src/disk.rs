@@ -57,11 +57,13 @@ impl Disk {
     }
 
     /// Of the next batch only the first records are there: its hard state, and some entries.
-    pub(crate) fn tear(&mut self, random: &mut Random) {
-        let Some(Job::Persist(mut persist)) = self.pending.pop_front() else { return };
+    /// Says whether that happened.
+    pub(crate) fn tear(&mut self, random: &mut Random) -> bool {
+        let Some(Job::Persist(mut persist)) = self.pending.pop_front() else { return false };
         let whole = random.below(persist.entries.len() as u64 + 1) as usize;
         persist.entries.truncate(whole);
         self.write(Job::Persist(persist));
+        true
     }
 
     /// Index and term of the last entry that is durable.

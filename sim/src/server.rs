@@ -155,7 +155,9 @@ impl World {
         server.inbox.clear();
         server.disk.lose(survives);
         if self.plan.disks_fail && self.extra.per_mille(500) {
-            server.disk.tear(&mut self.extra);
+            if server.disk.tear(&mut self.extra) {
+                self.counts.add("writes torn");
+            }
         }
         server.disk.pending.clear();
         server.disk.free_at = self.now;

@@ -118,30 +118,31 @@ pub(crate) enum Event {
     Settled,
 }
 
-#[derive(Debug)]
-struct Scheduled {
-    at: Nanos,
-    number: u64,
-    event: Event,
+/// What is to happen, the earliest first, and in the order of scheduling at the same instant.
+/// Events are large, so they lie still while their times are sorted.
+#[derive(Debug, Default)]
+struct Queue {
+    times: BinaryHeap<Reverse<(Nanos, u64, usize)>>,
+    scheduled: u64,
+    events: Vec<Option<Event>>,
+    free: Vec<usize>,
 }
 
-impl PartialEq for Scheduled {
-    fn eq(&self, other: &Self) -> bool {
-        self.number == other.number
+impl Queue {
+    fn push(&mut self, at: Nanos, event: Event) {
+        let slot = self.free.pop().unwrap_or(self.events.len());
+        if slot == self.events.len() {
+            self.events.push(None);
+        }
+        self.events[slot] = Some(event);
+        self.times.push(Reverse((at, self.scheduled, slot)));
+        self.scheduled += 1;
     }
-}
 
-impl Eq for Scheduled {}
-
-impl PartialOrd for Scheduled {
-    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
-        Some(self.cmp(other))
-    }
-}
-
-impl Ord for Scheduled {
-    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
-        (self.at, self.number).cmp(&(other.at, other.number))
+    fn pop(&mut self) -> Option<(Nanos, Event)> {
+        let Reverse((at, _, slot)) = self.times.pop()?;
+        self.free.push(slot);
+        Some((at, self.events[slot].take()?))
     }
 }
 
@@ -149,8 +150,7 @@ impl Ord for Scheduled {
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) now: Nanos,
-    queue: BinaryHeap<Reverse<Scheduled>>,
-    scheduled: u64,
+    queue: Queue,
     pub(crate) random: Random,
     /// For what was added to histories later, so that the chance of everything else stays what it
     /// was.
@@ -179,8 +179,7 @@ impl World {
         let (members, clients) = (plan.member_clocks.len(), plan.client_clocks.len());
         let mut world = World {
             now: 0,
-            queue: BinaryHeap::new(),
-            scheduled: 0,
+            queue: Queue::default(),
             members: Vec::new(),
             clients: plan.client_clocks.iter().map(|clock| Client::new(*clock)).collect(),
             links: Vec::new(),
@@ -221,19 +220,16 @@ impl World {
     }
 
     pub(crate) fn schedule(&mut self, at: Nanos, event: Event) {
-        let number = self.scheduled;
-        self.scheduled += 1;
-        let at = at.max(self.now);
-        self.queue.push(Reverse(Scheduled { at, number, event }));
+        self.queue.push(at.max(self.now), event);
     }
 
     /// Lets the history take its course, up to its end or a violation.
     pub(crate) fn run(&mut self) {
         while self.violation.is_none() {
             match self.queue.pop() {
-                Some(Reverse(next)) if next.at <= self.plan.ends_at => {
-                    self.now = next.at;
-                    self.happen(next.event);
+                Some((at, event)) if at <= self.plan.ends_at => {
+                    self.now = at;
+                    self.happen(event);
                 }
                 _ => {
                     self.now = self.plan.ends_at;

@@ -47,7 +47,7 @@ fn no_history_breaks_a_rule() {
 }
 
 /// How often, in a hundred histories, each thing must happen at least: about a third of what does.
-const BUSY: [(&str, u64); 29] = [
+const BUSY: [(&str, u64); 37] = [
     ("at risk", 600),
     ("clients crashed", 25),
     ("connects into a void", 150),
@@ -55,6 +55,8 @@ const BUSY: [(&str, u64); 29] = [
     ("elections won", 80),
     ("fault: client cut off", 120),
     ("fault: client paused", 70),
+    ("fault: disk lost", 1),
+    ("fault: disk stalled", 80),
     ("fault: leader hands over", 3),
     ("fault: link reset", 70),
     ("fault: links of server broken", 40),
@@ -62,6 +64,7 @@ const BUSY: [(&str, u64); 29] = [
     ("fault: server cut off", 70),
     ("fault: server paused", 60),
     ("fault: session ended by operator", 8),
+    ("fault: sync failed", 20),
     ("links half open", 20),
     ("locks held", 170),
     ("lost: auth failed", 12),
@@ -73,10 +76,15 @@ const BUSY: [(&str, u64); 29] = [
     ("lost: paused", 10),
     ("packets delivered after an outage", 80),
     ("reconnects", 100),
+    ("numbers given", 400),
+    ("registers set", 600),
     ("sessions expired", 140),
     ("snapshots received", 2),
     ("snapshots taken", 190),
+    ("strangers", 150),
+    ("synced reads", 300),
     ("tokens resumed", 35),
+    ("writes torn", 3),
 ];
 
 /// Seeds until a planted mistake breaks one of the rules that it must break.

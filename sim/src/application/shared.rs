@@ -120,6 +120,7 @@ impl World {
                         format!("a set made change {}, says a reply of {}", stat.mzxid, reply.zxid)
                     });
                 }
+                self.counts.add("registers set");
                 self.register_seen(asker.client, register, value, &stat);
             }
             Shared::Read { register, .. } => {
@@ -167,6 +168,7 @@ impl World {
         let Ok(Response::Path(path)) = Response::decode(OpCode::Create, &reply.body) else {
             return;
         };
+        self.counts.add("numbers given");
         let owner = is_ephemeral.then_some(SessionId(asker.own));
         if let Err(wrong) = self.ledger.queue.enqueued(&path, owner, reply.zxid) {
             return self.violated(Rule::NumbersGivenOnce, || wrong);

@@ -95,7 +95,10 @@ impl World {
         let known = self.ledger.order.known_before(asked_at);
         let is_stale = match claim {
             Claim::Write => zxid <= known,
-            Claim::Fresh => zxid < known,
+            Claim::Fresh => {
+                self.counts.add("synced reads");
+                zxid < known
+            }
             Claim::Any => false,
         };
         if is_stale {

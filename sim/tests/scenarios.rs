@@ -1,0 +1,23 @@
+//! Histories that once broke a rule, by what was wrong then.
+
+use tenure_sim::{Kind, Wishes, run};
+
+/// The history of a seed breaks no rule.
+fn holds(seed: u64, kind: Kind) {
+    let violation = run(seed, &Wishes { kind, ..Wishes::default() }).violation;
+    assert_eq!(violation, None, "seed {seed}");
+}
+
+/// Its acknowledgements were lost, and the leader sent snapshots for ever that it did not need,
+/// and so did not answer.
+#[test]
+fn a_member_ahead_of_the_snapshot_that_it_is_sent_goes_on() {
+    holds(5_996, Kind::Busy);
+}
+
+/// An operator ended it while its client waited to resume it. The client was refused before the
+/// end was applied, so nobody could say how, and took it for expired.
+#[test]
+fn a_session_whose_end_is_under_way_is_refused_with_its_reason() {
+    holds(3_174, Kind::Busy);
+}
