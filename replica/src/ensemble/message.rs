@@ -31,6 +31,9 @@ pub(crate) enum PeerMessage<'a> {
     Sync { request: i64 },
     /// From the leader: this one.
     Synced { request: i64, index: u64 },
+    /// From the leader: it leads no more, for it has not heard a majority. Whoever still hears it
+    /// need not wait for it to fall silent.
+    Resigned,
 }
 
 const CONSENSUS: i32 = 1;
@@ -42,6 +45,7 @@ const REVALIDATED: i32 = 6;
 const MOVED: i32 = 7;
 const SYNC: i32 = 8;
 const SYNCED: i32 = 9;
+const RESIGNED: i32 = 10;
 
 impl<'a> PeerMessage<'a> {
     /// The encoding. All but consensus belong to an epoch, and mean nothing in another.
@@ -107,6 +111,10 @@ impl<'a> PeerMessage<'a> {
                 out.put_i64(*request);
                 out.put_i64(*index as i64);
             }
+            PeerMessage::Resigned => {
+                out.put_i32(RESIGNED);
+                out.put_i64(epoch as i64);
+            }
         }
         out
     }
@@ -146,6 +154,7 @@ impl<'a> PeerMessage<'a> {
             MOVED => PeerMessage::Moved { session: SessionId(from.i64()?) },
             SYNC => PeerMessage::Sync { request: from.i64()? },
             SYNCED => PeerMessage::Synced { request: from.i64()?, index: from.i64()? as u64 },
+            RESIGNED => PeerMessage::Resigned,
             value => return Err(DecodeError::Value { what: "peer message", offset: 0, value }),
         };
         Ok((epoch, message))
@@ -175,6 +184,7 @@ mod tests {
             PeerMessage::Moved { session },
             PeerMessage::Sync { request: 5 },
             PeerMessage::Synced { request: 5, index: 9 },
+            PeerMessage::Resigned,
         ] {
             let bytes = message.encode(3);
             let epoch = (!matches!(message, PeerMessage::Consensus(_))).then_some(3);
