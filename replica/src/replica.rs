@@ -184,7 +184,7 @@ impl Replica {
         }
         out.items.extend(ready.persist.into_iter().map(Output::Persist));
         for Outgoing { to, bytes } in ready.messages {
-            let message = PeerMessage::Consensus(&bytes).encode(0);
+            let message = PeerMessage::consensus(bytes);
             out.items.push(Output::Peer { to, message });
         }
         let reaching = self.consensus.needs_snapshot_of();

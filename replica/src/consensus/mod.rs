@@ -74,6 +74,9 @@ pub(crate) struct Ready {
     pub(crate) catching_up: Option<bool>,
 }
 
+/// Bytes left free at the start of an outgoing message, for whoever marks it as one of consensus.
+pub(crate) const HEAD_BYTES: usize = 4;
+
 /// A message for another member.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
@@ -470,7 +473,9 @@ impl Consensus {
 }
 
 fn outgoing(message: &Message) -> Outgoing {
-    let bytes = message.write_to_bytes().expect("encoding into memory does not fail");
+    let mut bytes = Vec::with_capacity(HEAD_BYTES + message.compute_size() as usize);
+    bytes.extend_from_slice(&[0; HEAD_BYTES]);
+    message.write_to_vec(&mut bytes).expect("encoding into memory does not fail");
     Outgoing { to: message.to, bytes }
 }
 

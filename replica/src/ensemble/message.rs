@@ -2,6 +2,7 @@
 
 use tenure_wire::{DecodeError, Put, Reader, SessionId};
 
+use crate::consensus::HEAD_BYTES;
 use crate::input::ConnId;
 
 /// One message between two members.
@@ -48,14 +49,20 @@ const SYNCED: i32 = 9;
 const RESIGNED: i32 = 10;
 
 impl<'a> PeerMessage<'a> {
+    /// The encoding of a message of the consensus library, in the bytes that it came in.
+    pub(crate) fn consensus(mut bytes: Vec<u8>) -> Vec<u8> {
+        bytes[..HEAD_BYTES].copy_from_slice(&CONSENSUS.to_be_bytes());
+        bytes
+    }
+
     /// The encoding. All but consensus belong to an epoch, and mean nothing in another.
     pub(crate) fn encode(&self, epoch: u64) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
             PeerMessage::Consensus(bytes) => {
-                out.reserve_exact(4 + bytes.len());
-                out.put_i32(CONSENSUS);
+                out.extend_from_slice(&[0; HEAD_BYTES]);
                 out.extend_from_slice(bytes);
+                return Self::consensus(out);
             }
             PeerMessage::Forward(entries) => {
                 out.put_i32(FORWARD);
