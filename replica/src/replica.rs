@@ -289,6 +289,10 @@ impl Replica {
 
     /// When `Input::Tick` is wanted next, on the clock of `Now::mono_us`.
     pub fn next_deadline_us(&self) -> u64 {
+        if !self.consensus.is_leader() {
+            // What a leader waits for may be long past: whoever does not lead never looks at it.
+            return self.next_tick_us;
+        }
         let reap = self.next_reap_us.min(self.next_tick_us);
         let expiry = self.expiry.next_deadline_us().into_iter();
         let others = self.read_only.next_deadline_us().into_iter().chain(self.touches_due_us());
