@@ -156,10 +156,9 @@ impl World {
         server.paused_until = 0;
         server.inbox.clear();
         server.disk.lose(survives);
-        if self.plan.disks_fail && self.extra.per_mille(500) {
-            if server.disk.tear(&mut self.extra) {
-                self.counts.add("writes torn");
-            }
+        let tears = self.plan.disks_fail && self.extra.per_mille(500);
+        if tears && server.disk.tear(&mut self.extra) {
+            self.counts.add("writes torn");
         }
         server.disk.pending.clear();
         server.disk.free_at = self.now;
