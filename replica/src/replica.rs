@@ -332,6 +332,11 @@ impl Replica {
         self.consensus.is_handing_over()
     }
 
+    /// Whether this replica lost its disk and has not caught up yet, so that it has no vote.
+    pub fn is_catching_up(&self) -> bool {
+        self.consensus.is_catching_up()
+    }
+
     /// Whether this replica applies without a vote.
     pub fn is_observer(&self) -> bool {
         self.consensus.observers().contains(&self.config.id)

@@ -464,6 +464,13 @@ impl Consensus {
         }
         done.left_behind = self.raw.mut_store().take_left_behind();
         self.settle_standing();
+        if self.stored_catching_up && !self.is_catching_up() {
+            // At once: were it still there after a restart, its vote could be missing.
+            self.stored_catching_up = false;
+            let hard_state = Some(to_log_state(&self.raw.raft.hard_state(), false));
+            let (ticket, entries) = (self.handed_out, Vec::new());
+            done.persist.push(Persist { ticket, hard_state, entries, must_sync: true });
+        }
         if self.is_catching_up() != self.announced_catching_up {
             self.announced_catching_up = self.is_catching_up();
             done.catching_up = Some(self.announced_catching_up);
