@@ -215,6 +215,7 @@ impl Replica {
     fn tick(&mut self, now: Now, out: &mut Outputs) {
         if now.mono_us >= self.next_tick_us {
             self.consensus.tick();
+            self.ask_for_terms(out);
             if self.consensus.should_give_way() {
                 self.consensus.hand_over();
                 out.items.push(Output::Event(Event::DiskStalled));

@@ -1,22 +1,38 @@
-//! A member that has forgotten what it confirmed: its disk is empty, and the ensemble is not new.
+//! A member that has forgotten what it promised: its disk is empty, and the ensemble is not new.
 //!
-//! The others may count on what it had. Until it has everything that a leader had committed when
-//! it asked, it must neither vote nor stand for election: with another member that lags it could
-//! make a majority that knows less than was acknowledged. That it may not is part of its hard
-//! state, so that it survives a restart half way.
+//! The others may count on what it had, and on votes it gave. So it takes no part in anything
+//! before every other voter has told it its term: whatever it promised to somebody who was
+//! elected, or may still be, happened in one of those or before. From then on it follows leaders of
+//! no earlier term. It still neither votes nor stands for election until it has everything that
+//! such a leader had committed when it asked: with another member that lags it could make a
+//! majority that knows less than was acknowledged. That all of this is still to come is part of its
+//! hard state, so that it survives a restart half way.
+
+use std::collections::BTreeMap;
 
 use raft::eraftpb::{Message, MessageType};
 
 use super::{Consensus, ELECTION_TICKS};
 
 /// How far a member is from being a full one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// Its vote counts.
     Full,
-    /// It lacks what it may have confirmed once. With the log index that it must reach, once a
-    /// leader has said it.
+    /// It asks the other voters for their terms, and hears nothing else. What they have answered.
+    Asking(BTreeMap<u64, Answer>),
+    /// It follows, and lacks what it may have confirmed once. With the log index that it must
+    /// reach, once a leader has said it.
     CatchingUp(Option<u64>),
+}
+
+/// What another member says to one that has forgotten everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Answer {
+    /// Its term.
+    pub(crate) term: u64,
+    /// Whether the one who asks has a vote, as far as it knows.
+    pub(crate) votes: bool,
 }
 
 /// The entry that the first leader of all begins its term with. It holds nothing that anybody was
@@ -31,7 +47,44 @@ pub(super) const QUESTION: &[u8] = b"committed?";
 
 impl Consensus {
     pub(crate) fn is_catching_up(&self) -> bool {
-        matches!(self.standing, Standing::CatchingUp(_))
+        self.standing != Standing::Full
+    }
+
+    /// It begins to catch up, at whatever stage is the first for it.
+    pub(super) fn begin_catching_up(&mut self) {
+        // The confirmations of one that has no vote never counted.
+        let votes = self.voters().contains(&self.raw.raft.id);
+        self.standing =
+            if votes { Standing::Asking(BTreeMap::new()) } else { Standing::CatchingUp(None) };
+    }
+
+    /// The voters that are to be asked for their terms now.
+    pub(crate) fn to_ask(&self) -> Vec<u64> {
+        let Standing::Asking(answers) = &self.standing else { return Vec::new() };
+        let is_missing = |id: &u64| *id != self.raw.raft.id && !answers.contains_key(id);
+        self.voters().iter().copied().filter(is_missing).collect()
+    }
+
+    /// What this member answers to such a question.
+    pub(crate) fn answer(&self, asker: u64) -> Answer {
+        let members = self.raw.store().conf_state();
+        let votes =
+            members.get_voters().contains(&asker) || members.get_voters_outgoing().contains(&asker);
+        Answer { term: self.term(), votes }
+    }
+
+    /// Another voter has answered.
+    pub(crate) fn answered(&mut self, member: u64, answer: Answer) {
+        let Standing::Asking(answers) = &mut self.standing else { return };
+        answers.insert(member, answer);
+        // Who is about to join, and is no voter yet to anybody, has promised nothing.
+        let joins = answers.values().all(|answer| !answer.votes);
+        let term = answers.values().fold(self.raw.raft.term, |term, answer| term.max(answer.term));
+        if joins || self.to_ask().is_empty() {
+            self.standing = Standing::CatchingUp(None);
+            self.raw.raft.become_follower(term, raft::INVALID_ID);
+            self.settle_timeout();
+        }
     }
 
     /// Whether a message must be dropped, because this member may not have a say yet.
@@ -43,28 +96,32 @@ impl Consensus {
             MessageType::MsgHeartbeat => message.commit,
             _ => 0,
         };
-        if known > FIRST_ENTRY && self.last_index() == 0 && !self.is_complete {
-            self.standing = Standing::CatchingUp(None);
+        let is_blank = self.last_index() == 0 && !self.is_complete;
+        if known > FIRST_ENTRY && is_blank && self.standing == Standing::Full {
+            self.begin_catching_up();
         }
-        let asks_for_a_say = matches!(
-            kind,
-            MessageType::MsgRequestVote
-                | MessageType::MsgRequestPreVote
-                | MessageType::MsgTimeoutNow
-        );
-        asks_for_a_say && self.is_catching_up()
+        match self.standing {
+            Standing::Full => false,
+            Standing::Asking(_) => true,
+            Standing::CatchingUp(_) => matches!(
+                kind,
+                MessageType::MsgRequestVote
+                    | MessageType::MsgRequestPreVote
+                    | MessageType::MsgTimeoutNow
+            ),
+        }
     }
 
     /// One tick of a member that does not stand for election: it notices all the same when its
     /// leader is silent. One that is catching up asks the leader how far it has to.
     pub(super) fn tick_bystander(&mut self) {
-        let is_catching_up = self.is_catching_up();
+        let follows = matches!(self.standing, Standing::CatchingUp(_));
+        let stands = !self.is_catching_up();
         let raft = &mut self.raw.raft;
-        let stands = raft.promotable() && !is_catching_up;
-        if !stands && raft.election_elapsed >= 2 * ELECTION_TICKS {
+        if !(stands && raft.promotable()) && raft.election_elapsed >= 2 * ELECTION_TICKS {
             raft.leader_id = raft::INVALID_ID;
         }
-        if is_catching_up && raft.leader_id != raft::INVALID_ID {
+        if follows && raft.leader_id != raft::INVALID_ID {
             self.ticks_catching_up += 1;
             if self.ticks_catching_up % ASKS_EVERY == 1 {
                 self.raw.read_index(QUESTION.to_vec());

@@ -22,6 +22,7 @@ use raft::{RawNode, ReadState, StateRole};
 
 use crate::limits;
 use crate::output::{HardState, LogEntry, Persist};
+pub(crate) use catch_up::Answer;
 use catch_up::Standing;
 pub(crate) use members::Members;
 use store::{Store, Tail};
@@ -173,7 +174,7 @@ impl Consensus {
             last_durable: 0,
             ticks_standing_still: 0,
             confirmed: None,
-            standing: if lacks_something { Standing::CatchingUp(None) } else { Standing::Full },
+            standing: Standing::Full,
             stored_catching_up: catching_up,
             announced_catching_up: false,
             ticks_catching_up: 0,
@@ -181,6 +182,9 @@ impl Consensus {
             stood_as: (StateRole::Follower, 0),
             is_complete: durable.is_complete,
         };
+        if lacks_something {
+            consensus.begin_catching_up();
+        }
         consensus.stand_soon();
         consensus
     }

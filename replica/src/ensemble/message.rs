@@ -2,7 +2,7 @@
 
 use tenure_wire::{DecodeError, Put, Reader, SessionId};
 
-use crate::consensus::HEAD_BYTES;
+use crate::consensus::{Answer, HEAD_BYTES};
 use crate::input::ConnId;
 
 /// One message between two members.
@@ -35,6 +35,11 @@ pub(crate) enum PeerMessage<'a> {
     /// From the leader: it leads no more, for it has not heard a majority. Whoever still hears it
     /// need not wait for it to fall silent.
     Resigned,
+    /// From a member that has lost its disk: which term is it? Its incarnation tells the answer
+    /// from one to an earlier question.
+    AskTerm { incarnation: u64 },
+    /// The answer.
+    Term { incarnation: u64, answer: Answer },
 }
 
 const CONSENSUS: i32 = 1;
@@ -47,6 +52,8 @@ const MOVED: i32 = 7;
 const SYNC: i32 = 8;
 const SYNCED: i32 = 9;
 const RESIGNED: i32 = 10;
+const ASK_TERM: i32 = 11;
+const TERM: i32 = 12;
 
 impl<'a> PeerMessage<'a> {
     /// The encoding of a message of the consensus library, in the bytes that it came in.
@@ -55,7 +62,8 @@ impl<'a> PeerMessage<'a> {
         bytes
     }
 
-    /// The encoding. All but consensus belong to an epoch, and mean nothing in another.
+    /// The encoding. All but consensus, and what a member asks that has forgotten everything, belong
+    /// to an epoch and mean nothing in another.
     pub(crate) fn encode(&self, epoch: u64) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
@@ -122,6 +130,16 @@ impl<'a> PeerMessage<'a> {
                 out.put_i32(RESIGNED);
                 out.put_i64(epoch as i64);
             }
+            PeerMessage::AskTerm { incarnation } => {
+                out.put_i32(ASK_TERM);
+                out.put_i64(*incarnation as i64);
+            }
+            PeerMessage::Term { incarnation, answer } => {
+                out.put_i32(TERM);
+                out.put_i64(*incarnation as i64);
+                out.put_i64(answer.term as i64);
+                out.put_bool(answer.votes);
+            }
         }
         out
     }
@@ -132,6 +150,18 @@ impl<'a> PeerMessage<'a> {
         let kind = from.i32()?;
         if kind == CONSENSUS {
             return Ok((None, PeerMessage::Consensus(from.rest())));
+        }
+        // These come from a member that knows of no epoch.
+        match kind {
+            ASK_TERM => {
+                return Ok((None, PeerMessage::AskTerm { incarnation: from.i64()? as u64 }));
+            }
+            TERM => {
+                let incarnation = from.i64()? as u64;
+                let answer = Answer { term: from.i64()? as u64, votes: from.bool()? };
+                return Ok((None, PeerMessage::Term { incarnation, answer }));
+            }
+            _ => {}
         }
         let epoch = Some(from.i64()? as u64);
         let message = match kind {
@@ -192,9 +222,15 @@ mod tests {
             PeerMessage::Sync { request: 5 },
             PeerMessage::Synced { request: 5, index: 9 },
             PeerMessage::Resigned,
+            PeerMessage::AskTerm { incarnation: u64::MAX },
+            PeerMessage::Term { incarnation: 1, answer: Answer { term: 3, votes: true } },
         ] {
             let bytes = message.encode(3);
-            let epoch = (!matches!(message, PeerMessage::Consensus(_))).then_some(3);
+            let has_epoch = !matches!(
+                message,
+                PeerMessage::Consensus(_) | PeerMessage::AskTerm { .. } | PeerMessage::Term { .. }
+            );
+            let epoch = has_epoch.then_some(3);
             assert_eq!(PeerMessage::decode(&bytes), Ok((epoch, message)));
             for end in 0..4 {
                 assert!(PeerMessage::decode(&bytes[..end]).is_err());

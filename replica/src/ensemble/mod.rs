@@ -124,6 +124,14 @@ impl Replica {
         }
     }
 
+    /// Having lost its disk, it asks the other voters for their terms.
+    pub(crate) fn ask_for_terms(&self, out: &mut Outputs) {
+        for member in self.consensus.to_ask() {
+            let incarnation = self.config.incarnation;
+            self.tell(member, &PeerMessage::AskTerm { incarnation }, out);
+        }
+    }
+
     /// Notices a change of leadership. Clients of the old one are sent away (reference 2.9).
     pub(crate) fn follow_leadership(&mut self, now: Now, out: &mut Outputs) {
         let led_by = (self.consensus.term(), self.consensus.leader());
@@ -380,6 +388,15 @@ impl Replica {
                 self.consensus.suspect_leader();
             }
             PeerMessage::Resigned => {}
+            PeerMessage::AskTerm { incarnation } => {
+                let answer = self.consensus.answer(from);
+                self.tell(from, &PeerMessage::Term { incarnation, answer }, out);
+            }
+            PeerMessage::Term { incarnation, answer } => {
+                if incarnation == self.config.incarnation {
+                    self.consensus.answered(from, answer);
+                }
+            }
         }
     }
 

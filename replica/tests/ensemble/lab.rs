@@ -18,6 +18,8 @@ pub(crate) struct Ensemble {
     pub(crate) down: Vec<bool>,
     /// Hears no member and is heard by none, and its clock stands; its clients reach it.
     pub(crate) cut_off: Option<usize>,
+    /// What the first of them says, the second does not hear.
+    pub(crate) unheard: Option<(usize, usize)>,
     /// Is heard by everybody and hears no member.
     pub(crate) deaf: Option<usize>,
     pub(crate) now: Now,
@@ -112,6 +114,7 @@ impl Ensemble {
             configs,
             transfers: Vec::new(),
             cut_off: None,
+            unheard: None,
             deaf: None,
             stuck_disk: None,
             now,
@@ -194,7 +197,8 @@ impl Ensemble {
                         let mut linked = self.linked[one as usize - 1].iter().peekable();
                         linked.peek().is_none() || linked.any(|member| member.id == other)
                     };
-                    let is_heard = self.deaf != Some(to as usize - 1);
+                    let ends = (from as usize - 1, to as usize - 1);
+                    let is_heard = self.deaf != Some(ends.1) && self.unheard != Some(ends);
                     if is_heard && !lost(to) && !lost(from) && know(from, to) && know(to, from) {
                         self.step(to as usize - 1, Input::Peer { from, message: &message });
                     }
