@@ -78,6 +78,14 @@ impl Replica {
                     self.establish(conn, session, password, now, out);
                 }
             }
+            Applied::Upgraded { session, timeout_ms } => {
+                if self.consensus.is_leader() {
+                    self.owners.set(session, (session.0 as u64) >> 56);
+                    self.expiry.add(session, timeout_ms);
+                    self.expiry.touch(session, now.mono_us);
+                }
+                self.locals.remove(session);
+            }
             Applied::Closing(closing) => {
                 self.closing = Some(closing);
                 self.close_slice(now, out);

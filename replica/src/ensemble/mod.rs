@@ -145,7 +145,10 @@ impl Replica {
         self.owners = Owners::new();
         self.reconfigurer = Reconfigurer::default();
         let why = match self.read_only.led(led_by.1, now) {
-            true => CloseWhy::ReadOnlyEnded,
+            true => {
+                self.forget_read_only();
+                CloseWhy::ReadOnlyEnded
+            }
             // Another vain election is nothing to those who are served without a leader.
             false if self.read_only.is_open() => return,
             false => CloseWhy::NotServing,
@@ -166,6 +169,7 @@ impl Replica {
         let caught_up = term == self.consensus.term() && self.to_apply.is_empty();
         if !self.serving && caught_up && self.consensus.leader() != 0 {
             self.serving = true;
+            self.locals.renew(now.mono_us);
             self.election_over(now, out);
         }
     }
@@ -189,8 +193,13 @@ impl Replica {
     /// A client of this session was heard on this connection. False if the session is not to be
     /// served here any more.
     pub(crate) fn heard(&mut self, session: SessionId, now: Now) -> Heard {
-        if let Some(heard) = self.read_only.heard(session, now) {
-            return heard;
+        // One that becomes global is told of to the leader, which may know it before this server.
+        let is_known_here = self.locals.expiry.touch(session, now.mono_us);
+        if is_known_here && (self.is_local(session) || self.consensus.is_leader()) {
+            return Heard::Yes;
+        }
+        if self.read_only.is_open() {
+            return Heard::Ended;
         }
         if !self.consensus.is_leader() {
             let touched = &mut self.following.touched;
@@ -383,6 +392,8 @@ impl Replica {
         for bytes in entries {
             let Ok(entry) = LoggedEntry::decode(bytes) else { continue };
             match &entry.operation {
+                // Who has the session alone knows whether it lives.
+                Operation::Request { is_local: true, .. } => {}
                 Operation::Request { session, .. } => {
                     if !self.owners.may_use(*session, from) {
                         self.tell(from, &PeerMessage::Moved { session: *session }, out);
@@ -397,6 +408,7 @@ impl Replica {
                 }
                 Operation::CloseSession { session, .. } => self.expiry.remove(*session),
                 Operation::OpenSession { .. }
+                | Operation::UpgradeSession { .. }
                 | Operation::Prolong { .. }
                 | Operation::Reap { .. } => {}
                 // Only leaders decide these.
@@ -465,7 +477,11 @@ impl Replica {
         let Some(manner) = self.attachments.get(conn).map(|attachment| attachment.manner) else {
             return;
         };
-        if valid {
+        let local = self.locals.get(session).filter(|local| local.has_password(Some(&password)));
+        if !valid && local.is_some_and(|local| local.is_upgrading) {
+            self.detach(conn);
+            close(conn, CloseWhy::NotServing, out);
+        } else if valid || local.is_some() {
             self.resume(conn, (session, password), behind, now, out);
         } else if manner.is_tenure {
             self.refuse_behind(conn, session, behind, now, out);

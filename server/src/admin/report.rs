@@ -104,13 +104,15 @@ impl SessionRange {
 pub struct SessionReport {
     /// Its id.
     pub id: SessionId,
+    /// Whether this server alone knows it.
+    pub is_local: bool,
     /// Its negotiated timeout.
     pub timeout_ms: u32,
     /// When it was established, by the leader's wall clock since the Unix epoch.
     pub opened_wall_ms: i64,
-    /// Time since its client was last heard, which only the leader knows.
+    /// Time since its client was last heard, which only the leader knows, or the one server.
     pub silent_ms: Option<u64>,
-    /// Time until it expires if nothing comes, which only the leader knows.
+    /// Time until it expires if nothing comes, which only the leader knows, or the one server.
     pub expires_in_ms: Option<u64>,
     /// When that will be, by this server's wall clock since the Unix epoch.
     pub deadline_wall_ms: Option<i64>,

@@ -139,6 +139,7 @@ fn show_live(session: &SessionReport) -> Value {
     json!({
         "session_id": session.id.to_string(),
         "state": "live",
+        "local": session.is_local,
         "timeout_ms": session.timeout_ms,
         "silent_ms": session.silent_ms,
         "expires_in_ms": session.expires_in_ms,
