@@ -160,7 +160,10 @@ pub(crate) fn show_one(session: &SessionReport) -> Value {
         .map(|((deadline, left), silent)| deadline.saturating_sub((left + silent) as i64));
     let more = json!({
         "opened_at": iso(session.opened_wall_ms),
-        "opened_by_server": (session.id.0 as u64) >> 56,
+        "opened_by_server": match session.is_local {
+            true => session.served_by,
+            false => Some((session.id.0 as u64) >> 56),
+        },
         "server": session.served_by,
         "last_heard_at": last_heard_ms.map(iso),
         "deadline_at": session.deadline_wall_ms.map(iso),
