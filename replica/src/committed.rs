@@ -84,7 +84,11 @@ impl Replica {
                     self.expiry.add(session, timeout_ms);
                     self.expiry.touch(session, now.mono_us);
                 }
-                self.locals.remove(session);
+                if self.locals.remove(session).is_none() {
+                    let conn = None;
+                    let opened = Event::SessionOpened { session, timeout_ms, conn };
+                    out.items.push(Output::Event(opened));
+                }
             }
             Applied::Closing(closing) => {
                 self.closing = Some(closing);

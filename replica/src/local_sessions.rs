@@ -54,8 +54,8 @@ impl Replica {
         (timeout_ms, peer, password): (u32, IpAddr, [u8; 16]),
         now: Now,
     ) -> bool {
-        let (opened_ms, is_upgrading) = (now.wall_ms, false);
-        let session = LocalSession { id, timeout_ms, opened_ms, password, peer, is_upgrading };
+        let (opened_ms, upgrading_in) = (now.wall_ms, None);
+        let session = LocalSession { id, timeout_ms, opened_ms, password, peer, upgrading_in };
         self.locals.add(session, now.mono_us)
     }
 
@@ -74,7 +74,7 @@ impl Replica {
         else {
             return self.refuse(conn, session, manner, out);
         };
-        if known.is_upgrading {
+        if known.upgrading_in.is_some() && self.consensus.is_leader() {
             // In a moment it is one of the ensemble's; to try again costs less than to be wrong.
             return close(conn, CloseWhy::NotServing, out);
         }
@@ -85,8 +85,19 @@ impl Replica {
             let behind = self.last_proposed();
             return self.resume(conn, (session, password), behind, now, out);
         }
-        // The leader does not know it, but knows up to where its writes may have gone.
+        // The leader need not know it, but knows up to where its writes have gone.
         self.ask_to_resume(conn, request, timeout_ms, out);
+    }
+
+    /// The leader does not know a session: whether it is this server's own. Had it been on its way
+    /// into the log, the leader would know it, or is going to.
+    pub(crate) fn is_local_still(&mut self, session: SessionId, password: &[u8; 16]) -> bool {
+        let local = self.locals.get_mut(session);
+        let Some(local) = local.filter(|local| local.has_password(Some(password))) else {
+            return false;
+        };
+        local.upgrading_in = None;
+        true
     }
 
     /// The client of a local session was heard on a new connection.
@@ -106,7 +117,7 @@ impl Replica {
 
     /// Whether it is a session of this server alone, and stays one for the time being.
     pub(crate) fn is_local(&self, session: SessionId) -> bool {
-        self.locals.get(session).is_some_and(|local| !local.is_upgrading)
+        self.locals.get(session).is_some_and(|local| local.upgrading_in.is_none())
     }
 
     /// Whether a write is answered here, without a log entry: it ends a local session, or it asks
@@ -130,8 +141,9 @@ impl Replica {
         }
         // After a resume the client may still rely on a deadline further away.
         let left_ms = self.locals.expiry.left_ms(session).unwrap_or(0) as u32;
+        let term = self.consensus.term();
         let Some(local) = self.locals.get_mut(session) else { return };
-        local.is_upgrading = true;
+        local.upgrading_in = Some(term);
         let password = local.password;
         let timeout_ms = local.timeout_ms.max(left_ms);
         self.propose(Operation::UpgradeSession { session, timeout_ms, password }, now);
@@ -185,15 +197,14 @@ impl Replica {
         let mut expired = Vec::new();
         self.locals.expiry.pop_expired(now.mono_us, &mut expired);
         for (session, silent_ms) in expired {
-            match self.locals.get(session) {
-                // The leader decides, as soon as it knows it.
-                Some(local) if local.is_upgrading => {
-                    self.locals.expiry.add(session, local.timeout_ms);
-                }
-                _ => {
-                    let reason = EndReason::Expired { silent_ms };
-                    self.end_local(session, reason, CloseWhy::SessionEnded, out);
-                }
+            if self.is_local(session) {
+                let reason = EndReason::Expired { silent_ms };
+                self.end_local(session, reason, CloseWhy::SessionEnded, out);
+            } else if self.attachments.conn_of(session).is_none() {
+                // The leader ends it, if it has ever heard of it.
+                self.locals.remove(session);
+            } else if let Some(local) = self.locals.get(session) {
+                self.locals.expiry.add(session, local.timeout_ms);
             }
         }
     }

@@ -61,6 +61,12 @@ fn way(op: Option<OpCode>) -> Way {
     }
 }
 
+/// Whether an operation reads. Watches set again tell of the past, and must do so before any other
+/// answer shows that it is over.
+fn wants_fresh(op: Option<OpCode>) -> bool {
+    !matches!(op, Some(OpCode::Ping | OpCode::SetWatches | OpCode::SetWatches2))
+}
+
 /// A connection that wants a session and is answered once everything up to a log index is applied:
 /// the writes of the connection before it, or the session's end.
 #[derive(Debug)]
@@ -390,15 +396,12 @@ impl Replica {
             }
             Way::Write => self.write(conn, header, reader.rest(), now),
             // Nobody else need vouch for a session of this server alone.
-            _ if op == Some(OpCode::Ping) && self.is_local(session) => {
-                self.pong(conn, now.mono_us, now, out);
-            }
-            _ if !self.is_alone() && op == Some(OpCode::Ping) => {
+            _ if op == Some(OpCode::Ping) && !self.is_alone() && !self.is_local(session) => {
                 self.await_touch(conn, now);
             }
             Way::Read
                 if !self.is_alone()
-                    && (op == Some(OpCode::Sync) || linearizable)
+                    && (op == Some(OpCode::Sync) || linearizable && wants_fresh(op))
                     && !self.has(PlantedBug::SyncsAlone) =>
             {
                 self.await_sync(conn, payload, now, out);

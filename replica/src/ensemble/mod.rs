@@ -169,7 +169,7 @@ impl Replica {
         let caught_up = term == self.consensus.term() && self.to_apply.is_empty();
         if !self.serving && caught_up && self.consensus.leader() != 0 {
             self.serving = true;
-            self.locals.renew(now.mono_us);
+            self.locals.renew(term, now.mono_us);
             self.election_over(now, out);
         }
     }
@@ -230,6 +230,10 @@ impl Replica {
             self.detach(conn);
             return self.refuse(conn, request.session, Manner::of(request), out);
         };
+        // What earlier connections asked for goes first.
+        if !self.proposals.is_empty() {
+            self.propose_collected(out);
+        }
         let session = request.session;
         // What was heard on an earlier connection must not count for the new one.
         self.following.touched.retain(|touched| *touched != session);
@@ -477,11 +481,7 @@ impl Replica {
         let Some(manner) = self.attachments.get(conn).map(|attachment| attachment.manner) else {
             return;
         };
-        let local = self.locals.get(session).filter(|local| local.has_password(Some(&password)));
-        if !valid && local.is_some_and(|local| local.is_upgrading) {
-            self.detach(conn);
-            close(conn, CloseWhy::NotServing, out);
-        } else if valid || local.is_some() {
+        if valid || self.is_local_still(session, &password) {
             self.resume(conn, (session, password), behind, now, out);
         } else if manner.is_tenure {
             self.refuse_behind(conn, session, behind, now, out);

@@ -76,7 +76,7 @@ impl Replica {
             return;
         }
         self.read_only.is_open = true;
-        self.locals.renew(now.mono_us);
+        self.locals.renew(self.consensus.term(), now.mono_us);
         out.items.push(Output::Event(Event::ReadOnlyBegan { leaderless_ms }));
     }
 
@@ -119,6 +119,10 @@ impl Replica {
             return self.attach_read_only(conn, attachment, session, out);
         }
         let known = self.locals.get(session);
+        if known.is_some_and(|known| known.upgrading_in.is_some()) {
+            // Whether it has become one of the ensemble's, only a leader knows.
+            return close(conn, CloseWhy::NotServing, out);
+        }
         if known.is_some_and(|known| known.has_password(request.password)) {
             self.take_up_local(session, timeout_ms, &attachment, now);
             self.attach_read_only(conn, attachment, session, out);

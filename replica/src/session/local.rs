@@ -24,8 +24,9 @@ pub struct LocalSession {
     pub(crate) password: [u8; 16],
     /// Where the client was that was served last.
     pub(crate) peer: IpAddr,
-    /// It is on its way into the log: what is written from now on belongs to a global session.
-    pub(crate) is_upgrading: bool,
+    /// It is on its way into the log since this term: what is written from then on belongs to a
+    /// global session.
+    pub(crate) upgrading_in: Option<u64>,
 }
 
 /// All of them, and when they expire.
@@ -97,11 +98,11 @@ impl LocalSessions {
         self.sessions.remove(&session)
     }
 
-    /// Nobody could be heard for a while: every session has its whole timeout again, and what was
-    /// on its way into the log has arrived or is lost.
-    pub(crate) fn renew(&mut self, mono_us: u64) {
+    /// Nobody could be heard for a while: every session has its whole timeout again. What was on
+    /// its way into the log in an earlier term has arrived or is lost.
+    pub(crate) fn renew(&mut self, term: u64, mono_us: u64) {
         for (id, session) in &mut self.sessions {
-            session.is_upgrading = false;
+            session.upgrading_in.take_if(|since| *since != term);
             self.expiry.touch(*id, mono_us);
         }
     }
