@@ -29,11 +29,12 @@ impl Replica {
         }
         if let Some(index) = applied {
             self.consensus.applied(index);
-            self.serve_when_caught_up(now, out);
             self.finish_syncs(now, out);
             // With other voters, those who have answered may be enough.
             self.leadership_confirmed(now, out);
         }
+        // A leader that was lost and found within its term need not have anything new.
+        self.serve_when_caught_up(now, out);
         self.judge_beginnings(now, out);
         self.resume_waiting(now, out);
     }

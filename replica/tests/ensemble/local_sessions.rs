@@ -1,6 +1,8 @@
 //! Sessions that live on the member they began at, and become global for an ephemeral.
 
-use tenure_replica::{CloseWhy, EndReason, Event, Input};
+use std::net::{IpAddr, Ipv4Addr};
+
+use tenure_replica::{CloseWhy, ConnId, EndReason, Event, Input, Outputs};
 use tenure_wire::{
     ConnectRequest, ConnectResponse, Create, ErrorCode, OpCode, Request, RequestHeader, SessionId,
     Xid, Zxid,
@@ -366,4 +368,65 @@ fn a_server_by_itself_has_them_too() {
     let (conn, _) = ensemble.open(0, 4_000);
     assert_eq!(ensemble.ask(0, conn, &Request::CloseSession), [(9, 0)]);
     assert_eq!((locals(&ensemble, 0), globals(&ensemble, 0)), (0, 0));
+}
+
+/// A session at a follower whose way into the log was lost with its link, in one and the same term.
+fn lost_with_the_link() -> (Ensemble, usize, ConnectResponse) {
+    let mut ensemble = Ensemble::with_local_sessions(true);
+    let [leader, member] = roles(&ensemble);
+    let (conn, held) = ensemble.open(member, 4_000);
+    let term = ensemble.disks[member].hard_state.term;
+    let mut payload = Vec::new();
+    RequestHeader { xid: Xid(9), op: OpCode::Create.code() }.encode(&mut payload);
+    create("/e", 1).encode(&mut payload);
+    ensemble.step(member, Input::Frame { conn, payload: &payload });
+    ensemble.links.clear();
+    ensemble.step(member, Input::PeerDown { member: leader as u64 + 1 });
+    ensemble.run(1_000);
+    assert!(ensemble.closed.contains(&(member, conn, CloseWhy::NotServing)));
+    assert!(ensemble.members[member].is_serving());
+    assert_eq!(ensemble.disks[member].hard_state.term, term);
+    assert_eq!((locals(&ensemble, member), globals(&ensemble, member)), (1, 0));
+    (ensemble, member, held)
+}
+
+#[test]
+fn an_upgrade_that_is_lost_with_a_link_is_made_again() {
+    let (mut ensemble, member, held) = lost_with_the_link();
+    let (conn, resumed) = ensemble.connect(member, resuming(&held));
+    assert_eq!(resumed.session, held.session);
+    assert_eq!(ensemble.ask(member, conn, &create("/e", 1)), [(9, 0)]);
+    assert_eq!((locals(&ensemble, member), globals(&ensemble, member)), (0, 1));
+}
+
+#[test]
+fn nothing_is_left_of_an_upgrade_that_was_lost_and_whose_client_is_gone() {
+    let (mut ensemble, member, held) = lost_with_the_link();
+    ensemble.run(5_000);
+    assert_eq!((locals(&ensemble, member), globals(&ensemble, member)), (0, 0));
+    assert_eq!(ensemble.connect(member, resuming(&held)).1.session, SessionId(0));
+}
+
+#[test]
+fn what_a_connection_asked_for_goes_to_the_leader_before_the_next_one_does() {
+    let mut ensemble = Ensemble::new();
+    let [_, member] = roles(&ensemble);
+    let (conn, held) = ensemble.open(member, 4_000);
+    let mut payload = Vec::new();
+    RequestHeader { xid: Xid(9), op: OpCode::Create.code() }.encode(&mut payload);
+    create("/late", 0).encode(&mut payload);
+    // Both come in one turn.
+    let (mut out, now) = (Outputs::default(), ensemble.now);
+    let replica = &mut ensemble.members[member];
+    replica.step(Input::Frame { conn, payload: &payload }, now, &mut out);
+    let (conn, peer) = (ConnId(1_000), IpAddr::V4(Ipv4Addr::LOCALHOST));
+    let connect = Input::Connect { conn, peer, request: resuming(&held), entropy: [7; 16] };
+    replica.step(connect, now, &mut out);
+    replica.flush(now, &mut out);
+    ensemble.perform(member, out);
+    let (forward, revalidate) = (2, 5);
+    let kinds: Vec<u8> = ensemble.links.iter().map(|(_, _, message)| message[3]).collect();
+    assert_eq!(kinds, [forward, revalidate]);
+    ensemble.run(20);
+    assert_eq!(ensemble.ask(member, conn, &get("/late")).last(), Some(&(9, 0)));
 }
