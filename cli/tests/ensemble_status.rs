@@ -56,7 +56,7 @@ async fn one_member_tells_of_all_and_a_quorum_decides_the_exit_code() {
     }
     let (code, text) = status(&followers[0].address, &[]);
     assert_eq!(code, 0, "{text}");
-    assert_holds(&text, &[&format!("Member {} leads; 3 of 3 voting members serve", leader.id)]);
+    assert_holds(&text, &[&format!("\nhealthy: 3 of 3, server {} leads\n", leader.id)]);
     for row in &rows {
         let line = line(&text, row);
         assert!(line.starts_with(&row.id.to_string()) && line.ends_with("serves"), "{text}");
@@ -64,19 +64,26 @@ async fn one_member_tells_of_all_and_a_quorum_decides_the_exit_code() {
     }
     let (code, text) = status(&followers[0].address, &["--json"]);
     let health: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!((code, health["healthy"].as_bool()), (0, Some(true)), "{text}");
+    assert_eq!((code, health["has_quorum"].as_bool()), (0, Some(true)), "{text}");
+    assert_eq!(health["verdict"].as_str(), Some("healthy"), "{text}");
     assert_eq!(health["leader"]["id"].as_u64(), Some(leader.id), "{text}");
     let own = &health["members"][leader.id as usize - 1];
     assert_eq!(own["address"].as_str(), Some(&*leader.address), "{text}");
     assert_eq!((own["lag_changes"].as_u64(), own["sessions"].as_u64()), (Some(0), Some(1)));
     assert!(own["epoch"].as_u64() >= Some(1), "{text}");
     session.close().await.unwrap();
+    let admins: Vec<&str> = rows.iter().map(|row| row.admin.as_str()).collect();
+    let admins = ["--admin", &admins.join(",")];
+    let (_, text) = status(&followers[0].address, &admins);
+    assert_holds(&text, &[&format!("Last election: server {} since 20", leader.id)]);
+    assert_holds(&text, &["(started)", " ms without a leader; 0 sessions, "]);
 
     dev.enter(&format!("kill {}", followers[1].id));
     dev.expect(&["was killed"]);
     let (code, text) = status(&leader.address, &[]);
     assert_eq!(code, 0, "{text}");
-    assert_holds(&text, &["2 of 3 voting members serve, 2 are needed"]);
+    let gone = format!("server {} unreachable", followers[1].id);
+    assert_holds(&text, &["\ndegraded: 2 of 3, ", &gone]);
     assert_holds(line(&text, followers[1]), &["unreachable", "refused"]);
 
     dev.enter("kill leader");
@@ -92,9 +99,16 @@ async fn one_member_tells_of_all_and_a_quorum_decides_the_exit_code() {
         }
     };
     assert_holds(&lonely, &["runs, but serves nobody"]);
+    let alone = format!("server {} has no leader", followers[0].id);
+    // It does not tell its clients of the others, but its admin HTTP does.
+    let (code, text) = status(&followers[0].address, &admins);
+    assert_eq!(code, 1, "{text}");
+    assert_holds(&text, &["\nno quorum: 0 of 3, 2 needed, nobody leads, ", &alone, &gone]);
+    assert_holds(line(&text, leader), &["unreachable", "refused"]);
     let (code, text) = status(&hosts(&rows), &["--json"]);
     let health: Value = serde_json::from_str(&text).unwrap();
-    assert_eq!((code, health["healthy"].as_bool()), (1, Some(false)), "{text}");
+    assert_eq!((code, health["has_quorum"].as_bool()), (1, Some(false)), "{text}");
+    assert_eq!(health["verdict"].as_str(), Some("no quorum"), "{text}");
     assert!(health["leader"].is_null() && health["voters_serving"] == 0, "{text}");
 }
 
@@ -106,14 +120,40 @@ fn members_that_tell_only_what_is_open_by_default_are_all_named() {
     let follower = rows.iter().find(|row| row.role == "follower").unwrap();
     let (code, text) = status(&hosts(&rows), &[]);
     assert_eq!(code, 0, "{text}");
-    assert_holds(&text, &["leads; 3 of 3 voting members serve, 2 are needed"]);
+    assert_holds(&text, &["\nhealthy: 3 of 3, "]);
     // One that stands still is waited for, but not for long.
     dev.enter(&format!("pause {}", follower.id));
     dev.expect(&["was paused"]);
     let (code, text) = status(&hosts(&rows), &[]);
     assert_eq!(code, 0, "{text}");
     assert_holds(line(&text, follower), &["unreachable: no answer within 2s"]);
-    assert_holds(&text, &["leads; 2 of 3 voting members serve, 2 are needed"]);
+    assert_holds(&text, &["\ndegraded: 2 of 3, ", &format!("server {} unr", follower.id)]);
+}
+
+#[test]
+fn a_member_that_is_read_only_is_told_from_one_that_serves() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut dev = Dev::start(folder.path(), &["--set", "readonlymode.enabled=true"]);
+    let rows = dev.table(3);
+    let follower = rows.iter().find(|row| row.role == "follower").unwrap();
+    let others = rows.iter().filter(|row| row.id != follower.id);
+    for other in others.clone() {
+        dev.enter(&format!("kill {}", other.id));
+        dev.expect(&["was killed"]);
+    }
+    let deadline = Instant::now() + PATIENCE;
+    let text = loop {
+        let (code, text) = status(&follower.address, &[]);
+        assert!(code == 1 || text.contains(" leads"), "{text}");
+        if line(&text, follower).contains("read-only") || Instant::now() > deadline {
+            break text;
+        }
+    };
+    assert_holds(line(&text, follower), &["read-only", "serves reads only", "no leader"]);
+    let own = format!("server {} is read-only", follower.id);
+    assert_holds(&text, &["\nno quorum: 0 of 3, 2 needed, nobody leads, ", &own]);
+    // It knows the others, though none of them can be asked.
+    others.for_each(|other| assert_holds(line(&text, other), &["unreachable"]));
 }
 
 #[tokio::test]
@@ -147,11 +187,11 @@ fn a_server_of_its_own_is_healthy_and_nobody_is_not() {
     let server = TestServer::start().unwrap();
     let (code, text) = status(&server.hosts(), &[]);
     assert_eq!(code, 0, "{text}");
-    assert_holds(&text, &["standalone", "A server of its own, which serves."]);
+    assert_holds(&text, &["standalone", "\nhealthy: a server of its own, which serves\n"]);
     server.stop().unwrap();
     let (code, text) = status(&server.hosts(), &[]);
     assert_eq!(code, 1, "{text}");
-    assert_holds(&text, &["unreachable", "None of these leads; 0 of 1 voting member serve"]);
+    assert_holds(&text, &["unreachable", "\nno quorum: 0 of 1, 1 needed, none of these leads, "]);
     let (code, text) = status("somewhere:port", &[]);
     assert_eq!(code, 2, "{text}");
     assert_holds(&text, &["somewhere:port", "HOST:PORT"]);

@@ -29,11 +29,12 @@ impl Replica {
         }
         if let Some(index) = applied {
             self.consensus.applied(index);
-            self.serve_when_caught_up(now, out);
             self.finish_syncs(now, out);
             // With other voters, those who have answered may be enough.
             self.leadership_confirmed(now, out);
         }
+        // A leader that was lost and found within its term need not have anything new.
+        self.serve_when_caught_up(now, out);
         self.judge_beginnings(now, out);
         self.resume_waiting(now, out);
     }
@@ -76,6 +77,18 @@ impl Replica {
                 out.items.push(Output::Event(Event::SessionOpened { session, timeout_ms, conn }));
                 if let Some(conn) = conn {
                     self.establish(conn, session, password, now, out);
+                }
+            }
+            Applied::Upgraded { session, timeout_ms } => {
+                if self.consensus.is_leader() {
+                    self.owners.set(session, (session.0 as u64) >> 56);
+                    self.expiry.add(session, timeout_ms);
+                    self.expiry.touch(session, now.mono_us);
+                }
+                if self.locals.remove(session).is_none() {
+                    let conn = None;
+                    let opened = Event::SessionOpened { session, timeout_ms, conn };
+                    out.items.push(Output::Event(opened));
                 }
             }
             Applied::Closing(closing) => {

@@ -32,6 +32,11 @@ pub struct Config {
     /// Serves reads, to clients that agree, after this long without a leader
     /// (`readonlymode.enabled`); `None` for never.
     pub read_only_after_ms: Option<u64>,
+    /// New sessions are known to the server alone that opened them (`localSessionsEnabled`).
+    pub local_sessions: bool,
+    /// Such a session becomes one of the ensemble when it creates an ephemeral znode
+    /// (`localSessionsUpgradingEnabled`); otherwise it cannot.
+    pub local_upgrading: bool,
     /// Authentication schemes and the super user.
     pub auth: AuthConfig,
     /// The members with their addresses, as the configuration file has them; none for a server by
@@ -69,6 +74,8 @@ impl Default for Config {
             extended_types: false,
             reconfig_enabled: false,
             read_only_after_ms: None,
+            local_sessions: false,
+            local_upgrading: false,
             auth: AuthConfig::default(),
             members: Membership::default(),
             members_are_fixed: true,

@@ -41,6 +41,8 @@ pub(crate) enum Operation<'a> {
     Request {
         origin: Origin,
         session: SessionId,
+        /// The session is known to the proposing server alone, which vouches that it lives.
+        is_local: bool,
         xid: Xid,
         op: i32,
         /// An encoded list of identities (`tree::acl`).
@@ -49,6 +51,8 @@ pub(crate) enum Operation<'a> {
     },
     /// Establish a session.
     OpenSession { origin: Origin, server: u8, timeout_ms: u32, password: [u8; 16] },
+    /// Make a session known to all that was one server's own; it keeps id and password.
+    UpgradeSession { session: SessionId, timeout_ms: u32, password: [u8; 16] },
     /// End a session. With an origin if its own client asked for it.
     CloseSession { session: SessionId, reason: EndReason, origin: Option<(Origin, Xid)> },
     /// A session was resumed with a longer timeout than every replica knows: a new leader must
@@ -69,6 +73,8 @@ const REAP: i32 = 4;
 const PROLONG: i32 = 5;
 const SET_MEMBERS: i32 = 6;
 const END_RECONFIG: i32 = 7;
+const LOCAL_REQUEST: i32 = 8;
+const UPGRADE_SESSION: i32 = 9;
 
 impl<'a> LoggedEntry<'a> {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
@@ -77,7 +83,9 @@ impl<'a> LoggedEntry<'a> {
             | i32::from(self.policy.extended_types) << 10
             | i32::from(self.policy.sasl) << 11;
         let kind = match &self.operation {
-            Operation::Request { .. } => REQUEST,
+            Operation::Request { is_local: false, .. } => REQUEST,
+            Operation::Request { is_local: true, .. } => LOCAL_REQUEST,
+            Operation::UpgradeSession { .. } => UPGRADE_SESSION,
             Operation::OpenSession { .. } => OPEN_SESSION,
             Operation::CloseSession { .. } => CLOSE_SESSION,
             Operation::Reap { .. } => REAP,
@@ -88,7 +96,7 @@ impl<'a> LoggedEntry<'a> {
         out.put_i32(kind | policy);
         out.put_i64(self.time_ms);
         match &self.operation {
-            Operation::Request { origin, session, xid, op, identities, body } => {
+            Operation::Request { origin, session, xid, op, identities, body, .. } => {
                 origin.encode(out);
                 out.put_i64(session.0);
                 out.put_i32(xid.0);
@@ -99,6 +107,11 @@ impl<'a> LoggedEntry<'a> {
             Operation::OpenSession { origin, server, timeout_ms, password } => {
                 origin.encode(out);
                 out.put_i32(i32::from(*server));
+                out.put_i32(*timeout_ms as i32);
+                out.put_buffer(Some(password));
+            }
+            Operation::UpgradeSession { session, timeout_ms, password } => {
+                out.put_i64(session.0);
                 out.put_i32(*timeout_ms as i32);
                 out.put_buffer(Some(password));
             }
@@ -132,9 +145,10 @@ impl<'a> LoggedEntry<'a> {
         };
         let time_ms = from.i64()?;
         let operation = match head & 0xff {
-            REQUEST => Operation::Request {
+            kind @ (REQUEST | LOCAL_REQUEST) => Operation::Request {
                 origin: Origin::decode(&mut from)?,
                 session: SessionId(from.i64()?),
+                is_local: kind == LOCAL_REQUEST,
                 xid: Xid(from.i32()?),
                 op: from.i32()?,
                 identities: from.buffer()?.unwrap_or_default(),
@@ -143,6 +157,11 @@ impl<'a> LoggedEntry<'a> {
             OPEN_SESSION => Operation::OpenSession {
                 origin: Origin::decode(&mut from)?,
                 server: from.i32()? as u8,
+                timeout_ms: from.i32()? as u32,
+                password: password(&mut from)?,
+            },
+            UPGRADE_SESSION => Operation::UpgradeSession {
+                session: SessionId(from.i64()?),
                 timeout_ms: from.i32()? as u32,
                 password: password(&mut from)?,
             },

@@ -43,8 +43,8 @@ pub(crate) const LOG_TAIL_BYTES: u64 = 256 << 20;
 /// The same while a member is sent a snapshot: what comes after it, so that it need not start over.
 pub(crate) const LOG_SENDING_BYTES: u64 = 1 << 30;
 
-/// Sessions of a read-only member: as many as it can hold connections. Only ones that were left
-/// behind come on top, and these expire.
+/// Sessions that one server alone knows: as many as it can hold connections. Only ones that were
+/// left behind come on top, and these expire.
 pub(crate) const LOCAL_SESSIONS: usize = 100_000;
 
 /// How long the leader need not hear of a client that was heard, unless the client waits for that:

@@ -13,12 +13,13 @@ use crate::entry::{LoggedEntry, Operation, Origin, Policy};
 use crate::gone::{Gone, GoneEphemerals};
 use crate::input::{ConnId, Input, Now};
 use crate::limits;
-use crate::output::{Event, HardState, LogEntry, Output, Outputs, SnapshotMeta};
+use crate::output::{CloseWhy, Event, HardState, LogEntry, Output, Outputs, SnapshotMeta};
 use crate::planted::PlantedBug;
 use crate::requests::Resuming;
 use crate::session::attach::{Attachment, Attachments};
 use crate::session::ended::EndReason;
 use crate::session::expiry::Expiry;
+use crate::session::local::{LocalSession, LocalSessions};
 use crate::snapshot::{Capture, Received};
 use crate::state::State;
 use crate::watch::WatchKind;
@@ -56,6 +57,7 @@ pub struct Replica {
     pub(crate) following: Following,
     pub(crate) attachments: Attachments,
     pub(crate) resuming: VecDeque<Resuming>,
+    pub(crate) locals: LocalSessions,
     pub(crate) read_only: ReadOnly,
     pub(crate) watches: WatchTable,
     pub(crate) gone: GoneEphemerals,
@@ -111,6 +113,7 @@ impl Replica {
             next_reap_us: now.mono_us + config.reap_interval_ms * 1000,
             attachments: Attachments::new(),
             resuming: VecDeque::new(),
+            locals: LocalSessions::new(),
             read_only: ReadOnly::new(now),
             watches: WatchTable::new(config.hash_seed),
             gone: GoneEphemerals::default(),
@@ -156,7 +159,10 @@ impl Replica {
             }
             Input::Peer { from, message } => self.peer(from, message, now, out),
             Input::PeerDown { member } => self.peer_down(member),
-            Input::CloseSession { session, reason } => self.propose_close(session, reason, now),
+            Input::CloseSession { session, reason } => match self.is_local(session) {
+                true => self.end_local(session, reason, CloseWhy::SessionEnded, out),
+                false => self.propose_close(session, reason, now),
+            },
         }
     }
 
@@ -225,7 +231,7 @@ impl Replica {
             self.go_on_reconfiguring(now);
             self.open_read_only_if_due(now, out);
         }
-        self.expire_read_only(now, out);
+        self.expire_locals(now, out);
         if !self.consensus.is_leader() && !self.has(PlantedBug::ExpiresWithoutLeading) {
             return;
         }
@@ -296,7 +302,7 @@ impl Replica {
         }
         let reap = self.next_reap_us.min(self.next_tick_us);
         let expiry = self.expiry.next_deadline_us().into_iter();
-        let others = self.read_only.next_deadline_us().into_iter().chain(self.touches_due_us());
+        let others = self.local_deadline_us().into_iter().chain(self.touches_due_us());
         expiry.chain(others).fold(reap, u64::min)
     }
 
@@ -318,9 +324,19 @@ impl Replica {
         self.read_only.is_open()
     }
 
-    /// Number of live sessions that only this replica knows: those of a read-only one.
-    pub fn local_sessions(&self) -> usize {
-        self.read_only.session_count()
+    /// Number of live sessions that only this replica knows.
+    pub fn local_session_count(&self) -> usize {
+        self.locals.len()
+    }
+
+    /// The live sessions that only this replica knows, by ascending id.
+    pub fn local_sessions(&self) -> Vec<&LocalSession> {
+        self.locals.list()
+    }
+
+    /// A live session that only this replica knows.
+    pub fn local_session(&self, session: SessionId) -> Option<&LocalSession> {
+        self.locals.get(session)
     }
 
     /// Whether this replica leads the ensemble.
@@ -401,7 +417,8 @@ impl Replica {
 
     /// The member through which a session is used, if this one knows.
     pub fn served_by(&self, session: SessionId) -> Option<u64> {
-        if self.attachments.conn_of(session).is_some() || self.is_alone() {
+        let is_local = self.locals.get(session).is_some();
+        if is_local || self.attachments.conn_of(session).is_some() || self.is_alone() {
             return Some(self.config.id);
         }
         self.owners.get(session).filter(|_| self.consensus.is_leader())
@@ -419,13 +436,14 @@ impl Replica {
 
     /// How long a live session's client was not heard, in milliseconds. Only the leader knows.
     pub fn silent_ms(&self, session: SessionId) -> Option<u64> {
-        self.expiry.silent_ms(session).filter(|_| self.consensus.is_leader())
+        let silent_ms = self.expiry.silent_ms(session).filter(|_| self.consensus.is_leader());
+        silent_ms.or_else(|| self.locals.expiry.silent_ms(session))
     }
 
     /// How long until a live session expires unless its client is heard, in milliseconds. Only the
-    /// leader knows, and a read-only replica of its own sessions.
+    /// leader knows, and every replica of sessions of its own.
     pub fn expires_in_ms(&self, session: SessionId) -> Option<u64> {
         let left_ms = self.expiry.left_ms(session).filter(|_| self.consensus.is_leader());
-        left_ms.or_else(|| self.read_only.left_ms(session))
+        left_ms.or_else(|| self.locals.expiry.left_ms(session))
     }
 }

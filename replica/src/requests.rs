@@ -61,6 +61,12 @@ fn way(op: Option<OpCode>) -> Way {
     }
 }
 
+/// Whether an operation reads. Watches set again tell of the past, and must do so before any other
+/// answer shows that it is over.
+fn wants_fresh(op: Option<OpCode>) -> bool {
+    !matches!(op, Some(OpCode::Ping | OpCode::SetWatches | OpCode::SetWatches2))
+}
+
 /// A connection that wants a session and is answered once everything up to a log index is applied:
 /// the writes of the connection before it, or the session's end.
 #[derive(Debug)]
@@ -96,6 +102,12 @@ impl Replica {
         let timeout_ms = self.negotiate(request.timeout_ms);
         let manner = Manner::of(request);
         let attachment = Attachment::new(peer, timeout_ms, manner, entropy);
+        if request.session == SessionId(0) && self.config.local_sessions {
+            return self.open_local(conn, attachment, now, out);
+        }
+        if self.locals.get(request.session).is_some() {
+            return self.resume_local(conn, attachment, request, now, out);
+        }
         if request.session == SessionId(0) {
             self.attachments.insert(conn, attachment);
             let (origin, server) = (self.origin(conn), self.config.id as u8);
@@ -227,9 +239,10 @@ impl Replica {
                 && (is_whole || next.password.is_some());
             let Some(resuming) = self.resuming.pop_front_if(|_| may_go) else { return };
             let Resuming { conn, session, password, .. } = resuming;
-            let is_known = self.state.sessions.get(session).is_some();
+            let is_global = self.state.sessions.get(session).is_some();
+            let is_known = is_global || self.locals.get(session).is_some();
             let ends =
-                is_known && self.consensus.is_leader() && self.expiry.left_ms(session).is_none();
+                is_global && self.consensus.is_leader() && self.expiry.left_ms(session).is_none();
             let Some(manner) = self.attachments.get(conn).map(|attachment| attachment.manner)
             else {
                 continue;
@@ -292,8 +305,10 @@ impl Replica {
         // They were sent before the client could know how long its session lasts from now on.
         // (Through a follower they count like any others: the leader is not told when they came.)
         let promised_us = self.expiry.promised_us(session);
+        let local_us = self.locals.expiry.promised_us(session);
         self.take_deferred(conn, now, out);
         self.expiry.promise(session, promised_us);
+        self.locals.expiry.promise(session, local_us);
     }
 
     /// Takes the frames that waited, in order, as if they came now.
@@ -366,13 +381,27 @@ impl Replica {
         }
         match way {
             _ if reconfigures && op != Some(OpCode::Ping) => self.defer(conn, payload, now),
+            Way::Write
+                if op.is_some_and(|op| self.is_answered_here(session, op, reader.rest())) =>
+            {
+                if op == Some(OpCode::CloseSession)
+                    && let Some(attachment) = self.attachments.get_mut(conn)
+                {
+                    attachment.finished = true;
+                }
+                match idle {
+                    true => self.in_turn(conn, payload, 0, out),
+                    false => self.defer(conn, payload, now),
+                }
+            }
             Way::Write => self.write(conn, header, reader.rest(), now),
-            _ if !self.is_alone() && op == Some(OpCode::Ping) => {
+            // Nobody else need vouch for a session of this server alone.
+            _ if op == Some(OpCode::Ping) && !self.is_alone() && !self.is_local(session) => {
                 self.await_touch(conn, now);
             }
             Way::Read
                 if !self.is_alone()
-                    && (op == Some(OpCode::Sync) || linearizable)
+                    && (op == Some(OpCode::Sync) || linearizable && wants_fresh(op))
                     && !self.has(PlantedBug::SyncsAlone) =>
             {
                 self.await_sync(conn, payload, now, out);
@@ -394,23 +423,30 @@ impl Replica {
 
     fn write(&mut self, conn: ConnId, header: RequestHeader, body: &[u8], now: Now) {
         let origin = self.origin(conn);
+        let Some(session) = self.attachments.get(conn).map(|attachment| attachment.session) else {
+            return;
+        };
+        if let Some(op) = OpCode::from_i32(header.op) {
+            self.upgrade_if_needed(session, op, body, now);
+        }
+        let is_local = self.is_local(session);
         let Some(attachment) = self.attachments.get_mut(conn) else { return };
-        let (xid, session) = (header.xid, attachment.session);
+        let xid = header.xid;
         if header.op == OpCode::CloseSession.code() {
             attachment.finished = true;
             self.expiry.remove(session);
             let (reason, origin) = (EndReason::ClosedByClient, Some((origin, xid)));
             self.propose(Operation::CloseSession { session, reason, origin }, now);
         } else {
-            let identities = std::mem::take(&mut attachment.encoded);
+            let encoded = std::mem::take(&mut attachment.encoded);
             let op = header.op;
             attachment.reconfigures = op == OpCode::Reconfig.code();
-            let identified = &identities;
+            let identities = &encoded[..];
             let operation =
-                Operation::Request { origin, session, xid, op, identities: identified, body };
+                Operation::Request { origin, session, is_local, xid, op, identities, body };
             self.propose(operation, now);
             if let Some(attachment) = self.attachments.get_mut(conn) {
-                attachment.encoded = identities;
+                attachment.encoded = encoded;
             }
         }
         self.attachments.push(conn, Pending::Write { xid, received_us: now.mono_us });
@@ -427,6 +463,13 @@ impl Replica {
         let mut reader = Reader::new(payload);
         let Ok(header) = RequestHeader::decode(&mut reader) else { return };
         let op = OpCode::from_i32(header.op);
+        let session = self.attachments.get(conn).map(|attachment| attachment.session);
+        if let (Some(op), Some(session)) = (op, session)
+            && self.is_answered_here(session, op, reader.rest())
+        {
+            let asked = Asked { conn, xid: header.xid, op: header.op, write: false, latency_us };
+            return self.answer_local(asked, session, out);
+        }
         let (Some(op), Way::Read) = (op, way(op)) else {
             unknown(conn, header.xid, header.op, out);
             if let Some(attachment) = self.attachments.get_mut(conn) {

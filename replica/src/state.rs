@@ -73,13 +73,18 @@ impl State {
         Zxid::new(self.zxid.epoch() + 1, 1)
     }
 
+    /// The number in the id of the last session, or if there was none, of one that began now.
+    pub(crate) fn session_number(&self, time_ms: i64) -> u64 {
+        match self.last_session {
+            0 => ((time_ms as u64) << 16) & SESSION_BITS,
+            last => last,
+        }
+    }
+
     /// A session id never used before. Starts from the clock, so that ids look like everybody
     /// else's, but comes from replicated state, so that none is used twice (trap 54).
     pub(crate) fn next_session(&mut self, server: u8, time_ms: i64) -> SessionId {
-        if self.last_session == 0 {
-            self.last_session = ((time_ms as u64) << 16) & SESSION_BITS;
-        }
-        self.last_session = (self.last_session + 1) & SESSION_BITS;
+        self.last_session = (self.session_number(time_ms) + 1) & SESSION_BITS;
         SessionId((u64::from(server) << 56 | self.last_session) as i64)
     }
 }

@@ -159,6 +159,8 @@ fn replica_config(config: &ServerConfig) -> Result<Config, StartError> {
             .tree
             .read_only_mode
             .then(|| u64::from(config.tick_ms).max(limits::READ_ONLY_AFTER_MS)),
+        local_sessions: config.sessions.local,
+        local_upgrading: config.sessions.local_upgrading,
         members: match config.ensemble.is_distributed() {
             true => Membership::new(config.ensemble.members.iter().cloned()),
             false => Membership::default(),

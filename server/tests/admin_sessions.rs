@@ -22,6 +22,10 @@ struct Server {
 
 impl Server {
     fn start() -> Self {
+        Self::start_with(|_| {})
+    }
+
+    fn start_with(configure: impl FnOnce(&mut ServerConfig)) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut config = ServerConfig {
             client: Some(Listen::on("127.0.0.1", 0)),
@@ -31,6 +35,7 @@ impl Server {
         };
         config.sessions.min_timeout_ms = 100;
         config.admin.listen = Listen::on("127.0.0.1", 0);
+        configure(&mut config);
         Server { handle: Some(start(&config).unwrap()), _folder: folder }
     }
 
@@ -329,4 +334,30 @@ fn whoever_follows_hears_of_the_servers_end() {
     let ended = stream.read_to_string(&mut text);
     let is_timeout = |error: std::io::Error| error.kind() == std::io::ErrorKind::WouldBlock;
     assert!(!ended.is_err_and(is_timeout), "{text}");
+}
+
+#[test]
+fn sessions_of_this_server_alone_are_listed_marked_and_closed() {
+    let server = Server::start_with(|config| config.sessions.local = true);
+    let mut client = server.open();
+    let id = client.id();
+    let listed = server.get("/sessions");
+    assert_eq!(listed["sessions"][0]["session_id"], id, "{listed}");
+    assert_eq!(
+        (&listed["sessions"][0]["local"], &listed["next_after"]),
+        (&json!(true), &Value::Null)
+    );
+    let shown = server.get(&format!("/sessions/{id}"));
+    assert_eq!((&shown["local"], &shown["opened_by_server"]), (&json!(true), &shown["server"]));
+    assert!(shown["expires_in_ms"].as_u64() <= shown["timeout_ms"].as_u64(), "{shown}");
+    let (status, closed) = server.post(&format!("/sessions/{id}/close"));
+    assert_eq!(
+        (status, &closed["closed"], &closed["ended_by"]),
+        (200, &json!(true), &json!("operator"))
+    );
+    assert!(client.is_cut(), "its connection ends with it");
+    assert_eq!(server.get("/sessions")["sessions"], json!([]));
+    // Nobody remembers it: that would take a log.
+    assert_eq!(server.get("/sessions/ended")["ended_sessions"], json!([]));
+    assert_eq!(server.post(&format!("/sessions/{id}/close")).0, 404);
 }

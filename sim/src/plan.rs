@@ -26,6 +26,8 @@ pub(crate) struct Plan {
     pub(crate) disks_fail: bool,
     /// Nothing goes wrong but with clients' own processes.
     pub(crate) is_quiet: bool,
+    /// Sessions are their server's own until they are to have ephemerals.
+    pub(crate) local_sessions: bool,
     /// Members become observers and voters again.
     pub(crate) reconfigures: bool,
     /// Entries between snapshots, and applied ones kept for members that lag.
@@ -67,6 +69,8 @@ impl Plan {
         let reconfigures = members > 1 && extra.per_mille(400);
         let shares = extra.per_mille(600) && kind != Kind::First;
         let disks_fail = extra.per_mille(400) && kind == Kind::Busy;
+        let mut more = Random::new(crate::random::mix(!seed));
+        let local_sessions = more.per_mille(250) && kind == Kind::Busy;
         let voters = members;
         let members = voters + observers;
         let member_clocks = (0..members).map(|_| clock(random, sign)).collect();
@@ -103,6 +107,7 @@ impl Plan {
             shares,
             disks_fail,
             is_quiet: kind == Kind::Quiet,
+            local_sessions,
             reconfigures,
             slow_per_mille: if is_tight { 0 } else { random.pick(&[0, 5, 30]) },
             step_every: random.between(10, 120) * MS,

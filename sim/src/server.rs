@@ -82,6 +82,8 @@ impl Member {
             skip_acl: plan.reconfigures,
             snapshot_entries,
             log_tail_entries,
+            local_sessions: plan.local_sessions,
+            local_upgrading: plan.local_sessions,
             ..Config::default()
         };
         Member {
@@ -523,7 +525,12 @@ impl World {
                 self.trace.note(now, Who::Server(member), "ended", session.0 as u64, text);
                 self.session_ended(member, *session, *reason);
             }
-            tenure_replica::Event::SessionOpened { session, .. } => {
+            tenure_replica::Event::SessionOpened { session, conn, .. } => {
+                let replica = self.members[member].replica.as_ref();
+                if conn.is_some() && replica.is_some_and(|it| it.local_session(*session).is_some())
+                {
+                    self.counts.add("sessions of one server");
+                }
                 self.trace.note(now, Who::Server(member), "opened", session.0 as u64, text);
             }
             tenure_replica::Event::SessionResumed { session, .. } => {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use tenure_client::Session;
 
 use super::hosts::{self, Listed};
+use super::http;
 use crate::four_letter::{self, Srvr, value_of};
 
 /// How long a server may take to answer.
@@ -18,8 +19,8 @@ const SESSION_LIMIT: Duration = Duration::from_secs(2);
 pub(super) struct Member {
     /// Its number, if anybody told.
     pub(super) id: Option<u64>,
-    /// Where clients connect.
-    pub(super) address: String,
+    /// Where clients connect, if anybody told.
+    pub(super) address: Option<String>,
     /// Whether the configuration gives it a vote, if it is known.
     pub(super) votes: Option<bool>,
     /// What it says of itself, or why it says nothing.
@@ -45,29 +46,39 @@ struct Answers {
     listed: Option<Vec<Listed>>,
 }
 
-/// Asks these servers, learns of the other members from them, and asks those too.
-pub(super) fn members(given: &[String]) -> Members {
+/// Asks these servers, learns of the other members from them, and asks those too. `admin` is where
+/// their admin HTTP is, if it is not where it usually is.
+pub(super) fn members(given: &[String], admin: Option<&str>) -> Members {
     let mut answers = ask_all(given);
     let told = answers.iter_mut().find_map(|answers| answers.listed.take());
-    let listed = told.or_else(|| {
+    let told = told.or_else(|| {
         let serving = answers.iter().find(|a| matches!(a.srvr, Ok(Srvr::Serving(_))))?;
         listed_for_clients(&serving.address)
     });
+    let runs = answers.iter().any(|answers| answers.srvr.is_ok());
+    let listed = told.or_else(|| http::configured(&http::urls(admin, given)).filter(|_| runs));
     let Some(listed) = listed else {
         let members = answers.into_iter().map(|answers| answers.member(None)).collect();
         return Members { members, voters: None };
     };
-    let others: Vec<String> = listed
+    let (others, nowhere): (Vec<&Listed>, Vec<&Listed>) = listed
         .iter()
         .filter(|listed| !answers.iter().any(|answers| answers.is_of(listed)))
-        .filter_map(|listed| listed.address.clone())
-        .collect();
+        .partition(|listed| listed.address.is_some());
+    let others: Vec<String> = others.iter().filter_map(|listed| listed.address.clone()).collect();
     answers.extend(ask_all(&others));
     let with_line = |answers: Answers| {
         let line = listed.iter().find(|listed| answers.is_of(listed));
         answers.member(line)
     };
     let mut members: Vec<Member> = answers.into_iter().map(with_line).collect();
+    members.extend(nowhere.into_iter().map(|listed| Member {
+        id: Some(listed.id),
+        address: None,
+        votes: Some(listed.votes),
+        answer: Err("nobody tells where its clients connect".to_owned()),
+        sessions: None,
+    }));
     members.sort_by_key(|member| member.id.unwrap_or(u64::MAX));
     let voters = listed.iter().filter(|listed| listed.votes).count();
     Members { members, voters: Some(voters) }
@@ -87,7 +98,7 @@ impl Answers {
     fn member(self, listed: Option<&Listed>) -> Member {
         Member {
             id: self.id.or(listed.map(|listed| listed.id)),
-            address: self.address,
+            address: Some(self.address),
             votes: listed.map(|listed| listed.votes),
             answer: self.srvr,
             sessions: self.sessions,
@@ -121,7 +132,7 @@ fn ask(address: &str) -> Answers {
         address: address.to_owned(),
         sessions: sessions.and_then(|sessions| sessions.parse().ok()),
         id,
-        listed: hosts::listed(&conf),
+        listed: hosts::listed(&conf, hosts::port_of(address)),
         srvr,
     }
 }
@@ -132,10 +143,12 @@ fn listed_for_clients(address: &str) -> Option<Vec<Listed>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().ok()?;
     runtime.block_on(async {
         let builder = Session::builder(address).establish_timeout(SESSION_LIMIT);
-        let session = builder.request_timeout(SESSION_LIMIT).establish().await.ok()?;
+        // A member without a leader knows the configuration too.
+        let builder = builder.request_timeout(SESSION_LIMIT).read_only(true);
+        let session = builder.establish().await.ok()?;
         let node = session.config().await;
         // It would expire otherwise.
         let _ = tokio::time::timeout(SESSION_LIMIT, session.close()).await;
-        hosts::listed(&String::from_utf8_lossy(&node.ok()?.data))
+        hosts::listed(&String::from_utf8_lossy(&node.ok()?.data), hosts::port_of(address))
     })
 }

@@ -1,6 +1,7 @@
 //! Whether an ensemble is well, judged by what its members say.
 
 use super::ask::{Member, Members};
+use super::http::{self, Election};
 use crate::four_letter::{Role, Serving, Srvr};
 
 /// The members and what follows from their answers.
@@ -12,8 +13,21 @@ pub(super) struct Health {
     pub(super) voters: usize,
     /// How many of these serve.
     pub(super) serving: usize,
-    /// There may be members that were not asked.
+    /// There may be members that were not asked, or could not be.
     pub(super) is_incomplete: bool,
+    /// How the leader came to lead, if anybody tells.
+    pub(super) election: Option<Election>,
+}
+
+/// What all answers together mean.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Verdict {
+    /// Every member serves.
+    Healthy,
+    /// A leader and a quorum serve, but not every member.
+    Degraded,
+    /// Writes are not possible, as far as can be seen.
+    NoQuorum,
 }
 
 /// How far a member is behind the leader.
@@ -42,13 +56,24 @@ impl Health {
         let voting: Vec<&Member> = members.iter().filter(may_vote).collect();
         let serving = voting.iter().copied().filter(serves).count();
         let is_alone = members.len() == 1 && role(&members[0]) == Some(Role::Standalone);
+        let were_asked = voting.iter().filter(|member| member.address.is_some()).count();
         Self {
             leader,
             serving,
-            is_incomplete: voters.map_or(!is_alone, |voters| voting.len() < voters),
+            is_incomplete: voters.map_or(!is_alone, |voters| were_asked < voters),
             voters: voters.unwrap_or(voting.len()),
             members,
+            election: None,
         }
+    }
+
+    /// Asks admin HTTP how the present leader came to lead.
+    pub(super) fn last_election(&self, admin: Option<&str>) -> Option<Election> {
+        let leader = &self.members[self.leader?];
+        let serving = self.members.iter().filter(|member| serves(member));
+        let servers: Vec<String> = serving.filter_map(|member| member.address.clone()).collect();
+        // An epoch without a change so far does not show in the zxid.
+        http::last_election(&http::urls(admin, &servers), leader.id, epoch(zxid(leader)?))
     }
 
     /// How many voting members make a quorum.
@@ -57,9 +82,18 @@ impl Health {
     }
 
     /// Whether there is a leader, and a quorum that serves. A server of its own is both.
-    pub(super) fn is_healthy(&self) -> bool {
+    pub(super) fn has_quorum(&self) -> bool {
         let is_led = self.leader.is_some() || self.is_alone();
         is_led && self.serving >= self.needed()
+    }
+
+    pub(super) fn verdict(&self) -> Verdict {
+        let all_serve = self.members.iter().all(serves);
+        match self.has_quorum() {
+            false => Verdict::NoQuorum,
+            true if all_serve && self.serving == self.voters => Verdict::Healthy,
+            true => Verdict::Degraded,
+        }
     }
 
     /// Whether this is one server that is no member of an ensemble.
@@ -91,6 +125,11 @@ pub(super) fn report(member: &Member) -> Option<&Serving> {
     }
 }
 
+/// Whether a member serves reads and writes. One that is read-only answers old reads alone.
+pub(super) fn serves(member: &Member) -> bool {
+    role(member).is_some_and(|role| role != Role::ReadOnly)
+}
+
 /// The high half of a zxid.
 pub(super) fn epoch(zxid: i64) -> i64 {
     zxid >> 32
@@ -110,7 +149,7 @@ mod tests {
 
     fn member(role: Role, zxid: i64) -> Member {
         let answer = Ok(Srvr::Serving(Serving { role, zxid, connections: 1 }));
-        Member { id: None, address: "a:1".to_owned(), votes: None, answer, sessions: None }
+        Member { id: None, address: Some("a:1".to_owned()), votes: None, answer, sessions: None }
     }
 
     fn gone() -> Member {
@@ -126,7 +165,7 @@ mod tests {
     fn a_leader_and_a_quorum_are_health() {
         let (leader, follower) = (member(Role::Leader, 9), member(Role::Follower, 9));
         let observer = member(Role::Observer, 9);
-        for (members, voters, is_healthy) in [
+        for (members, voters, has_quorum) in [
             (vec![leader.clone(), follower.clone(), gone()], None, true),
             (vec![leader.clone(), gone(), gone()], None, false),
             (vec![follower.clone(), follower.clone(), gone()], None, false),
@@ -141,8 +180,30 @@ mod tests {
             (vec![gone()], None, false),
         ] {
             let shown = format!("{members:?}");
-            assert_eq!(health(members, voters).is_healthy(), is_healthy, "{shown} {voters:?}");
+            assert_eq!(health(members, voters).has_quorum(), has_quorum, "{shown} {voters:?}");
         }
+    }
+
+    #[test]
+    fn the_verdict_is_degraded_if_anybody_does_not_serve() {
+        let (leader, follower) = (member(Role::Leader, 9), member(Role::Follower, 9));
+        let lonely = Member { answer: Ok(Srvr::NotServing), ..gone() };
+        let read_only = member(Role::ReadOnly, 9);
+        for (third, all, verdict) in [
+            (follower.clone(), 3, Verdict::Healthy),
+            (gone(), 3, Verdict::Degraded),
+            (lonely.clone(), 3, Verdict::Degraded),
+            (read_only.clone(), 3, Verdict::Degraded),
+            (Member { votes: Some(false), ..gone() }, 2, Verdict::Degraded),
+            (Member { votes: Some(false), ..member(Role::Observer, 9) }, 2, Verdict::Healthy),
+            (follower.clone(), 5, Verdict::Degraded),
+        ] {
+            let members = vec![leader.clone(), follower.clone(), third];
+            let shown = format!("{members:?}");
+            assert_eq!(health(members, Some(all)).verdict(), verdict, "{shown}");
+        }
+        let members = vec![read_only, lonely, gone()];
+        assert_eq!(health(members, Some(3)).verdict(), Verdict::NoQuorum);
     }
 
     #[test]
@@ -151,7 +212,9 @@ mod tests {
         let two = vec![leader, follower];
         assert!(health(two.clone(), None).is_incomplete);
         assert!(health(two.clone(), Some(3)).is_incomplete);
-        assert!(!health(two, Some(2)).is_incomplete);
+        assert!(!health(two.clone(), Some(2)).is_incomplete);
+        let nowhere = Member { address: None, ..gone() };
+        assert!(health([two, vec![nowhere]].concat(), Some(3)).is_incomplete);
         assert!(!health(vec![member(Role::Standalone, 9)], None).is_incomplete);
     }
 

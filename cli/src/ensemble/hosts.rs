@@ -44,23 +44,37 @@ pub(super) fn parse(text: &str) -> Result<Vec<String>, String> {
     Ok(found)
 }
 
-/// The members in a configuration's text; nothing if it lists none.
-pub(super) fn listed(text: &str) -> Option<Vec<Listed>> {
-    let members: Vec<Listed> =
-        text.lines().filter_map(Member::from_line).map(|member| listed_one(&member)).collect();
-    (!members.is_empty()).then_some(members)
+/// The members in a configuration's text; nothing if it lists none. Those whose lines do not say
+/// where clients connect are looked for at the one port that the text, or else the caller, knows.
+pub(super) fn listed(text: &str, port: Option<u16>) -> Option<Vec<Listed>> {
+    let members: Vec<Member> = text.lines().filter_map(Member::from_line).collect();
+    let of_text = text.lines().find_map(|line| line.trim().strip_prefix("clientPort="));
+    let port = of_text.and_then(|port| port.trim().parse().ok()).or(port);
+    let host = |member: &Member| member.addresses.first().map(|at| at.host.clone());
+    let shares_host = |member: &Member| {
+        members.iter().any(|other| other.id != member.id && host(other) == host(member))
+    };
+    let listed = |member: &Member| {
+        let address = match &member.client {
+            // A member that listens everywhere is found where its peers find it.
+            Some(client) => client.host.clone().or(host(member)).zip(Some(client.port)),
+            // Servers on one host have different ports.
+            None if shares_host(member) => None,
+            None => host(member).zip(port),
+        };
+        let address = address.map(|(host, port)| match host.contains(':') {
+            true => format!("[{host}]:{port}"),
+            false => format!("{host}:{port}"),
+        });
+        Listed { id: member.id, votes: member.role == MemberRole::Participant, address }
+    };
+    let listed: Vec<Listed> = members.iter().map(listed).collect();
+    (!listed.is_empty()).then_some(listed)
 }
 
-fn listed_one(member: &Member) -> Listed {
-    let address = member.client.as_ref().and_then(|client| {
-        // A member that listens everywhere is found where its peers find it.
-        let host = client.host.as_ref().or(member.addresses.first().map(|at| &at.host))?;
-        Some(match host.contains(':') {
-            true => format!("[{host}]:{}", client.port),
-            false => format!("{host}:{}", client.port),
-        })
-    });
-    Listed { id: member.id, votes: member.role == MemberRole::Participant, address }
+/// The port of an address.
+pub(super) fn port_of(address: &str) -> Option<u16> {
+    address.rsplit_once(':')?.1.parse().ok()
 }
 
 /// Whether two addresses lead to one place.
@@ -100,13 +114,21 @@ mod tests {
             votes,
             address: address.map(str::to_owned),
         };
-        let expected = vec![
+        let mut expected = vec![
             member(1, true, Some("a:2181")),
             member(2, false, Some("[::1]:2182")),
-            member(3, true, None),
+            member(3, true, Some("c:1")),
         ];
-        assert_eq!(listed(text), Some(expected));
-        assert_eq!(listed("version=0"), None);
+        assert_eq!(listed(text, Some(7)).as_ref(), Some(&expected));
+        let text = text.replace("clientPort=1", "");
+        expected[2] = member(3, true, Some("c:7"));
+        assert_eq!(listed(&text, Some(7)).as_ref(), Some(&expected));
+        expected[2] = member(3, true, None);
+        assert_eq!(listed(&text, None), Some(expected));
+        assert_eq!(listed("version=0", Some(7)), None);
+        // On one host they cannot all have that port.
+        let text = "clientPort=1\nserver.1=a:1:2\nserver.2=a:3:4\n";
+        assert_eq!(listed(text, None), Some(vec![member(1, true, None), member(2, true, None)]));
     }
 
     #[test]

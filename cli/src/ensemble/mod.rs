@@ -3,6 +3,7 @@
 mod ask;
 mod health;
 mod hosts;
+mod http;
 mod show;
 
 use std::io::{self, ErrorKind, Write};
@@ -30,6 +31,9 @@ struct StatusArgs {
     /// Servers to ask; the other members are learnt from them, if they tell
     #[arg(short, long, value_name = "HOST:PORT,...", default_value = "localhost:2181")]
     server: String,
+    /// Admin HTTP of members; without it, port 8080 of each member's host is tried
+    #[arg(long, value_name = "URL,...", env = "TENURE_ADMIN")]
+    admin: Option<String>,
     /// JSON instead of text
     #[arg(long)]
     json: bool,
@@ -38,7 +42,13 @@ struct StatusArgs {
 const AFTER_HELP: &str = "\
 Servers are asked by four-letter words: srvr, which is always open, and mntr (sessions) and conf
 (number, other members), if their 4lw.commands.whitelist has them. Without conf the other members
-are looked up in /zookeeper/config, for which a session is opened for a moment.
+are looked up in /zookeeper/config, for which a session is opened for a moment. Admin HTTP is asked
+for the last election, and for the members if nobody leads.
+
+The last line begins with the verdict:
+  healthy     every member serves
+  degraded    a leader and a quorum serve, but not every member
+  no quorum   as far as can be seen from here, nothing can be written
 
 Exit codes:
   0  a leader and a quorum of the members can be reached
@@ -56,7 +66,8 @@ pub(crate) fn run(args: &Args) -> ExitCode {
             return ExitCode::from(BAD_USAGE);
         }
     };
-    let health = Health::of(ask::members(&given));
+    let mut health = Health::of(ask::members(&given, args.admin.as_deref()));
+    health.election = health.last_election(args.admin.as_deref());
     let text = match args.json {
         true => format!("{}\n", show::json(&health)),
         false => show::text(&health),
@@ -67,7 +78,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
             eprintln!("tenure ensemble: writing: {error}");
             ExitCode::FAILURE
         }
-        _ if health.is_healthy() => ExitCode::SUCCESS,
+        _ if health.has_quorum() => ExitCode::SUCCESS,
         _ => ExitCode::FAILURE,
     }
 }

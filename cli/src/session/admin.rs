@@ -36,13 +36,18 @@ pub(crate) struct Admin {
 
 impl Admin {
     pub(crate) fn new(url: &str) -> Result<Self, AdminError> {
+        Self::with_timeout(url, TIMEOUT)
+    }
+
+    /// The same; each question is given up after so long.
+    pub(crate) fn with_timeout(url: &str, timeout: Duration) -> Result<Self, AdminError> {
         let url = match url.split_once("://") {
             Some(("http", host)) if !host.is_empty() => url.trim_end_matches('/').to_owned(),
             None if !url.is_empty() => format!("http://{}", url.trim_end_matches('/')),
             _ => return Err(AdminError::Url(url.to_owned())),
         };
         let config = Agent::config_builder()
-            .timeout_global(Some(TIMEOUT))
+            .timeout_global(Some(timeout))
             .http_status_as_error(false)
             .proxy(None)
             .build();

@@ -6,13 +6,14 @@ use serde_json::Value;
 
 /// Live sessions, one on a line.
 pub(super) fn live(sessions: &Value) -> String {
-    const COLUMNS: [(&str, &str); 6] = [
+    const COLUMNS: [(&str, &str); 7] = [
         ("SESSION", "session_id"),
         ("CLIENT", "client"),
         ("TIMEOUT MS", "timeout_ms"),
         ("SILENT MS", "silent_ms"),
         ("EXPIRES IN MS", "expires_in_ms"),
         ("EPHEMERALS", "ephemerals"),
+        ("LOCAL", "local"),
     ];
     table(sessions, &COLUMNS, "no live sessions\n")
 }

@@ -30,6 +30,8 @@ pub struct Row {
     pub id: u64,
     pub role: String,
     pub address: String,
+    /// Where its admin HTTP is.
+    pub admin: String,
     pub pid: Option<i32>,
 }
 
@@ -94,7 +96,8 @@ impl Dev {
             // A role may have two words; four columns stand behind it.
             let (role, rest) = words.split_at(words.len() - 4);
             let pid = rest[2].parse().ok();
-            Row { id, role: role.join(" "), address: rest[0].clone(), pid }
+            let (address, admin) = (rest[0].clone(), rest[1].clone());
+            Row { id, role: role.join(" "), address, admin, pid }
         };
         (0..count).map(|_| row(self.expect(&["server-"]))).collect()
     }

@@ -73,6 +73,9 @@ fn mode(request: &Create<'_>) -> Result<CreateMode, ErrorCode> {
 }
 
 fn kind(request: &Create<'_>, mode: CreateMode, asker: &Asker<'_>) -> Result<NodeKind, ErrorCode> {
+    if mode.is_ephemeral() && asker.is_local {
+        return Err(ErrorCode::EphemeralOnLocalSession);
+    }
     if mode.is_ephemeral() {
         return Ok(NodeKind::Ephemeral(asker.session));
     }

@@ -72,6 +72,8 @@ impl Changes {
 #[derive(Debug)]
 pub(crate) struct Asker<'a> {
     session: SessionId,
+    /// The session is one server's own, so it is in no table.
+    is_local: bool,
     identities: &'a [Identity],
     policy: Policy,
     txn: Txn,
@@ -109,6 +111,8 @@ pub(crate) enum Applied {
     Request { origin: Origin, xid: Xid, op: OpCode, outcome: Result<Done, ErrorCode> },
     /// A session was established.
     Opened { origin: Origin, session: SessionId, timeout_ms: u32, password: [u8; 16] },
+    /// A session that was one server's own is everybody's.
+    Upgraded { session: SessionId, timeout_ms: u32 },
     /// A session is known to have a longer timeout.
     Prolonged { session: SessionId, timeout_ms: u32 },
     /// A session is being closed; its ephemerals go slice by slice.
@@ -148,6 +152,12 @@ impl State {
                 let session = self.open_session(server, timeout_ms, password, txn);
                 Applied::Opened { origin, session, timeout_ms, password }
             }
+            Operation::UpgradeSession { session, timeout_ms, password } => {
+                match self.upgrade_session(session, timeout_ms, password, txn) {
+                    true => Applied::Upgraded { session, timeout_ms },
+                    false => Applied::Nothing,
+                }
+            }
             Operation::CloseSession { session, reason, origin } => {
                 match self.close_session(session, reason, origin, txn) {
                     Some(closing) => return Applied::Closing(closing),
@@ -177,9 +187,10 @@ impl State {
                     None => Applied::Nothing,
                 }
             }
-            Operation::Request { origin, session, xid, op, identities, body } => {
+            Operation::Request { origin, session, is_local, xid, op, identities, body } => {
                 let identities = decode_identities(identities).unwrap_or_default();
-                let asker = Asker { session, identities: &identities, policy: entry.policy, txn };
+                let (identities, policy) = (&identities[..], entry.policy);
+                let asker = Asker { session, is_local, identities, policy, txn };
                 let Some(op) = OpCode::from_i32(op) else { return Applied::Nothing };
                 changes.begin(Some(session), txn.time_ms);
                 if op == OpCode::Reconfig {
@@ -206,7 +217,7 @@ impl State {
         asker: &Asker<'_>,
         answer_to: (Origin, Xid),
     ) -> Result<(), ErrorCode> {
-        if self.sessions.get(asker.session).is_none() {
+        if !asker.is_local && self.sessions.get(asker.session).is_none() {
             return Err(ErrorCode::SessionExpired);
         }
         let request = Request::decode(OpCode::Reconfig, body);
@@ -220,7 +231,7 @@ impl State {
         asker: &Asker<'_>,
         changes: &mut Changes,
     ) -> Result<Done, ErrorCode> {
-        if self.sessions.get(asker.session).is_none() {
+        if !asker.is_local && self.sessions.get(asker.session).is_none() {
             return Err(ErrorCode::SessionExpired);
         }
         let request = Request::decode(op, body).map_err(|_| ErrorCode::MarshallingError)?;
@@ -286,6 +297,9 @@ pub fn describe(data: &[u8]) -> String {
                 }
                 Operation::OpenSession { server, timeout_ms, .. } => {
                     format!("open a session at server {server}, timeout {timeout_ms} ms")
+                }
+                Operation::UpgradeSession { session, timeout_ms, .. } => {
+                    format!("make session {session} known to all, timeout {timeout_ms} ms")
                 }
                 Operation::CloseSession { session, reason, .. } => {
                     format!("end session {session}: {reason}")

@@ -1,4 +1,4 @@
-//! A session is established.
+//! A session is established, or one that was a server's own becomes everybody's.
 
 use tenure_wire::SessionId;
 
@@ -18,5 +18,22 @@ impl State {
         let (opened_ms, ephemerals) = (txn.time_ms, Vec::new());
         self.sessions.insert(Session { id, timeout_ms, password, opened_ms, ephemerals });
         id
+    }
+
+    /// Puts a session of one server into the table of all. False if it is there already, or has
+    /// ended.
+    pub(super) fn upgrade_session(
+        &mut self,
+        id: SessionId,
+        timeout_ms: u32,
+        password: [u8; 16],
+        txn: Txn,
+    ) -> bool {
+        let is_new = self.sessions.get(id).is_none() && self.ended.get(id).is_none();
+        if is_new {
+            let (opened_ms, ephemerals) = (txn.time_ms, Vec::new());
+            self.sessions.insert(Session { id, timeout_ms, password, opened_ms, ephemerals });
+        }
+        is_new
     }
 }

@@ -43,14 +43,14 @@ impl Replica {
         let (applied, _) = self.state.applied;
         let is_unheard_of =
             self.state.sessions.get(session).is_none() && self.state.ended.get(session).is_none();
-        is_unheard_of && applied < self.consensus.last_index()
+        is_unheard_of && applied < self.last_proposed()
     }
 
     /// Leader: keeps a wish for a session that may still begin, to judge it when that is known.
     pub(crate) fn waits_for_its_beginning(&mut self, asker: Asker, wish: Wish) -> bool {
         let waits = !self.is_alone() && self.may_begin(wish.session);
         if waits {
-            let behind = self.consensus.last_index();
+            let behind = self.last_proposed();
             self.following.beginnings.0.push_back((behind, asker, wish));
         }
         waits

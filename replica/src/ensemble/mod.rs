@@ -156,7 +156,10 @@ impl Replica {
         self.owners = Owners::new();
         self.reconfigurer = Reconfigurer::default();
         let why = match self.read_only.led(led_by.1, now) {
-            true => CloseWhy::ReadOnlyEnded,
+            true => {
+                self.forget_read_only();
+                CloseWhy::ReadOnlyEnded
+            }
             // Another vain election is nothing to those who are served without a leader.
             false if self.read_only.is_open() => return,
             false => CloseWhy::NotServing,
@@ -177,6 +180,7 @@ impl Replica {
         let caught_up = term == self.consensus.term() && self.to_apply.is_empty();
         if !self.serving && caught_up && self.consensus.leader() != 0 {
             self.serving = true;
+            self.locals.renew(term, now.mono_us);
             self.election_over(now, out);
         }
     }
@@ -200,8 +204,13 @@ impl Replica {
     /// A client of this session was heard on this connection. False if the session is not to be
     /// served here any more.
     pub(crate) fn heard(&mut self, session: SessionId, now: Now) -> Heard {
-        if let Some(heard) = self.read_only.heard(session, now) {
-            return heard;
+        // One that becomes global is told of to the leader, which may know it before this server.
+        let is_known_here = self.locals.expiry.touch(session, now.mono_us);
+        if is_known_here && (self.is_local(session) || self.consensus.is_leader()) {
+            return Heard::Yes;
+        }
+        if self.read_only.is_open() {
+            return Heard::Ended;
         }
         if !self.consensus.is_leader() {
             let touched = &mut self.following.touched;
@@ -232,6 +241,10 @@ impl Replica {
             self.detach(conn);
             return self.refuse(conn, request.session, Manner::of(request), out);
         };
+        // What earlier connections asked for goes first.
+        if !self.proposals.is_empty() {
+            self.propose_collected(out);
+        }
         let session = request.session;
         // What was heard on an earlier connection must not count for the new one.
         self.following.touched.retain(|touched| *touched != session);
@@ -408,6 +421,8 @@ impl Replica {
         for bytes in entries {
             let Ok(entry) = LoggedEntry::decode(bytes) else { continue };
             match &entry.operation {
+                // Who has the session alone knows whether it lives.
+                Operation::Request { is_local: true, .. } => {}
                 Operation::Request { session, .. } => {
                     if !self.owners.may_use(*session, from) {
                         self.tell(from, &PeerMessage::Moved { session: *session }, out);
@@ -422,6 +437,7 @@ impl Replica {
                 }
                 Operation::CloseSession { session, .. } => self.expiry.remove(*session),
                 Operation::OpenSession { .. }
+                | Operation::UpgradeSession { .. }
                 | Operation::Prolong { .. }
                 | Operation::Reap { .. } => {}
                 // Only leaders decide these.
@@ -490,7 +506,7 @@ impl Replica {
         let Some(manner) = self.attachments.get(conn).map(|attachment| attachment.manner) else {
             return;
         };
-        if valid {
+        if valid || self.is_local_still(session, &password) {
             self.resume(conn, (session, password), behind, now, out);
         } else if manner.is_tenure {
             self.refuse_behind(conn, session, behind, now, out);

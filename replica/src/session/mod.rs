@@ -7,5 +7,6 @@ pub(crate) mod attach;
 pub(crate) mod auth;
 pub(crate) mod ended;
 pub(crate) mod expiry;
+pub(crate) mod local;
 pub(crate) mod sasl;
 pub(crate) mod table;

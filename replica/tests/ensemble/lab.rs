@@ -103,6 +103,24 @@ impl Ensemble {
         Self::of((1..=3).map(member).collect())
     }
 
+    /// Three members whose sessions are their own, until they are to have ephemerals.
+    pub(crate) fn with_local_sessions(local_upgrading: bool) -> Self {
+        let rule = |config| Config {
+            local_sessions: true,
+            local_upgrading,
+            extended_types: true,
+            read_only_after_ms: Some(10_000),
+            ..config
+        };
+        Self::of((1..=3).map(|id| rule(config(id, 200_000))).collect())
+    }
+
+    /// One server by itself with sessions of its own.
+    pub(crate) fn alone_with_local_sessions() -> Self {
+        let (local_sessions, local_upgrading, voters) = (true, true, vec![1]);
+        Self::of(vec![Config { voters, local_sessions, local_upgrading, ..config(1, 200_000) }])
+    }
+
     fn of(configs: Vec<Config>) -> Self {
         let now = Now { mono_us: 1_000_000, wall_ms: 1_700_000_000_000 };
         let member = |config: &Config| Replica::new(config.clone(), Restored::default(), now);

@@ -4,6 +4,7 @@
 mod elections;
 mod fresh_reads;
 mod lab;
+mod local_sessions;
 mod lost_disk;
 mod read_only;
 mod reconfig;

@@ -169,7 +169,7 @@ fn its_sessions_expire_live_on_and_are_resumed_there() {
     assert_eq!(ensemble.connect(left, wrong).1.session, SessionId(0));
     // The other one was silent for longer than its timeout.
     assert_eq!(ensemble.connect(left, resuming(&other)).1.session, SessionId(0));
-    assert_eq!(ensemble.members[left].local_sessions(), 1);
+    assert_eq!(ensemble.members[left].local_session_count(), 1);
     let (second, resumed) = ensemble.connect(left, resuming(&held));
     assert_eq!((resumed.session, resumed.read_only), (held.session, Some(true)));
     assert!(ensemble.closed.contains(&(left, first, CloseWhy::Superseded)));
@@ -181,7 +181,7 @@ fn its_sessions_expire_live_on_and_are_resumed_there() {
     assert!(!ensemble.closed.contains(&(left, third, CloseWhy::SessionEnded)));
     ensemble.run(300);
     assert!(ensemble.closed.contains(&(left, third, CloseWhy::SessionEnded)));
-    assert_eq!(ensemble.members[left].local_sessions(), 0);
+    assert_eq!(ensemble.members[left].local_session_count(), 0);
 }
 
 #[test]

@@ -117,6 +117,7 @@ impl Live for FakeServer {
     fn sessions(&self, range: SessionRange) -> Vec<SessionReport> {
         let report = |id, timeout_ms: u32, port: u16, paths: &[&str]| SessionReport {
             id,
+            is_local: false,
             timeout_ms,
             opened_wall_ms: 1_795_447_600_000,
             silent_ms: Some(12),

@@ -104,13 +104,15 @@ impl SessionRange {
 pub struct SessionReport {
     /// Its id.
     pub id: SessionId,
+    /// Whether this server alone knows it.
+    pub is_local: bool,
     /// Its negotiated timeout.
     pub timeout_ms: u32,
     /// When it was established, by the leader's wall clock since the Unix epoch.
     pub opened_wall_ms: i64,
-    /// Time since its client was last heard, which only the leader knows.
+    /// Time since its client was last heard, which only the leader knows, or the one server.
     pub silent_ms: Option<u64>,
-    /// Time until it expires if nothing comes, which only the leader knows.
+    /// Time until it expires if nothing comes, which only the leader knows, or the one server.
     pub expires_in_ms: Option<u64>,
     /// When that will be, by this server's wall clock since the Unix epoch.
     pub deadline_wall_ms: Option<i64>,
@@ -191,7 +193,7 @@ pub struct ConfigReport {
     pub server_id: u64,
     /// The ensemble this member belongs to, if it does.
     pub ensemble: Option<EnsembleReport>,
-    /// The configuration file's text.
+    /// The configuration file's text, with the lines about the members if they came from elsewhere.
     pub initial_text: String,
 }
 
@@ -240,8 +242,8 @@ impl ConfigReport {
             max_session_timeout_ms: config.sessions.max_timeout_ms,
             listen_backlog: config.connections.listen_backlog,
             server_id: config.ensemble.my_id.unwrap_or(0),
+            initial_text: text_with_members(config),
             ensemble: EnsembleReport::new(&config.ensemble),
-            initial_text: config.initial_text.clone(),
         }
     }
 
@@ -252,6 +254,20 @@ impl ConfigReport {
             log_bytes: folder_bytes(&self.data_log_dir, FOLDER_DEPTH),
         }
     }
+}
+
+fn text_with_members(config: &ServerConfig) -> String {
+    let mut text = config.initial_text.clone();
+    if text.lines().any(|line| line.trim_start().starts_with("server.")) {
+        return text;
+    }
+    for member in &config.ensemble.members {
+        if !text.is_empty() && !text.ends_with('\n') {
+            text.push('\n');
+        }
+        text.push_str(&member.to_string());
+    }
+    text
 }
 
 /// Bytes on disk: `dirs`.

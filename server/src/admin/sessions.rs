@@ -139,6 +139,7 @@ fn show_live(session: &SessionReport) -> Value {
     json!({
         "session_id": session.id.to_string(),
         "state": "live",
+        "local": session.is_local,
         "timeout_ms": session.timeout_ms,
         "silent_ms": session.silent_ms,
         "expires_in_ms": session.expires_in_ms,
@@ -159,7 +160,10 @@ pub(crate) fn show_one(session: &SessionReport) -> Value {
         .map(|((deadline, left), silent)| deadline.saturating_sub((left + silent) as i64));
     let more = json!({
         "opened_at": iso(session.opened_wall_ms),
-        "opened_by_server": (session.id.0 as u64) >> 56,
+        "opened_by_server": match session.is_local {
+            true => session.served_by,
+            false => Some((session.id.0 as u64) >> 56),
+        },
         "server": session.served_by,
         "last_heard_at": last_heard_ms.map(iso),
         "deadline_at": session.deadline_wall_ms.map(iso),

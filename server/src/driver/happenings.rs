@@ -70,7 +70,7 @@ impl Driver {
             }
             Event::SessionEnded { session, reason, timeout_ms, ephemerals, conn } => {
                 self.log_end(session, reason, ephemerals);
-                self.tell_end(session);
+                self.tell_end(session, reason, timeout_ms);
                 let kind = match reason {
                     EndReason::ClosedByClient => SessionEventKind::ClosedByClient,
                     EndReason::Expired { .. } => SessionEventKind::Expired,

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use tenure_replica::{ConnId, Ended, NodeKind, Session};
+use tenure_replica::{ConnId, Ended, LocalSession, NodeKind, Session};
 use tenure_wire::SessionId;
 
 use super::Driver;
@@ -39,17 +39,19 @@ impl Live for Driver {
 
     fn sessions(&self, range: SessionRange) -> Vec<SessionReport> {
         let after = range.after.map(|id| id.0 as u64);
-        let sessions = self.replica.state().sessions.iter();
-        let mut wanted: Vec<&Session> =
-            sessions.filter(|s| after.is_none_or(|after| s.id.0 as u64 > after)).collect();
-        wanted.sort_unstable_by_key(|session| session.id.0 as u64);
+        let is_after = |known: &Known<'_>| after.is_none_or(|after| known.id().0 as u64 > after);
+        let global = self.replica.state().sessions.iter().map(Known::Global);
+        let local = self.replica.local_sessions().into_iter().map(Known::Local);
+        let mut wanted: Vec<Known<'_>> = global.chain(local).filter(is_after).collect();
+        wanted.sort_unstable_by_key(|known| known.id().0 as u64);
         wanted.truncate(range.limit);
-        wanted.into_iter().map(|session| self.session_report(session, range.paths)).collect()
+        wanted.into_iter().map(|known| self.session_report(known, range.paths)).collect()
     }
 
     fn session(&self, id: SessionId) -> Option<SessionReport> {
-        let session = self.replica.state().sessions.get(id)?;
-        Some(self.session_report(session, true))
+        let global = self.replica.state().sessions.get(id).map(Known::Global);
+        let known = global.or_else(|| self.replica.local_session(id).map(Known::Local))?;
+        Some(self.session_report(known, true))
     }
 
     fn ended_sessions(&self) -> Vec<Ended> {
@@ -147,6 +149,22 @@ impl Live for Driver {
     }
 }
 
+/// A live session: everybody's, or this server's own.
+#[derive(Clone, Copy)]
+enum Known<'a> {
+    Global(&'a Session),
+    Local(&'a LocalSession),
+}
+
+impl Known<'_> {
+    fn id(self) -> SessionId {
+        match self {
+            Known::Global(session) => session.id,
+            Known::Local(session) => session.id,
+        }
+    }
+}
+
 /// How digests are computed; they compare only with those of servers that say the same.
 const DIGEST_VERSION: u32 = 1;
 
@@ -174,7 +192,7 @@ impl Driver {
             ephemerals_count: state.tree.ephemerals() as u64,
             approximate_data_bytes: state.tree.data_bytes(),
             global_sessions: state.sessions.len() as u64,
-            local_sessions: self.replica.local_sessions() as u64,
+            local_sessions: self.replica.local_session_count() as u64,
             alive_connections: alive,
             plain_remote_connections: remote.len() as u64,
             plain_local_connections: local.len() as u64,
@@ -202,30 +220,35 @@ impl Driver {
         }
     }
 
-    fn session_report(&self, session: &Session, paths: bool) -> SessionReport {
-        let conn = self.replica.connection_of(session.id);
+    fn session_report(&self, known: Known<'_>, paths: bool) -> SessionReport {
+        let (id, timeout_ms, opened_wall_ms, owned) = match known {
+            Known::Global(s) => (s.id, s.timeout_ms, s.opened_ms, s.ephemerals()),
+            Known::Local(s) => (s.id, s.timeout_ms, s.opened_ms, &[][..]),
+        };
+        let conn = self.replica.connection_of(id);
         let attachment = conn.and_then(|conn| self.replica.attachment(conn));
-        let timeout_ms = attachment.map_or(session.timeout_ms, |a| a.timeout_ms);
-        let expires_in_ms = self.replica.expires_in_ms(session.id);
+        let timeout_ms = attachment.map_or(timeout_ms, |a| a.timeout_ms);
+        let expires_in_ms = self.replica.expires_in_ms(id);
         let tree = &self.replica.state().tree;
         let mut ephemerals: Vec<String> = match paths {
-            true => session.ephemerals().iter().map(|id| tree.path(*id)).collect(),
+            true => owned.iter().map(|id| tree.path(*id)).collect(),
             false => Vec::new(),
         };
         ephemerals.sort_unstable();
         let watches = conn.filter(|_| paths).map(|conn| self.replica.watches_of(conn));
         let watches = watches.unwrap_or_default();
         SessionReport {
-            id: session.id,
+            id,
+            is_local: matches!(known, Known::Local(_)),
             timeout_ms,
-            opened_wall_ms: session.opened_ms,
-            silent_ms: self.replica.silent_ms(session.id),
+            opened_wall_ms,
+            silent_ms: self.replica.silent_ms(id),
             expires_in_ms,
             deadline_wall_ms: expires_in_ms.map(|ms| self.clock.now().wall_ms + ms as i64),
-            served_by: self.replica.served_by(session.id),
+            served_by: self.replica.served_by(id),
             peer: conn.and_then(|conn| self.peer_of(conn)),
             watches: watches.into_iter().map(|(kind, path)| (kind, path.to_owned())).collect(),
-            ephemeral_count: session.ephemeral_count() as u64,
+            ephemeral_count: owned.len() as u64,
             ephemerals,
         }
     }

@@ -613,7 +613,7 @@ impl World {
         watcher.is_over = is_last;
         watcher.last_event = match kind {
             // Whoever hears of a gap looks again.
-            EventKind::Gap => newest,
+            EventKind::Gap => watcher.last_event.max(newest),
             _ => watcher.last_event.max(zxid.unwrap_or(newest)),
         };
         let again = zxid.is_some_and(|zxid| zxid <= watcher.last_change);

@@ -170,8 +170,10 @@ impl World {
     /// A client was told that its session is gone: it must be, and for that reason.
     pub(crate) fn check_loss(&mut self, client: usize, session: SessionId, reason: &LostReason) {
         let end = self.ledger.sessions.end_of(session).map(|(_, reason)| reason);
+        // A server that never had a local session can only say that it does not know it.
+        let local = self.plan.local_sessions;
         let is_right = match reason {
-            LostReason::Expired { .. } => matches!(end, Some(EndReason::Expired { .. })),
+            LostReason::Expired { .. } => local || matches!(end, Some(EndReason::Expired { .. })),
             LostReason::ClosedElsewhere { .. } => {
                 matches!(end, Some(EndReason::ClosedByClient | EndReason::ClosedByOperator))
             }
