@@ -33,9 +33,9 @@ impl Driver {
                     tracing::info!(index = after, "going on from a received snapshot");
                     self.persister.cut_before(after + 1);
                 }
-                Output::Links(members) => {
+                Output::Links { members, cluster } => {
                     if let Some(peers) = &mut self.peers {
-                        peers.update(&members);
+                        peers.update(&members, cluster);
                     }
                 }
                 Output::Peer { to, message } => {
