@@ -167,6 +167,15 @@ impl Ensemble {
         }
     }
 
+    /// Waits until something has come to be.
+    fn wait_for(&self, is_so: impl Fn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so() {
+            assert!(Instant::now() < deadline, "it does not come to be:\n{}", self.logs());
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
     /// Connects as soon as the server lets it: right after an election it turns clients away.
     fn connect(&self, n: usize, handshake: &Handshake) -> Client {
         let deadline = Instant::now() + PATIENCE;
@@ -264,6 +273,38 @@ fn a_fourth_server_joins_and_one_of_the_first_leaves() {
     client = ensemble.connect(3, &client.ticket());
     client.create("/by-two-of-three", b"").unwrap();
     assert!(client.exists("/before-199").is_ok());
+    client.close();
+}
+
+#[test]
+fn a_server_on_the_data_of_another_ensemble_gets_no_link() {
+    if foreign() {
+        return;
+    }
+    // Their members have the same numbers: only their ids tell them apart.
+    let (mut ours, mut theirs) = (Ensemble::start(), Ensemble::start());
+    for ensemble in [&mut ours, &mut theirs] {
+        ensemble.wait_for(|| ensemble.logs().matches("the ensemble has an id").count() == 3);
+        let leader = ensemble.leader();
+        let mut client = ensemble.connect(leader, &Handshake::new(30_000));
+        client.create("/known", b"").unwrap();
+        client.close();
+    }
+    theirs.kill(0);
+    ours.kill(0);
+    let folder = |ensemble: &Ensemble| ensemble.folder.path().join("data0").display().to_string();
+    let path = ours.folder.path().join("0.cfg");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace(&folder(&ours), &folder(&theirs))).unwrap();
+    ours.spawn(0);
+    let log = |n: usize| fs::read_to_string(ours.folder.path().join(format!("{n}.log"))).unwrap();
+    ours.wait_for(|| [0, 1, 2].iter().all(|n| log(*n).contains("to the ensemble")));
+    let lines = log(0).lines().filter(|line| line.contains("it refuses a link")).count();
+    assert!(lines <= 2, "one line for each member that refuses:\n{}", log(0));
+    assert!(ours.word(0, "srvr").contains("not currently serving"));
+    // The others are as well as ever.
+    let mut client = ours.connect(ours.leader(), &Handshake::new(30_000));
+    client.create("/still", b"").unwrap();
     client.close();
 }
 

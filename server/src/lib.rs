@@ -298,6 +298,7 @@ fn listen(
 /// Refuses a configuration that makes no server, and tells what is only a preview.
 fn refuse_unsupported(config: &ServerConfig) -> Result<(), StartError> {
     if config.ensemble.is_distributed() {
+        refuse_secured_links(config)?;
         tracing::warn!(
             "ensembles are a preview: links between members are neither encrypted nor authenticated"
         );
@@ -307,6 +308,26 @@ fn refuse_unsupported(config: &ServerConfig) -> Result<(), StartError> {
         return Err(StartError::Unsupported(
             "the configuration has no clientPort and no secureClientPort, so no client could \
              connect; add clientPort=2181",
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses to send in the clear what an operator believes to be encrypted or authenticated.
+fn refuse_secured_links(config: &ServerConfig) -> Result<(), StartError> {
+    if config.ensemble.tls {
+        return Err(StartError::Unsupported(
+            "sslQuorum=true: links between members cannot be encrypted yet. Remove the line only \
+             if nobody else can reach the network between them",
+        ));
+    }
+    let wants_sasl = config.tls.iter().any(|(key, value)| {
+        key == "quorum.auth.enableSasl" && value.trim().eq_ignore_ascii_case("true")
+    });
+    if wants_sasl {
+        return Err(StartError::Unsupported(
+            "quorum.auth.enableSasl=true: members cannot authenticate each other yet. Remove the \
+             line only if nobody else can reach the network between them",
         ));
     }
     Ok(())

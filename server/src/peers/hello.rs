@@ -16,7 +16,7 @@
 //!   are the same in all versions. Later ones append fields, which older ones pass over.
 
 use std::fmt;
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::time::Instant;
 
 use super::stream::LinkStream;
@@ -227,6 +227,7 @@ pub(super) fn greet(mut stream: &LinkStream, hello: &Hello) -> io::Result<Answer
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::time::Duration;
 
     use super::super::stream::tests::pair;
@@ -315,7 +316,7 @@ mod tests {
         let began = Instant::now();
         let mut never = [0; 1 << 16];
         let by = began + Duration::from_millis(200);
-        assert!((&there).read_exact_by(&mut never, by).is_err());
+        assert!(there.read_exact_by(&mut never, by).is_err());
         assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
         drop(there);
         slow.join().expect("it ends with the link");

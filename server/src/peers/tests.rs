@@ -1,3 +1,5 @@
+//! The gate and the end that dials, over sockets.
+
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
