@@ -29,6 +29,13 @@ impl Ensemble {
 
     /// Starts with further lines in every server's configuration.
     fn start_with(lines: &str) -> Self {
+        let mut ensemble = Self::prepare(lines);
+        (0..3).for_each(|n| ensemble.spawn(n));
+        ensemble
+    }
+
+    /// Writes the configurations of servers that do not run yet.
+    fn prepare(lines: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // Held until all are known, so that no port is given twice.
         let free: Vec<_> =
@@ -51,9 +58,22 @@ impl Ensemble {
             }
             fs::write(folder.path().join(format!("{n}.cfg")), text).unwrap();
         }
-        let mut ensemble = Ensemble { folder, ports, running: vec![None, None, None, None] };
-        (0..3).for_each(|n| ensemble.spawn(n));
-        ensemble
+        Ensemble { folder, ports, running: vec![None, None, None, None] }
+    }
+
+    /// Moves the member lines of a server's configuration to a file of their own.
+    fn move_members(&self, n: usize) {
+        let (path, members) = (self.folder.path().join(format!("{n}.cfg")), self.members_file(n));
+        let text = fs::read_to_string(&path).unwrap();
+        let (lines, others): (Vec<&str>, Vec<&str>) =
+            text.lines().partition(|line| line.starts_with("server."));
+        let named = format!("{}\ndynamicConfigFile={}\n", others.join("\n"), members.display());
+        fs::write(path, named).unwrap();
+        fs::write(members, lines.join("\n")).unwrap();
+    }
+
+    fn members_file(&self, n: usize) -> PathBuf {
+        self.folder.path().join(format!("{n}.members"))
     }
 
     /// The line of a server that joins later, the fourth.
@@ -70,9 +90,8 @@ impl Ensemble {
         fs::create_dir(&data).unwrap();
         fs::write(data.join("myid"), "4").unwrap();
         let third = fs::read_to_string(self.folder.path().join("2.cfg")).unwrap();
-        let others = third
-            .lines()
-            .filter(|line| !line.starts_with("dataDir=") && !line.starts_with("clientPort"));
+        let own = ["dataDir=", "clientPort", "dynamicConfigFile="];
+        let others = third.lines().filter(|line| !own.iter().any(|own| line.starts_with(own)));
         let others = others.collect::<Vec<_>>().join("\n");
         let text = format!("dataDir={}\n{others}\n{}\n", data.display(), self.fourth_line());
         fs::write(self.folder.path().join("3.cfg"), text).unwrap();
@@ -273,6 +292,47 @@ fn a_fourth_server_joins_and_one_of_the_first_leaves() {
     client = ensemble.connect(3, &client.ticket());
     client.create("/by-two-of-three", b"").unwrap();
     assert!(client.exists("/before-199").is_ok());
+    client.close();
+}
+
+#[test]
+fn a_server_that_lost_its_data_comes_back_to_members_that_joined_meanwhile() {
+    if foreign() {
+        return;
+    }
+    let mut ensemble = Ensemble::prepare("reconfigEnabled=true\nskipACL=yes\n");
+    (0..3).for_each(|n| ensemble.move_members(n));
+    let configuration = fs::read_to_string(ensemble.folder.path().join("0.cfg")).unwrap();
+    (0..3).for_each(|n| ensemble.spawn(n));
+    let leader = ensemble.leader();
+    let mut client = ensemble.connect(leader, &Handshake::new(30_000));
+    client.create("/known", b"").unwrap();
+    client.close();
+    let third = fs::read_to_string(ensemble.members_file(2)).unwrap();
+    let cfg = fs::read_to_string(ensemble.folder.path().join("2.cfg")).unwrap();
+    fs::write(ensemble.folder.path().join("2.cfg"), cfg.clone() + &third).unwrap();
+    ensemble.spawn_fourth();
+    fs::write(ensemble.folder.path().join("2.cfg"), cfg).unwrap();
+    let line = ensemble.fourth_line();
+    ensemble.shell(leader, &["reconfig", "-add", &line]);
+    ensemble.wait_for(|| {
+        let lists =
+            |n: usize| fs::read_to_string(ensemble.members_file(n)).unwrap().contains(&line);
+        (0..3).all(lists)
+    });
+    let now = fs::read_to_string(ensemble.folder.path().join("0.cfg")).unwrap();
+    assert_eq!(now, configuration, "the operator's own file stays as it is");
+    // One that knows the others only from its file is needed where one of four is missing.
+    let (lost, gone) = ((leader + 1) % 3, (leader + 2) % 3);
+    ensemble.kill(lost);
+    ensemble.wipe(lost);
+    ensemble.spawn(lost);
+    let mut client = ensemble.connect(lost, &Handshake::new(30_000));
+    client.close();
+    ensemble.kill(gone);
+    client = ensemble.connect(lost, &Handshake::new(30_000));
+    assert!(client.exists("/known").is_ok());
+    client.create("/by-three-of-four", b"").unwrap();
     client.close();
 }
 

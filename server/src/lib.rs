@@ -15,6 +15,7 @@ mod error;
 mod listener;
 mod log_limit;
 mod mail;
+mod members_file;
 mod peers;
 mod persister;
 mod process;
@@ -43,6 +44,7 @@ use driver::{Driver, Parts, Rules};
 pub use error::{RunError, StartError};
 use listener::Listener;
 use mail::{Mail, Mailbox};
+use members_file::MembersFile;
 use peers::Peers;
 use persister::{Persister, SyncPolicy};
 pub use process::{prefer_small_pages, raise_open_files_limit};
@@ -208,6 +210,7 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
         replica: recovered.replica,
         persister,
         peers,
+        members_file: members_file(config)?,
         snapshotter,
         mail,
         clock: recovered.clock,
@@ -261,6 +264,14 @@ fn peers(
     }
     let started = Peers::start(&config.ensemble, config.tree.reconfig, snapshots, mailbox);
     started.map(Some).map_err(system("listening for the other members"))
+}
+
+/// The file of the members, if they can change and the configuration has them in one of its own.
+fn members_file(config: &ServerConfig) -> Result<Option<MembersFile>, StartError> {
+    let path = config.ensemble.dynamic_config_file.clone();
+    let path = path.filter(|_| config.ensemble.is_distributed() && config.tree.reconfig);
+    let file = path.zip(config.ensemble.my_id).map(|(path, me)| MembersFile::start(path, me));
+    file.transpose().map_err(system("starting the thread that writes down the members"))
 }
 
 /// Where clients connect.

@@ -37,6 +37,9 @@ impl Driver {
                     if let Some(peers) = &mut self.peers {
                         peers.update(&members, cluster);
                     }
+                    if let Some(file) = &self.members_file {
+                        file.keep(cluster, &self.replica.state().config_text());
+                    }
                 }
                 Output::Peer { to, message } => {
                     if let Some(peers) = &self.peers {
