@@ -296,6 +296,42 @@ fn a_fourth_server_joins_and_one_of_the_first_leaves() {
 }
 
 #[test]
+fn a_removed_server_says_so_and_serves_again_once_it_is_added() {
+    if foreign() {
+        return;
+    }
+    let ensemble = Ensemble::start_with("reconfigEnabled=true\nskipACL=yes\n");
+    let leader = ensemble.leader();
+    let gone = (leader + 1) % 3;
+    let mut client = ensemble.connect(leader, &Handshake::new(30_000));
+    let mut there = ensemble.connect(gone, &Handshake::new(30_000));
+    let log =
+        |n: usize| fs::read_to_string(ensemble.folder.path().join(format!("{n}.log"))).unwrap();
+    let config = ensemble.shell(leader, &["config"]);
+    let line = config.lines().find(|line| line.contains(&format!("server.{}=", gone + 1)));
+    let line = line.unwrap().to_owned();
+    let elections = log(leader).matches(" led ").count();
+    ensemble.shell(leader, &["reconfig", "-remove", &(gone + 1).to_string()]);
+    there.socket.expect_end();
+    let said = "this server is not, or no longer, a member of its ensemble";
+    ensemble.wait_for(|| log(gone).matches(said).count() == 2);
+    assert!(ensemble.word(gone, "srvr").contains("not currently serving"));
+    client.create("/without", b"").unwrap();
+    // Other addresses make a restart necessary, which is said as well.
+    let port = ensemble.ports[11];
+    let moved = line.split(';').next().unwrap().to_owned() + &format!(";127.0.0.1:{port}");
+    ensemble.shell(leader, &["reconfig", "-add", &moved]);
+    there = ensemble.connect(gone, &there.ticket());
+    assert!(there.exists("/without").is_ok());
+    assert_eq!(log(gone).matches(said).count(), 2, "it was said once for each of the others");
+    ensemble.wait_for(|| log(gone).contains(&format!("has port {port}, but it listens on port")));
+    assert_eq!(log(leader).matches(" led ").count(), elections, "nobody was disturbed");
+    client.create("/with", b"").unwrap();
+    there.close();
+    client.close();
+}
+
+#[test]
 fn a_server_that_lost_its_data_comes_back_to_members_that_joined_meanwhile() {
     if foreign() {
         return;

@@ -262,7 +262,7 @@ fn peers(
     if !config.ensemble.is_distributed() {
         return Ok(None);
     }
-    let started = Peers::start(&config.ensemble, config.tree.reconfig, snapshots, mailbox);
+    let started = Peers::start(config, snapshots, mailbox);
     started.map(Some).map_err(system("listening for the other members"))
 }
 

@@ -8,6 +8,7 @@
 mod dial;
 mod gate;
 mod hello;
+mod own_line;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -22,18 +23,20 @@ use std::time::Instant;
 
 use tenure_replica::Membership;
 
-use crate::config::{EnsembleSettings, Member};
+use crate::config::{Member, ServerConfig};
 use crate::limits;
 use crate::mail::{Mail, Mailbox};
 use crate::transfer::SnapshotFolder;
 use dial::{NoLink, Trouble, candidates, connect};
 use gate::{Gate, Identity, may_be_one_cluster};
 use hello::Purpose;
+use own_line::OwnLine;
 pub(crate) use stream::LinkStream;
 
 /// The links of one member.
 pub(crate) struct Peers {
     identity: Arc<Identity>,
+    own_line: OwnLine,
     gate: Arc<Gate>,
     outgoing: Vec<Outgoing>,
     snapshots: SnapshotFolder,
@@ -53,15 +56,18 @@ struct Outgoing {
 impl Peers {
     /// Listens for the other members. Links are dialled by [`Peers::update`].
     pub(crate) fn start(
-        settings: &EnsembleSettings,
-        members_can_change: bool,
+        config: &ServerConfig,
         snapshots: SnapshotFolder,
         mailbox: &Mailbox,
     ) -> io::Result<Self> {
+        let settings = &config.ensemble;
         let me =
             settings.me().ok_or_else(|| io::Error::other("no member line is this server's"))?;
-        let digest =
-            if members_can_change { ANY_MEMBERS } else { members_digest(&settings.members) };
+        let digest = match config.tree.reconfig {
+            true => ANY_MEMBERS,
+            false => members_digest(&settings.members),
+        };
+        let own_line = OwnLine::new(me, config);
         let listener = TcpListener::bind(&candidates(me)?[..])?;
         let identity = Arc::new(Identity::new(me.id, digest));
         let known = settings.members.iter().map(|member| member.id).collect();
@@ -69,7 +75,8 @@ impl Peers {
         let gate = Arc::new(gate);
         let keeper = Arc::clone(&gate);
         thread::Builder::new().name("tenure-peers".into()).spawn(move || keeper.keep(&listener))?;
-        Ok(Peers { identity, gate, outgoing: Vec::new(), snapshots, mailbox: mailbox.clone() })
+        let (outgoing, mailbox) = (Vec::new(), mailbox.clone());
+        Ok(Peers { identity, own_line, gate, outgoing, snapshots, mailbox })
     }
 
     /// Has links with these members of this ensemble at these addresses, and with no others.
@@ -78,6 +85,7 @@ impl Peers {
             tracing::info!(id = format_args!("{cluster:016x}"), "the ensemble has an id");
         }
         let me = self.identity.me;
+        self.own_line.look(me, members);
         let others: Vec<&Member> = members.iter().filter(|member| member.id != me).collect();
         // A thread ends when nobody can hand it messages any more.
         self.outgoing.retain(|link| {

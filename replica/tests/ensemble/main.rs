@@ -8,6 +8,7 @@ mod lab;
 mod lost_disk;
 mod read_only;
 mod reconfig;
+mod removed;
 mod snapshots;
 
 use std::net::{IpAddr, Ipv4Addr};
