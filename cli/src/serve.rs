@@ -24,6 +24,10 @@ pub(crate) struct Args {
     /// A zoo.cfg, or: PORT DATADIR [TICKTIME [MAXCLIENTCNXNS]]
     ///
     /// Without it the server listens on 127.0.0.1:2181 and keeps its data in ./tenure-data.
+    #[allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "these brackets are for whoever asks for help"
+    )]
     #[arg(value_name = "CONFIG")]
     config: Vec<String>,
     /// Client address, as 0.0.0.0:2181 for every interface
