@@ -332,6 +332,33 @@ fn a_removed_server_says_so_and_serves_again_once_it_is_added() {
 }
 
 #[test]
+fn a_server_that_was_away_learns_of_members_that_it_does_not_know() {
+    if foreign() {
+        return;
+    }
+    let mut ensemble = Ensemble::start_with("reconfigEnabled=true\nskipACL=yes\n");
+    ensemble.wait_for(|| ensemble.logs().matches("the ensemble has an id").count() == 3);
+    let leader = ensemble.leader();
+    let (away, gone) = ((leader + 1) % 3, (leader + 2) % 3);
+    ensemble.kill(away);
+    ensemble.spawn_fourth();
+    let line = ensemble.fourth_line();
+    ensemble.shell(leader, &["reconfig", "-add", &line]);
+    ensemble.shell(leader, &["reconfig", "-remove", &(gone + 1).to_string()]);
+    let mut client = ensemble.connect(3, &Handshake::new(30_000));
+    client.create("/known", b"").unwrap();
+    ensemble.wait_for(|| ensemble.logs().contains("caught up; votes again"));
+    // The only one left that it could find is one that it has never heard of.
+    ensemble.kill(gone);
+    ensemble.kill(leader);
+    ensemble.spawn(away);
+    client = ensemble.connect(away, &client.ticket());
+    assert!(client.exists("/known").is_ok());
+    client.create("/by-two-of-three", b"").unwrap();
+    client.close();
+}
+
+#[test]
 fn a_server_that_lost_its_data_comes_back_to_members_that_joined_meanwhile() {
     if foreign() {
         return;

@@ -113,6 +113,9 @@ pub enum Output {
         /// The ensemble's id, for nobody else may be linked with; 0 if this member does not know it
         /// yet.
         cluster: u64,
+        /// Zxid of the change that made the members so, those about to be aside; 0 if they cannot
+        /// change.
+        version: u64,
     },
     /// Send a message to another member, in order, if it can be reached.
     Peer {

@@ -206,8 +206,8 @@ impl Replica {
             self.go_on_reconfiguring(now);
         }
         if mem::take(&mut self.links_changed) {
-            let (members, cluster) = (self.linked_members(), self.cluster_id());
-            out.items.push(Output::Links { members, cluster });
+            let (cluster, version) = (self.cluster_id(), self.members_version());
+            out.items.push(Output::Links { members: self.linked_members(), cluster, version });
         }
         self.begin_snapshot_if_due(out);
     }

@@ -365,6 +365,11 @@ impl Driver {
                     self.replica.step(Input::Peer { from, message }, now, &mut self.out);
                     self.deliver();
                 }
+                Mail::MemberAhead { version, member } => {
+                    if let Some(peers) = &mut self.peers {
+                        peers.meet(version, member);
+                    }
+                }
                 Mail::PeerDown { member } => {
                     self.replica.step(Input::PeerDown { member }, now, &mut self.out);
                     self.deliver();

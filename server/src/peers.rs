@@ -13,6 +13,7 @@ mod stream;
 #[cfg(test)]
 mod tests;
 
+use std::collections::BTreeMap;
 use std::io::{self, BufWriter, Read, Write};
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -38,6 +39,10 @@ pub(crate) struct Peers {
     identity: Arc<Identity>,
     own_line: OwnLine,
     gate: Arc<Gate>,
+    /// As this server knows them.
+    members: Membership,
+    /// Those who know later ones, with the version of these.
+    ahead: BTreeMap<u64, (u64, Member)>,
     outgoing: Vec<Outgoing>,
     snapshots: SnapshotFolder,
     mailbox: Mailbox,
@@ -69,30 +74,55 @@ impl Peers {
         };
         let own_line = OwnLine::new(me, config);
         let listener = TcpListener::bind(&candidates(me)?[..])?;
-        let identity = Arc::new(Identity::new(me.id, digest));
+        let identity = Arc::new(Identity::new(me.id, digest, me.to_string()));
         let known = settings.members.iter().map(|member| member.id).collect();
         let gate = Gate::new(Arc::clone(&identity), known, snapshots.clone(), mailbox.clone());
         let gate = Arc::new(gate);
         let keeper = Arc::clone(&gate);
         thread::Builder::new().name("tenure-peers".into()).spawn(move || keeper.keep(&listener))?;
+        let (members, ahead) = (Membership::default(), BTreeMap::new());
         let (outgoing, mailbox) = (Vec::new(), mailbox.clone());
-        Ok(Peers { identity, own_line, gate, outgoing, snapshots, mailbox })
+        Ok(Peers { identity, own_line, gate, members, ahead, outgoing, snapshots, mailbox })
     }
 
-    /// Has links with these members of this ensemble at these addresses, and with no others.
-    pub(crate) fn update(&mut self, members: &Membership, cluster: u64) {
+    /// Has links with these members of this ensemble at these addresses, and with no others. They
+    /// are as the change with the zxid `version` has made them.
+    pub(crate) fn update(&mut self, members: Membership, cluster: u64, version: u64) {
         if self.identity.learn_cluster(cluster) {
             tracing::info!(id = format_args!("{cluster:016x}"), "the ensemble has an id");
         }
         let me = self.identity.me;
-        self.own_line.look(me, members);
-        let others: Vec<&Member> = members.iter().filter(|member| member.id != me).collect();
+        self.own_line.look(me, &members);
+        let line = members.iter().find(|member| member.id == me).map(Member::to_string);
+        self.identity.learn_members(version, line);
+        self.ahead.retain(|_, (newer, _)| *newer > version);
+        self.members = members;
+        self.link();
+        self.gate.admit(self.members.iter().map(|member| member.id).collect());
+    }
+
+    /// A member says that the members are of a later version than those known here, which it must
+    /// know: it is reached where it says, until this server knows them as well.
+    pub(crate) fn meet(&mut self, version: u64, member: Member) {
+        if version > self.identity.known().0 && member.id != self.identity.me {
+            self.ahead.insert(member.id, (version, member));
+            self.link();
+        }
+    }
+
+    /// Dials those with whom there is no link yet, and lets go of those with whom none shall be.
+    fn link(&mut self) {
+        let cluster = self.identity.cluster();
+        let mut others: BTreeMap<u64, Member> =
+            self.members.iter().map(|member| (member.id, member.clone())).collect();
+        others.extend(self.ahead.iter().map(|(id, (_, member))| (*id, member.clone())));
+        others.remove(&self.identity.me);
         // A thread ends when nobody can hand it messages any more.
         self.outgoing.retain(|link| {
-            others.iter().any(|m| m.id == link.member.id && m.addresses == link.member.addresses)
+            others.get(&link.member.id).is_some_and(|m| m.addresses == link.member.addresses)
                 && may_be_one_cluster(cluster, link.cluster.load(Ordering::Acquire))
         });
-        for member in others {
+        for member in others.values() {
             if self.outgoing.iter().any(|link| link.member.id == member.id) {
                 continue;
             }
@@ -101,7 +131,6 @@ impl Peers {
                 Err(error) => tracing::error!(member = member.id, %error, "no link to the member"),
             }
         }
-        self.gate.admit(members.iter().map(|member| member.id).collect());
     }
 
     fn dial(&self, member: &Member) -> io::Result<Outgoing> {

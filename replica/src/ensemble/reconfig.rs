@@ -10,7 +10,7 @@ use tenure_wire::MemberRole;
 use crate::entry::{LoggedEntry, Operation};
 use crate::input::Now;
 use crate::limits;
-use crate::membership::Membership;
+use crate::membership::{Membership, version};
 use crate::output::LogEntry;
 use crate::replica::Replica;
 
@@ -51,6 +51,12 @@ impl Replica {
             Some(reconfiguring) => members.with(&reconfiguring.target),
             None => members,
         }
+    }
+
+    /// Zxid of the change that made the members what they are here; 0 if they cannot change.
+    pub(crate) fn members_version(&self) -> u64 {
+        let can_change = !self.config.members_are_fixed;
+        if can_change { version(&self.state.config_text()) as u64 } else { 0 }
     }
 
     /// Leader: takes the next step, if one is due.

@@ -32,6 +32,7 @@ pub(super) fn connect(
     purpose: Purpose,
 ) -> Result<(LinkStream, u64), NoLink> {
     let mut last = io::Error::other("the member has no address");
+    let (version, line) = identity.known();
     for address in candidates(member)? {
         let stream = match LinkStream::dial(&address) {
             Ok(stream) => stream,
@@ -47,6 +48,8 @@ pub(super) fn connect(
             to: member.id,
             cluster: identity.cluster(),
             members: identity.members,
+            version,
+            line: line.clone(),
         };
         match greet(&stream, &hello) {
             Ok(answer) => match answer.verdict {

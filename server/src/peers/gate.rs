@@ -15,6 +15,7 @@ use std::time::Instant;
 use super::hello::{Answer, Hello, Purpose, Verdict, Versions};
 use super::read_message;
 use super::stream::LinkStream;
+use crate::config::Member;
 use crate::limits;
 use crate::log_limit::LogLimit;
 use crate::mail::{Mail, Mailbox};
@@ -29,11 +30,32 @@ pub(super) struct Identity {
     pub(super) members: u64,
     /// The ensemble's id, 0 until it is known.
     cluster: AtomicU64,
+    /// Version of the members that this server knows, and its own line among them.
+    known: Mutex<(u64, String)>,
 }
 
 impl Identity {
-    pub(super) fn new(me: u64, members: u64) -> Self {
-        Identity { me, members, cluster: AtomicU64::new(0) }
+    pub(super) fn new(me: u64, members: u64, line: String) -> Self {
+        Identity { me, members, cluster: AtomicU64::new(0), known: Mutex::new((0, line)) }
+    }
+
+    /// The version of the members that this server knows, and its own line.
+    pub(super) fn known(&self) -> (u64, String) {
+        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// The members are of this version; the line stays as it was if there is none among them.
+    pub(super) fn learn_members(&self, version: u64, line: Option<String>) {
+        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, before) = std::mem::take(&mut *known);
+        *known = (version, line.unwrap_or(before));
+    }
+
+    /// Whether somebody of this ensemble knows later members than this server. Such a one may
+    /// belong to them although this server, which was away, has not heard of it.
+    fn is_behind(&self, hello: &Hello) -> bool {
+        let is_one = hello.cluster != 0 && may_be_one_cluster(self.cluster(), hello.cluster);
+        is_one && hello.version > self.known().0
     }
 
     pub(super) fn cluster(&self) -> u64 {
@@ -123,6 +145,8 @@ struct Admission {
 struct Guest {
     stream: LinkStream,
     cluster: u64,
+    /// Of the members that it knows.
+    version: u64,
     /// The link was ended from here.
     is_dismissed: AtomicBool,
 }
@@ -230,7 +254,7 @@ impl Gate {
 
     fn judge(&self, hello: &Hello) -> Result<(), Refusal> {
         let Identity { me, members, .. } = *self.identity;
-        let Hello { versions: theirs, from, to, .. } = *hello;
+        let &Hello { versions: theirs, from, to, .. } = hello;
         let ours = self.identity.cluster();
         if Versions::OURS.agreed(theirs).is_none() {
             return Err(Refusal::Versions { me, from, theirs });
@@ -245,7 +269,7 @@ impl Gate {
             return Err(Refusal::OtherMembers { me, from });
         }
         let mut admission = self.admission();
-        if !admission.members.contains(&from) {
+        if !admission.members.contains(&from) && !self.identity.is_behind(hello) {
             return Err(Refusal::NoMember { me, from });
         }
         admission.refused.remove(&from);
@@ -279,13 +303,18 @@ impl Gate {
         _ = stream.set_read_patience(None);
         let Ok(handle) = stream.another_hand() else { return };
         let is_dismissed = AtomicBool::new(false);
-        let guest = Arc::new(Guest { stream: handle, cluster: hello.cluster, is_dismissed });
+        let &Hello { cluster, version, .. } = hello;
+        let guest = Arc::new(Guest { stream: handle, cluster, version, is_dismissed });
         let before = {
             let mut admission = self.admission();
             // It may have been removed since it was judged.
             let is_one = may_be_one_cluster(self.identity.cluster(), hello.cluster);
-            if !is_one || !admission.members.contains(&member) {
+            let is_behind = self.identity.is_behind(hello);
+            if !is_one || !is_behind && !admission.members.contains(&member) {
                 return;
+            }
+            if is_behind && let Some(line) = Member::from_line(&hello.line) {
+                self.mailbox.post(Mail::MemberAhead { version, member: line });
             }
             admission.guests.insert(member, Arc::clone(&guest))
         };
@@ -313,12 +342,13 @@ impl Gate {
     }
 
     /// Lets in these members and no others. Those who are there and may not be any more have to
-    /// go, as have members of another ensemble than this server's, once it knows its own.
+    /// go, unless they know of later members, as have members of another ensemble than this server's, once it knows its own.
     pub(super) fn admit(&self, members: BTreeSet<u64>) {
-        let ours = self.identity.cluster();
+        let (ours, (version, _)) = (self.identity.cluster(), self.identity.known());
         let mut admission = self.admission();
         for (member, guest) in &admission.guests {
-            if !members.contains(member) || !may_be_one_cluster(ours, guest.cluster) {
+            let may_stay = members.contains(member) || guest.version > version;
+            if !may_stay || !may_be_one_cluster(ours, guest.cluster) {
                 guest.dismiss();
             }
         }

@@ -56,7 +56,7 @@ pub(super) enum Purpose {
 }
 
 /// What the end that dials says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Hello {
     pub(super) versions: Versions,
     pub(super) purpose: Purpose,
@@ -69,6 +69,11 @@ pub(super) struct Hello {
     /// Digest of the members' numbers if they are fixed, else 0. It tells ensembles apart before
     /// they have ids.
     pub(super) members: u64,
+    /// Zxid of the change that made the members what the dialling end knows; 0 if it knows none,
+    /// or they are fixed. Whoever knows later ones is right about who belongs to the ensemble.
+    pub(super) version: u64,
+    /// Its own `server.N` line, so that an end which does not know it can dial back; may be empty.
+    pub(super) line: String,
 }
 
 /// What the end that was dialled answers.
@@ -102,8 +107,8 @@ const NO_MEMBER: u8 = 2;
 /// Longest body, of later versions too. Longer ones are no greetings.
 const MAX_BODY: usize = 1024;
 
-/// Longest reason that is told.
-const MAX_WHY: usize = 512;
+/// Longest reason or line that is told.
+const MAX_TEXT: usize = 512;
 
 impl Hello {
     pub(super) fn encode(&self) -> Vec<u8> {
@@ -112,25 +117,29 @@ impl Hello {
             Purpose::Snapshot => SNAPSHOT,
         };
         let mut body = vec![purpose];
-        for number in [self.from, self.to, self.cluster, self.members] {
+        for number in [self.from, self.to, self.cluster, self.members, self.version] {
             body.extend(number.to_be_bytes());
         }
+        let line = if self.line.len() > MAX_TEXT { "" } else { &self.line };
+        body.extend((line.len() as u16).to_be_bytes());
+        body.extend(line.as_bytes());
         framed(HELLO, self.versions, &body)
     }
 
     /// Reads no byte beyond it. Fails if it is none, or is not there by then.
     pub(super) fn read(stream: &LinkStream, by: Instant) -> io::Result<Hello> {
         let (versions, body) = read_framed(stream, HELLO, by)?;
-        let mut from = Fields(&body);
-        let purpose = match from.byte()? {
+        let mut fields = Fields(&body);
+        let purpose = match fields.byte()? {
             MESSAGES => Purpose::Messages,
             SNAPSHOT => Purpose::Snapshot,
             _ => return Err(malformed()),
         };
-        let mut number = || from.number();
+        let mut number = || fields.number();
         let (from, to) = (number()?, number()?);
-        let (cluster, members) = (number()?, number()?);
-        Ok(Hello { versions, purpose, from, to, cluster, members })
+        let (cluster, members, version) = (number()?, number()?, number()?);
+        let line = fields.text()?;
+        Ok(Hello { versions, purpose, from, to, cluster, members, version, line })
     }
 }
 
@@ -141,7 +150,7 @@ impl Answer {
             Verdict::Refused { is_no_member: true, why } => (NO_MEMBER, why.as_str()),
             Verdict::Refused { is_no_member: false, why } => (REFUSED, why.as_str()),
         };
-        let why = &why[..why.floor_char_boundary(MAX_WHY)];
+        let why = &why[..why.floor_char_boundary(MAX_TEXT)];
         let mut body = vec![verdict];
         body.extend(self.cluster.to_be_bytes());
         body.extend((why.len() as u16).to_be_bytes());
@@ -155,10 +164,7 @@ impl Answer {
         let mut from = Fields(&body);
         let verdict = from.byte()?;
         let cluster = from.number()?;
-        let length = u16::from_be_bytes(from.take()?);
-        let why = from.0.get(..length.into()).ok_or_else(malformed)?;
-        let why: String =
-            String::from_utf8_lossy(why).chars().filter(|c| !c.is_control()).collect();
+        let why = from.text()?;
         let verdict = match verdict {
             WELCOME => Verdict::Welcome,
             verdict => Verdict::Refused { is_no_member: verdict == NO_MEMBER, why },
@@ -217,6 +223,14 @@ impl Fields<'_> {
     fn number(&mut self) -> io::Result<u64> {
         self.take().map(u64::from_be_bytes)
     }
+
+    /// Fit for a line of a log.
+    fn text(&mut self) -> io::Result<String> {
+        let length = u16::from_be_bytes(self.take()?);
+        let (text, rest) = self.0.split_at_checked(length.into()).ok_or_else(malformed)?;
+        self.0 = rest;
+        Ok(String::from_utf8_lossy(text).chars().filter(|c| !c.is_control()).collect())
+    }
 }
 
 /// Says a hello and waits for the answer.
@@ -233,14 +247,18 @@ mod tests {
     use super::super::stream::tests::pair;
     use super::*;
 
-    const HELLO_1: Hello = Hello {
-        versions: Versions { oldest: 2, newest: 5 },
-        purpose: Purpose::Messages,
-        from: 1,
-        to: 3,
-        cluster: 0xfeed,
-        members: 99,
-    };
+    fn hello() -> Hello {
+        Hello {
+            versions: Versions { oldest: 2, newest: 5 },
+            purpose: Purpose::Messages,
+            from: 1,
+            to: 3,
+            cluster: 0xfeed,
+            members: 99,
+            version: 0x1_0000_0001,
+            line: "server.1=a:1:2:participant".into(),
+        }
+    }
 
     fn soon() -> Instant {
         Instant::now() + Duration::from_secs(10)
@@ -260,7 +278,7 @@ mod tests {
     #[test]
     fn greetings_come_out_as_they_went_in() {
         for purpose in [Purpose::Messages, Purpose::Snapshot] {
-            let hello = Hello { purpose, ..HELLO_1 };
+            let hello = Hello { purpose, ..hello() };
             assert_eq!(read(&hello.encode(), Hello::read).expect("whole"), hello);
         }
         let refused = |is_no_member| Verdict::Refused { is_no_member, why: "no such".into() };
@@ -272,7 +290,7 @@ mod tests {
 
     #[test]
     fn what_is_cut_short_or_begins_otherwise_is_no_greeting() {
-        let bytes = HELLO_1.encode();
+        let bytes = hello().encode();
         for end in 0..bytes.len() {
             assert!(read(&bytes[..end], Hello::read).is_err(), "{end}");
         }
@@ -284,11 +302,11 @@ mod tests {
     #[test]
     fn later_versions_may_say_more() {
         let (here, there) = pair();
-        let mut body = HELLO_1.encode().split_off(14);
+        let mut body = hello().encode().split_off(14);
         body.extend([7; 100]);
-        (&here).write_all(&framed(HELLO, HELLO_1.versions, &body)).expect("there is room");
+        (&here).write_all(&framed(HELLO, hello().versions, &body)).expect("there is room");
         (&here).write_all(b"next").expect("there is room");
-        assert_eq!(Hello::read(&there, soon()).expect("the beginning is the same"), HELLO_1);
+        assert_eq!(Hello::read(&there, soon()).expect("the beginning is the same"), hello());
         let mut next = [0; 4];
         (&there).read_exact(&mut next).expect("the rest");
         assert_eq!(&next, b"next", "all of the greeting is taken, and nothing else");

@@ -31,7 +31,7 @@ fn door(members: &[u64]) -> Door {
     let (mailbox, mail) = Mailbox::new(Arc::new(waker));
     let disk = RealDisk::shared();
     let snapshots = SnapshotFolder { disk, dir: "/nonexistent".into(), hash_seed: 0 };
-    let identity = Arc::new(Identity::new(1, 7));
+    let identity = Arc::new(Identity::new(1, 7, String::new()));
     let known = members.iter().copied().collect();
     let gate = Arc::new(Gate::new(Arc::clone(&identity), known, snapshots, mailbox));
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -43,7 +43,8 @@ fn door(members: &[u64]) -> Door {
 
 fn hello(from: u64) -> Hello {
     let (purpose, versions) = (Purpose::Messages, Versions::OURS);
-    Hello { versions, purpose, from, to: 1, cluster: 0, members: 7 }
+    let line = format!("server.{from}=127.0.0.1:{from}:9:participant");
+    Hello { versions, purpose, from, to: 1, cluster: 0, members: 7, version: 0, line }
 }
 
 impl Door {
@@ -236,10 +237,39 @@ fn the_end_that_dials_learns_why_it_is_refused() {
     let addresses = vec![MemberAddress { host, quorum_port, election_port: 1 }];
     let (role, client, secure_client) = (MemberRole::Participant, None, None);
     let one = Member { id: 1, addresses, role, client, secure_client };
-    let dial = |me: u64| connect(&one, &Identity::new(me, 7), Purpose::Messages);
+    let dial = |me: u64| connect(&one, &Identity::new(me, 7, String::new()), Purpose::Messages);
     assert!(dial(2).is_ok());
     match dial(9) {
         Err(NoLink::Refused { is_no_member: true, why }) => assert!(why.contains("server 9")),
         _ => panic!("it is no member"),
     }
+}
+
+#[test]
+fn a_server_that_knows_later_members_of_this_ensemble_is_believed() {
+    let door = door(&[1, 2, 3]);
+    door.identity.learn_cluster(0xaa);
+    door.identity.learn_members(5, None);
+    let four = |cluster: u64, version: u64| Hello { cluster, version, ..hello(4) };
+    // It may have been removed, or know as little as this one; a stranger to the ensemble has no
+    // say at all.
+    assert!(door.refusal(&four(0xaa, 5)).1);
+    assert!(door.refusal(&four(0xaa, 4)).1);
+    assert!(door.refusal(&four(0, 9)).1);
+    let stream = door.enter(&four(0xaa, 9));
+    match door.next_mail() {
+        Mail::MemberAhead { version: 9, member } => assert_eq!(member.to_string(), hello(4).line),
+        _ => panic!("nobody is told where it can be reached"),
+    }
+    say(&stream, b"a");
+    door.expect_message(4, b"a");
+    // Steps on the way there do not count.
+    door.identity.learn_members(8, None);
+    door.gate.admit([1, 2].into());
+    say(&stream, b"b");
+    door.expect_message(4, b"b");
+    door.identity.learn_members(9, None);
+    door.gate.admit([1, 2].into());
+    expect_end(&stream);
+    door.expect_down(4);
 }
