@@ -8,7 +8,9 @@
 mod dial;
 mod gate;
 mod hello;
+mod identity;
 mod own_line;
+mod refusal;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -29,8 +31,9 @@ use crate::limits;
 use crate::mail::{Mail, Mailbox};
 use crate::transfer::SnapshotFolder;
 use dial::{NoLink, Trouble, candidates, connect};
-use gate::{Gate, Identity, may_be_one_cluster};
+use gate::Gate;
 use hello::Purpose;
+use identity::{Identity, may_be_one_cluster};
 use own_line::OwnLine;
 pub(crate) use stream::LinkStream;
 

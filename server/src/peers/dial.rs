@@ -3,8 +3,8 @@
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
 
-use super::gate::Identity;
 use super::hello::{Hello, Purpose, Verdict, Versions, greet};
+use super::identity::Identity;
 use super::stream::LinkStream;
 use crate::config::Member;
 

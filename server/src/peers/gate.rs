@@ -4,117 +4,23 @@
 //! change nothing, and are few at a time: the one that has waited longest makes room for the next.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::fmt;
 use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
-use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
 use super::hello::{Answer, Hello, Purpose, Verdict, Versions};
+use super::identity::{Identity, may_be_one_cluster};
 use super::read_message;
+use super::refusal::Refusal;
 use super::stream::LinkStream;
 use crate::config::Member;
 use crate::limits;
 use crate::log_limit::LogLimit;
 use crate::mail::{Mail, Mailbox};
 use crate::transfer::SnapshotFolder;
-
-/// Who this server is to the other members.
-#[derive(Debug)]
-pub(super) struct Identity {
-    /// Its number.
-    pub(super) me: u64,
-    /// Digest of the members' numbers if they are fixed, else 0.
-    pub(super) members: u64,
-    /// The ensemble's id, 0 until it is known.
-    cluster: AtomicU64,
-    /// Version of the members that this server knows, and its own line among them.
-    known: Mutex<(u64, String)>,
-}
-
-impl Identity {
-    pub(super) fn new(me: u64, members: u64, line: String) -> Self {
-        Identity { me, members, cluster: AtomicU64::new(0), known: Mutex::new((0, line)) }
-    }
-
-    /// The version of the members that this server knows, and its own line.
-    pub(super) fn known(&self) -> (u64, String) {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
-
-    /// The members are of this version; the line stays as it was if there is none among them.
-    pub(super) fn learn_members(&self, version: u64, line: Option<String>) {
-        let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
-        let (_, before) = std::mem::take(&mut *known);
-        *known = (version, line.unwrap_or(before));
-    }
-
-    /// Whether somebody of this ensemble knows later members than this server. Such a one may
-    /// belong to them although this server, which was away, has not heard of it.
-    fn is_behind(&self, hello: &Hello) -> bool {
-        let is_one = hello.cluster != 0 && may_be_one_cluster(self.cluster(), hello.cluster);
-        is_one && hello.version > self.known().0
-    }
-
-    pub(super) fn cluster(&self) -> u64 {
-        self.cluster.load(Ordering::Acquire)
-    }
-
-    /// The ensemble's id, once it is known. Says whether that is news.
-    pub(super) fn learn_cluster(&self, cluster: u64) -> bool {
-        cluster != 0 && self.cluster.swap(cluster, Ordering::AcqRel) != cluster
-    }
-}
-
-/// Whether two ends may belong to one ensemble: one that does not know its ensemble yet may belong
-/// to any.
-pub(super) fn may_be_one_cluster(ours: u64, theirs: u64) -> bool {
-    ours == theirs || ours == 0 || theirs == 0
-}
-
-/// Why a server is not let in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Refusal {
-    Versions { me: u64, from: u64, theirs: Versions },
-    OtherServer { me: u64, to: u64 },
-    OtherCluster { me: u64, ours: u64, from: u64, theirs: u64 },
-    OtherMembers { me: u64, from: u64 },
-    NoMember { me: u64, from: u64 },
-    Busy { me: u64 },
-}
-
-impl fmt::Display for Refusal {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match *self {
-            Refusal::Versions { me, from, theirs } => write!(
-                f,
-                "member {me} speaks versions {} of the protocol between members, server {from} \
-                 versions {theirs}: upgrade the older of them to a release in between first",
-                Versions::OURS
-            ),
-            Refusal::OtherServer { me, to } => write!(
-                f,
-                "this is member {me} and not member {to}: a server.N line gives the wrong address, \
-                 or a server runs with the wrong myid"
-            ),
-            Refusal::OtherCluster { me, ours, from, theirs } => write!(
-                f,
-                "member {me} belongs to the ensemble {ours:016x}, server {from} to the ensemble \
-                 {theirs:016x}: one of them runs on the data folder of another ensemble, or a \
-                 server.N line gives the wrong address"
-            ),
-            Refusal::OtherMembers { me, from } => {
-                write!(f, "member {me} and server {from} have different server.N lines")
-            }
-            Refusal::NoMember { me, from } => {
-                write!(f, "server {from} is not among the members of the ensemble of member {me}")
-            }
-            Refusal::Busy { me } => write!(f, "member {me} is receiving too many snapshots"),
-        }
-    }
-}
 
 /// The door of one member.
 pub(super) struct Gate {
@@ -341,8 +247,9 @@ impl Gate {
         }
     }
 
-    /// Lets in these members and no others. Those who are there and may not be any more have to
-    /// go, unless they know of later members, as have members of another ensemble than this server's, once it knows its own.
+    /// Lets in these members and no others. Those who are there and may not be any more have to go,
+    /// unless they know of later members; so do members of another ensemble than this server's,
+    /// once it knows its own.
     pub(super) fn admit(&self, members: BTreeSet<u64>) {
         let (ours, (version, _)) = (self.identity.cluster(), self.identity.known());
         let mut admission = self.admission();

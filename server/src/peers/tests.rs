@@ -150,8 +150,8 @@ fn a_stranger_gets_no_word_and_changes_nothing() {
         let mut stranger = TcpStream::connect(door.address).expect("it listens");
         stranger.set_read_timeout(Some(PATIENCE)).expect("settable");
         stranger.write_all(said).expect("there is room");
-        stranger.shutdown(std::net::Shutdown::Write).expect("it is open");
-        // The end may come as a reset, since not all was read.
+        // The end may have come already, as a reset, since not all was read.
+        _ = stranger.shutdown(std::net::Shutdown::Write);
         let mut heard = Vec::new();
         _ = stranger.read_to_end(&mut heard);
         assert!(heard.is_empty(), "{heard:?}");
