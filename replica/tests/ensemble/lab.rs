@@ -166,7 +166,7 @@ impl Ensemble {
                     disk.log.retain(|entry| entry.index > after);
                 }
                 Output::Event(event) => self.events.push((member, event)),
-                Output::Links { members, cluster } => {
+                Output::Links { members, cluster, .. } => {
                     self.linked[member] = members;
                     self.told_cluster[member] = cluster;
                 }

@@ -175,7 +175,7 @@ fn a_crowd_of_strangers_is_bounded_and_keeps_no_member_out() {
     say(&member, b"a");
     door.expect_message(2, b"a");
     // The first ones had to go, without a word.
-    for stranger in &crowd[..2 * limits::PEER_STRANGERS] {
+    for stranger in &crowd[..limits::PEER_STRANGERS] {
         expect_end(stranger);
     }
     drop(crowd);
