@@ -301,6 +301,8 @@ fn a_removed_server_says_so_and_serves_again_once_it_is_added() {
         return;
     }
     let ensemble = Ensemble::start_with("reconfigEnabled=true\nskipACL=yes\n");
+    // By then they have written down who they are.
+    ensemble.wait_for(|| ensemble.logs().matches("the ensemble has an id").count() == 3);
     let leader = ensemble.leader();
     let gone = (leader + 1) % 3;
     let mut client = ensemble.connect(leader, &Handshake::new(30_000));
