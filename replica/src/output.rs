@@ -219,6 +219,8 @@ pub enum ElectionCause {
     LinkBroken,
     /// It led, and no majority was heard.
     QuorumLost,
+    /// The leader said that it heard no majority.
+    LeaderResigned,
     /// The leader asked it to take over.
     HandedOver,
 }
@@ -231,6 +233,7 @@ impl ElectionCause {
             Self::Silence => "leader_silent",
             Self::LinkBroken => "leader_link_broken",
             Self::QuorumLost => "quorum_lost",
+            Self::LeaderResigned => "leader_resigned",
             Self::HandedOver => "handed_over",
         }
     }

@@ -193,7 +193,7 @@ impl Replica {
         }
         out.items.extend(ready.persist.into_iter().map(Output::Persist));
         for Outgoing { to, bytes } in ready.messages {
-            let message = PeerMessage::Consensus(&bytes).encode(0);
+            let message = PeerMessage::consensus(bytes);
             out.items.push(Output::Peer { to, message });
         }
         let reaching = self.consensus.needs_snapshot_of();
@@ -299,6 +299,10 @@ impl Replica {
 
     /// When `Input::Tick` is wanted next, on the clock of `Now::mono_us`.
     pub fn next_deadline_us(&self) -> u64 {
+        if !self.consensus.is_leader() {
+            // What a leader waits for may be long past: whoever does not lead never looks at it.
+            return self.next_tick_us;
+        }
         let reap = self.next_reap_us.min(self.next_tick_us);
         let expiry = self.expiry.next_deadline_us().into_iter();
         let others = self.read_only.next_deadline_us().into_iter().chain(self.touches_due_us());
@@ -336,6 +340,11 @@ impl Replica {
     /// Whether this replica leads, and another one is taking over.
     pub fn is_handing_over(&self) -> bool {
         self.consensus.is_handing_over()
+    }
+
+    /// Whether this replica lost its disk and has not caught up yet, so that it has no vote.
+    pub fn is_catching_up(&self) -> bool {
+        self.consensus.is_catching_up()
     }
 
     /// Whether this replica applies without a vote.

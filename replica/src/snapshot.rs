@@ -103,7 +103,9 @@ impl Replica {
         let due = since.wanted
             || since.entries >= self.config.snapshot_entries
             || bytes > 0 && since.bytes >= bytes;
-        if !due || self.capture.is_some() || self.closing.is_some() || !self.serving {
+        // Members that are sent one may be needed before a new leader can serve.
+        let is_early = !self.serving && !since.wanted;
+        if !due || is_early || self.capture.is_some() || self.closing.is_some() {
             return;
         }
         self.since_snapshot = SinceSnapshot::default();

@@ -189,7 +189,7 @@ fn read_message(reader: &mut impl Read) -> io::Result<Vec<u8>> {
         return Err(io::ErrorKind::InvalidData.into());
     }
     // The buffer grows with what arrives, not with what is claimed.
-    let mut message = Vec::new();
+    let mut message = Vec::with_capacity(length.min(limits::PEER_BUFFER_BYTES));
     reader.take(length as u64).read_to_end(&mut message)?;
     if message.len() < length {
         return Err(io::ErrorKind::UnexpectedEof.into());

@@ -178,23 +178,20 @@ impl World {
         }
     }
 
-    /// A voter with an empty disk may vote before it has caught up, and so elect somebody who lacks
-    /// what it once had. That is known, and left out here: it may lose only what all the others
-    /// have as well. An observer promises nothing to anybody.
+    /// What a majority has confirmed must not be lost with disks: a voter may lose its own only
+    /// while all the others hold whatever they ever confirmed. An observer promises nothing.
     fn may_lose_its_disk(&self, member: usize) -> bool {
-        let server = &self.members[member];
-        if self.plan.reconfigures || self.members.len() == 1 || server.replica.is_none() {
+        if self.plan.reconfigures
+            || self.members.len() == 1
+            || self.members[member].replica.is_none()
+        {
             return false;
         }
-        let disk = &server.disk;
-        let has_all = |other: &crate::server::Member| {
-            other.replica.is_some()
-                && other.disk.end() >= disk.end()
-                && other.disk.hard_state.term >= disk.hard_state.term
+        let holds_all = |other: &crate::server::Member| {
+            let catches_up = other.replica.as_ref().is_some_and(|r| r.is_catching_up());
+            other.disk.end() > (0, 0) && !other.disk.hard_state.catching_up && !catches_up
         };
         let mut voters = self.members.iter().filter(|other| other.index < self.plan.voters);
-        member >= self.plan.voters
-            || disk.pending.is_empty()
-                && voters.all(|other| other.index == member || has_all(other))
+        member >= self.plan.voters || voters.all(|other| other.index == member || holds_all(other))
     }
 }

@@ -14,6 +14,9 @@ fn a_quiet_world_stays_quiet() {
             assert_eq!(history.counts.of(what), 0, "seed {seed}: {what}");
         }
         assert_eq!(history.counts.of("elections won"), 1, "seed {seed}");
+        // Each server wakes up fifty times a second, and for little else.
+        let ticks = history.counts.of("ticks") as f64 / history.seconds;
+        assert!(ticks < 3.0 * 60.0, "seed {seed}: {ticks} ticks a second");
         expired += history.counts.of("sessions expired");
     }
     assert!(expired > 0, "some clients crashed");

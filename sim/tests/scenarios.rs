@@ -21,3 +21,10 @@ fn a_member_ahead_of_the_snapshot_that_it_is_sent_goes_on() {
 fn a_session_whose_end_is_under_way_is_refused_with_its_reason() {
     holds(3_174, Kind::Busy);
 }
+
+/// One follower had lost its disk and the other one was far behind, so that the new leader could
+/// not begin without sending one of them a snapshot; and it took none before it had begun.
+#[test]
+fn a_leader_whose_followers_all_need_a_snapshot_begins() {
+    holds(2_100_727, Kind::Busy);
+}

@@ -30,7 +30,7 @@ const ASKS_EVERY: usize = 10;
 pub(super) const QUESTION: &[u8] = b"committed?";
 
 impl Consensus {
-    pub(super) fn is_catching_up(&self) -> bool {
+    pub(crate) fn is_catching_up(&self) -> bool {
         matches!(self.standing, Standing::CatchingUp(_))
     }
 
@@ -66,7 +66,7 @@ impl Consensus {
         }
         if is_catching_up && raft.leader_id != raft::INVALID_ID {
             self.ticks_catching_up += 1;
-            if self.ticks_catching_up.is_multiple_of(ASKS_EVERY) {
+            if self.ticks_catching_up % ASKS_EVERY == 1 {
                 self.raw.read_index(QUESTION.to_vec());
             }
         }

@@ -74,6 +74,9 @@ pub(crate) struct Ready {
     pub(crate) catching_up: Option<bool>,
 }
 
+/// Bytes left free at the start of an outgoing message, for whoever marks it as one of consensus.
+pub(crate) const HEAD_BYTES: usize = 4;
+
 /// A message for another member.
 #[derive(Debug)]
 pub(crate) struct Outgoing {
@@ -461,6 +464,13 @@ impl Consensus {
         }
         done.left_behind = self.raw.mut_store().take_left_behind();
         self.settle_standing();
+        if self.stored_catching_up && !self.is_catching_up() {
+            // At once: were it still there after a restart, its vote could be missing.
+            self.stored_catching_up = false;
+            let hard_state = Some(to_log_state(&self.raw.raft.hard_state(), false));
+            let (ticket, entries) = (self.handed_out, Vec::new());
+            done.persist.push(Persist { ticket, hard_state, entries, must_sync: true });
+        }
         if self.is_catching_up() != self.announced_catching_up {
             self.announced_catching_up = self.is_catching_up();
             done.catching_up = Some(self.announced_catching_up);
@@ -470,7 +480,9 @@ impl Consensus {
 }
 
 fn outgoing(message: &Message) -> Outgoing {
-    let bytes = message.write_to_bytes().expect("encoding into memory does not fail");
+    let mut bytes = Vec::with_capacity(HEAD_BYTES + message.compute_size() as usize);
+    bytes.extend_from_slice(&[0; HEAD_BYTES]);
+    message.write_to_vec(&mut bytes).expect("encoding into memory does not fail");
     Outgoing { to: message.to, bytes }
 }
 

@@ -2,6 +2,7 @@
 
 use tenure_wire::{DecodeError, Put, Reader, SessionId};
 
+use crate::consensus::HEAD_BYTES;
 use crate::input::ConnId;
 
 /// One message between two members.
@@ -31,6 +32,9 @@ pub(crate) enum PeerMessage<'a> {
     Sync { request: i64 },
     /// From the leader: this one.
     Synced { request: i64, index: u64 },
+    /// From the leader: it leads no more, for it has not heard a majority. Whoever still hears it
+    /// need not wait for it to fall silent.
+    Resigned,
 }
 
 const CONSENSUS: i32 = 1;
@@ -42,16 +46,23 @@ const REVALIDATED: i32 = 6;
 const MOVED: i32 = 7;
 const SYNC: i32 = 8;
 const SYNCED: i32 = 9;
+const RESIGNED: i32 = 10;
 
 impl<'a> PeerMessage<'a> {
+    /// The encoding of a message of the consensus library, in the bytes that it came in.
+    pub(crate) fn consensus(mut bytes: Vec<u8>) -> Vec<u8> {
+        bytes[..HEAD_BYTES].copy_from_slice(&CONSENSUS.to_be_bytes());
+        bytes
+    }
+
     /// The encoding. All but consensus belong to an epoch, and mean nothing in another.
     pub(crate) fn encode(&self, epoch: u64) -> Vec<u8> {
         let mut out = Vec::new();
         match self {
             PeerMessage::Consensus(bytes) => {
-                out.reserve_exact(4 + bytes.len());
-                out.put_i32(CONSENSUS);
+                out.extend_from_slice(&[0; HEAD_BYTES]);
                 out.extend_from_slice(bytes);
+                return Self::consensus(out);
             }
             PeerMessage::Forward(entries) => {
                 out.put_i32(FORWARD);
@@ -107,6 +118,10 @@ impl<'a> PeerMessage<'a> {
                 out.put_i64(*request);
                 out.put_i64(*index as i64);
             }
+            PeerMessage::Resigned => {
+                out.put_i32(RESIGNED);
+                out.put_i64(epoch as i64);
+            }
         }
         out
     }
@@ -146,6 +161,7 @@ impl<'a> PeerMessage<'a> {
             MOVED => PeerMessage::Moved { session: SessionId(from.i64()?) },
             SYNC => PeerMessage::Sync { request: from.i64()? },
             SYNCED => PeerMessage::Synced { request: from.i64()?, index: from.i64()? as u64 },
+            RESIGNED => PeerMessage::Resigned,
             value => return Err(DecodeError::Value { what: "peer message", offset: 0, value }),
         };
         Ok((epoch, message))
@@ -175,6 +191,7 @@ mod tests {
             PeerMessage::Moved { session },
             PeerMessage::Sync { request: 5 },
             PeerMessage::Synced { request: 5, index: 9 },
+            PeerMessage::Resigned,
         ] {
             let bytes = message.encode(3);
             let epoch = (!matches!(message, PeerMessage::Consensus(_))).then_some(3);

@@ -134,6 +134,9 @@ impl Replica {
         let (batch, syncs) = (self.following.batch, self.following.syncs.forget());
         if self.following.led_by.1 == self.config.id && led_by.1 == 0 {
             self.elections.note(ElectionCause::QuorumLost);
+            for member in self.consensus.voters().iter().filter(|id| **id != self.config.id) {
+                self.tell(*member, &PeerMessage::Resigned, out);
+            }
         }
         self.following =
             Following { led_by, batch, confirmed: batch, syncs, ..Following::default() };
@@ -372,6 +375,11 @@ impl Replica {
                 self.synced(request, index);
                 self.finish_syncs(now, out);
             }
+            PeerMessage::Resigned if from == self.consensus.leader() => {
+                self.elections.note(ElectionCause::LeaderResigned);
+                self.consensus.suspect_leader();
+            }
+            PeerMessage::Resigned => {}
         }
     }
 

@@ -63,6 +63,22 @@ fn sessions_that_do_not_come_back_after_an_election_are_counted() {
 }
 
 #[test]
+fn a_leader_that_hears_nobody_says_so_when_it_gives_up() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    ensemble.events.clear();
+    ensemble.deaf = Some(leader);
+    // It gives up after half a second to one; the others need no further silence.
+    ensemble.run(1_250);
+    let next = (0..3).find(|member| *member != leader && ensemble.members[*member].is_leader());
+    assert_eq!(causes(&ensemble, next.unwrap()), [ElectionCause::LeaderResigned]);
+    assert_eq!(causes(&ensemble, leader), []);
+    ensemble.deaf = None;
+    ensemble.run(1_000);
+    assert_eq!(causes(&ensemble, leader), [ElectionCause::QuorumLost]);
+}
+
+#[test]
 fn a_leader_whose_disk_stands_still_is_replaced() {
     let mut ensemble = Ensemble::new();
     let leader = ensemble.leader();

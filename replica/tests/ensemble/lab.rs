@@ -18,6 +18,8 @@ pub(crate) struct Ensemble {
     pub(crate) down: Vec<bool>,
     /// Hears no member and is heard by none, and its clock stands; its clients reach it.
     pub(crate) cut_off: Option<usize>,
+    /// Is heard by everybody and hears no member.
+    pub(crate) deaf: Option<usize>,
     pub(crate) now: Now,
     /// Its disk writes nothing for the time being.
     pub(crate) stuck_disk: Option<usize>,
@@ -113,6 +115,7 @@ impl Ensemble {
             configs,
             transfers: Vec::new(),
             cut_off: None,
+            deaf: None,
             stuck_disk: None,
             now,
             links: VecDeque::new(),
@@ -197,7 +200,8 @@ impl Ensemble {
                         let mut linked = self.linked[one as usize - 1].iter().peekable();
                         linked.peek().is_none() || linked.any(|member| member.id == other)
                     };
-                    if !lost(to) && !lost(from) && know(from, to) && know(to, from) {
+                    let is_heard = self.deaf != Some(to as usize - 1);
+                    if is_heard && !lost(to) && !lost(from) && know(from, to) && know(to, from) {
                         self.step(to as usize - 1, Input::Peer { from, message: &message });
                     }
                 } else {

@@ -91,6 +91,7 @@ fn it_catches_up_from_a_snapshot_while_nothing_is_written() {
     ensemble.restart(lagging);
     ensemble.run(3_000);
     assert_eq!(serving(&ensemble).len(), 2, "its vote counts");
+    assert!(!ensemble.disks[wiped].hard_state.catching_up, "also after a restart");
 }
 
 #[test]

@@ -120,3 +120,20 @@ fn members_that_lag_by_less_than_the_tail_need_no_snapshot() {
     assert_eq!(ensemble.transfers, []);
     assert!(all_equal(&ensemble));
 }
+
+#[test]
+fn a_leader_makes_a_snapshot_for_those_without_whom_it_cannot_begin() {
+    let (mut ensemble, away, _) = left_behind();
+    let leader = ensemble.leader();
+    let other = (leader + 2) % 3;
+    // One is far behind, and another one has lost its disk.
+    ensemble.kill(other);
+    ensemble.disks[other] = Disk::default();
+    ensemble.run(2_000);
+    assert!(!ensemble.members[leader].is_leader());
+    ensemble.restart(away);
+    ensemble.restart(other);
+    ensemble.run(5_000);
+    assert!((0..3).all(|member| ensemble.members[member].is_serving()));
+    assert!(all_equal(&ensemble));
+}
