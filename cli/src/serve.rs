@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tenure_server::config::{
-    ConfigError, Listen, MemberListError, ServerConfig, Warning, claim_data_dir,
+    ConfigError, Listen, MemberListError, ServerConfig, Warning, claim_data_dir, read_text,
 };
 use tenure_server::{RunError, ServerHandle, StartError};
 use tracing::Level;
@@ -24,6 +24,10 @@ pub(crate) struct Args {
     /// A zoo.cfg, or: PORT DATADIR [TICKTIME [MAXCLIENTCNXNS]]
     ///
     /// Without it the server listens on 127.0.0.1:2181 and keeps its data in ./tenure-data.
+    #[allow(
+        rustdoc::broken_intra_doc_links,
+        reason = "these brackets are for whoever asks for help"
+    )]
     #[arg(value_name = "CONFIG")]
     config: Vec<String>,
     /// Client address, as 0.0.0.0:2181 for every interface
@@ -174,8 +178,6 @@ fn start_logging(format: LogFormat, level: Level) {
 enum ArgumentError {
     #[error(transparent)]
     Config(#[from] ConfigError),
-    #[error("{path}: cannot be read: {source}")]
-    Unreadable { path: String, source: io::Error },
     #[error("--listen {0}: expected HOST:PORT, as 127.0.0.1:2181 or [::1]:2181")]
     Listen(String),
     #[error("--set {0}: expected KEY=VALUE")]
@@ -188,12 +190,12 @@ fn configure(args: &Args) -> Result<(ServerConfig, Vec<Warning>), ArgumentError>
     let words: Vec<&str> = args.config.iter().map(String::as_str).collect();
     let (mut config, warnings) = match words.as_slice() {
         [] if args.set.is_empty() => (ServerConfig::default(), Vec::new()),
-        [] => overridden(DEFAULT_CONFIG, "--set", &args.set)?,
+        [] => ServerConfig::from_text(&overridden(DEFAULT_CONFIG, &args.set)?, "--set")?,
         [path] if args.set.is_empty() => ServerConfig::from_file(path.as_ref())?,
         [path] => {
-            let text = std::fs::read_to_string(path)
-                .map_err(|source| ArgumentError::Unreadable { path: (*path).to_owned(), source })?;
-            overridden(&text, path, &args.set)?
+            let path = path.as_ref();
+            let text = overridden(&read_text(path)?, &args.set)?;
+            ServerConfig::from_edited_file(path, &text)?
         }
         shorthand => {
             let names = ["clientPort", "dataDir", "tickTime", "maxClientCnxns"];
@@ -203,7 +205,7 @@ fn configure(args: &Args) -> Result<(ServerConfig, Vec<Warning>), ArgumentError>
             } else {
                 let lines = names.iter().zip(shorthand);
                 let text: String = lines.map(|(key, value)| format!("{key}={value}\n")).collect();
-                overridden(&text, "arguments", &args.set)?
+                ServerConfig::from_text(&overridden(&text, &args.set)?, "arguments")?
             }
         }
     };
@@ -241,11 +243,7 @@ fn join(
 }
 
 /// A file's text with further lines behind it, which win over those of the same key.
-fn overridden(
-    text: &str,
-    origin: &str,
-    set: &[String],
-) -> Result<(ServerConfig, Vec<Warning>), ArgumentError> {
+fn overridden(text: &str, set: &[String]) -> Result<String, ArgumentError> {
     let mut lines: Vec<&str> = text.lines().collect();
     for line in set {
         let key = match line.split_once('=') {
@@ -259,7 +257,7 @@ fn overridden(
         lines.iter_mut().filter(|line| key_of(line)).for_each(|line| *line = "");
     }
     lines.extend(set.iter().map(String::as_str));
-    Ok(ServerConfig::from_text(&lines.join("\n"), origin)?)
+    Ok(lines.join("\n"))
 }
 
 fn parse_listen(text: &str) -> Result<Listen, ArgumentError> {

@@ -29,6 +29,13 @@ impl Ensemble {
 
     /// Starts with further lines in every server's configuration.
     fn start_with(lines: &str) -> Self {
+        let mut ensemble = Self::prepare(lines);
+        (0..3).for_each(|n| ensemble.spawn(n));
+        ensemble
+    }
+
+    /// Writes the configurations of servers that do not run yet.
+    fn prepare(lines: &str) -> Self {
         let folder = tempfile::tempdir().unwrap();
         // Held until all are known, so that no port is given twice.
         let free: Vec<_> =
@@ -51,9 +58,22 @@ impl Ensemble {
             }
             fs::write(folder.path().join(format!("{n}.cfg")), text).unwrap();
         }
-        let mut ensemble = Ensemble { folder, ports, running: vec![None, None, None, None] };
-        (0..3).for_each(|n| ensemble.spawn(n));
-        ensemble
+        Ensemble { folder, ports, running: vec![None, None, None, None] }
+    }
+
+    /// Moves the member lines of a server's configuration to a file of their own.
+    fn move_members(&self, n: usize) {
+        let (path, members) = (self.folder.path().join(format!("{n}.cfg")), self.members_file(n));
+        let text = fs::read_to_string(&path).unwrap();
+        let (lines, others): (Vec<&str>, Vec<&str>) =
+            text.lines().partition(|line| line.starts_with("server."));
+        let named = format!("{}\ndynamicConfigFile={}\n", others.join("\n"), members.display());
+        fs::write(path, named).unwrap();
+        fs::write(members, lines.join("\n")).unwrap();
+    }
+
+    fn members_file(&self, n: usize) -> PathBuf {
+        self.folder.path().join(format!("{n}.members"))
     }
 
     /// The line of a server that joins later, the fourth.
@@ -70,9 +90,8 @@ impl Ensemble {
         fs::create_dir(&data).unwrap();
         fs::write(data.join("myid"), "4").unwrap();
         let third = fs::read_to_string(self.folder.path().join("2.cfg")).unwrap();
-        let others = third
-            .lines()
-            .filter(|line| !line.starts_with("dataDir=") && !line.starts_with("clientPort"));
+        let own = ["dataDir=", "clientPort", "dynamicConfigFile="];
+        let others = third.lines().filter(|line| !own.iter().any(|own| line.starts_with(own)));
         let others = others.collect::<Vec<_>>().join("\n");
         let text = format!("dataDir={}\n{others}\n{}\n", data.display(), self.fourth_line());
         fs::write(self.folder.path().join("3.cfg"), text).unwrap();
@@ -164,6 +183,15 @@ impl Ensemble {
                 return leader;
             }
             assert!(Instant::now() < deadline, "nobody leads:\n{}", self.logs());
+        }
+    }
+
+    /// Waits until something has come to be.
+    fn wait_for(&self, is_so: impl Fn() -> bool) {
+        let deadline = Instant::now() + PATIENCE;
+        while !is_so() {
+            assert!(Instant::now() < deadline, "it does not come to be:\n{}", self.logs());
+            std::thread::sleep(Duration::from_millis(10));
         }
     }
 
@@ -264,6 +292,144 @@ fn a_fourth_server_joins_and_one_of_the_first_leaves() {
     client = ensemble.connect(3, &client.ticket());
     client.create("/by-two-of-three", b"").unwrap();
     assert!(client.exists("/before-199").is_ok());
+    client.close();
+}
+
+#[test]
+fn a_removed_server_says_so_and_serves_again_once_it_is_added() {
+    if foreign() {
+        return;
+    }
+    let ensemble = Ensemble::start_with("reconfigEnabled=true\nskipACL=yes\n");
+    // By then they have written down who they are.
+    ensemble.wait_for(|| ensemble.logs().matches("the ensemble has an id").count() == 3);
+    let leader = ensemble.leader();
+    let gone = (leader + 1) % 3;
+    let mut client = ensemble.connect(leader, &Handshake::new(30_000));
+    let mut there = ensemble.connect(gone, &Handshake::new(30_000));
+    let log =
+        |n: usize| fs::read_to_string(ensemble.folder.path().join(format!("{n}.log"))).unwrap();
+    let config = ensemble.shell(leader, &["config"]);
+    let line = config.lines().find(|line| line.contains(&format!("server.{}=", gone + 1)));
+    let line = line.unwrap().to_owned();
+    let elections = log(leader).matches(" led ").count();
+    ensemble.shell(leader, &["reconfig", "-remove", &(gone + 1).to_string()]);
+    there.socket.expect_end();
+    let said = "this server is not, or no longer, a member of its ensemble";
+    ensemble.wait_for(|| log(gone).matches(said).count() == 2);
+    assert!(ensemble.word(gone, "srvr").contains("not currently serving"));
+    client.create("/without", b"").unwrap();
+    // Other addresses make a restart necessary, which is said as well.
+    let port = ensemble.ports[11];
+    let moved = line.split(';').next().unwrap().to_owned() + &format!(";127.0.0.1:{port}");
+    ensemble.shell(leader, &["reconfig", "-add", &moved]);
+    there = ensemble.connect(gone, &there.ticket());
+    assert!(there.exists("/without").is_ok());
+    assert_eq!(log(gone).matches(said).count(), 2, "it was said once for each of the others");
+    ensemble.wait_for(|| log(gone).contains(&format!("has port {port}, but it listens on port")));
+    assert_eq!(log(leader).matches(" led ").count(), elections, "nobody was disturbed");
+    client.create("/with", b"").unwrap();
+    there.close();
+    client.close();
+}
+
+#[test]
+fn a_server_that_was_away_learns_of_members_that_it_does_not_know() {
+    if foreign() {
+        return;
+    }
+    let mut ensemble = Ensemble::start_with("reconfigEnabled=true\nskipACL=yes\n");
+    ensemble.wait_for(|| ensemble.logs().matches("the ensemble has an id").count() == 3);
+    let leader = ensemble.leader();
+    let (away, gone) = ((leader + 1) % 3, (leader + 2) % 3);
+    ensemble.kill(away);
+    ensemble.spawn_fourth();
+    let line = ensemble.fourth_line();
+    ensemble.shell(leader, &["reconfig", "-add", &line]);
+    ensemble.shell(leader, &["reconfig", "-remove", &(gone + 1).to_string()]);
+    let mut client = ensemble.connect(3, &Handshake::new(30_000));
+    client.create("/known", b"").unwrap();
+    ensemble.wait_for(|| ensemble.logs().contains("caught up; votes again"));
+    // The only one left that it could find is one that it has never heard of.
+    ensemble.kill(gone);
+    ensemble.kill(leader);
+    ensemble.spawn(away);
+    client = ensemble.connect(away, &client.ticket());
+    assert!(client.exists("/known").is_ok());
+    client.create("/by-two-of-three", b"").unwrap();
+    client.close();
+}
+
+#[test]
+fn a_server_that_lost_its_data_comes_back_to_members_that_joined_meanwhile() {
+    if foreign() {
+        return;
+    }
+    let mut ensemble = Ensemble::prepare("reconfigEnabled=true\nskipACL=yes\n");
+    (0..3).for_each(|n| ensemble.move_members(n));
+    let configuration = fs::read_to_string(ensemble.folder.path().join("0.cfg")).unwrap();
+    (0..3).for_each(|n| ensemble.spawn(n));
+    let leader = ensemble.leader();
+    let mut client = ensemble.connect(leader, &Handshake::new(30_000));
+    client.create("/known", b"").unwrap();
+    client.close();
+    let third = fs::read_to_string(ensemble.members_file(2)).unwrap();
+    let cfg = fs::read_to_string(ensemble.folder.path().join("2.cfg")).unwrap();
+    fs::write(ensemble.folder.path().join("2.cfg"), cfg.clone() + &third).unwrap();
+    ensemble.spawn_fourth();
+    fs::write(ensemble.folder.path().join("2.cfg"), cfg).unwrap();
+    let line = ensemble.fourth_line();
+    ensemble.shell(leader, &["reconfig", "-add", &line]);
+    ensemble.wait_for(|| {
+        let lists =
+            |n: usize| fs::read_to_string(ensemble.members_file(n)).unwrap().contains(&line);
+        (0..3).all(lists)
+    });
+    let now = fs::read_to_string(ensemble.folder.path().join("0.cfg")).unwrap();
+    assert_eq!(now, configuration, "the operator's own file stays as it is");
+    // One that knows the others only from its file is needed where one of four is missing.
+    let (lost, gone) = ((leader + 1) % 3, (leader + 2) % 3);
+    ensemble.kill(lost);
+    ensemble.wipe(lost);
+    ensemble.spawn(lost);
+    let mut client = ensemble.connect(lost, &Handshake::new(30_000));
+    client.close();
+    ensemble.kill(gone);
+    client = ensemble.connect(lost, &Handshake::new(30_000));
+    assert!(client.exists("/known").is_ok());
+    client.create("/by-three-of-four", b"").unwrap();
+    client.close();
+}
+
+#[test]
+fn a_server_on_the_data_of_another_ensemble_gets_no_link() {
+    if foreign() {
+        return;
+    }
+    // Their members have the same numbers: only their ids tell them apart.
+    let (mut ours, mut theirs) = (Ensemble::start(), Ensemble::start());
+    for ensemble in [&mut ours, &mut theirs] {
+        ensemble.wait_for(|| ensemble.logs().matches("the ensemble has an id").count() == 3);
+        let leader = ensemble.leader();
+        let mut client = ensemble.connect(leader, &Handshake::new(30_000));
+        client.create("/known", b"").unwrap();
+        client.close();
+    }
+    theirs.kill(0);
+    ours.kill(0);
+    let folder = |ensemble: &Ensemble| ensemble.folder.path().join("data0").display().to_string();
+    let path = ours.folder.path().join("0.cfg");
+    let text = fs::read_to_string(&path).unwrap();
+    fs::write(&path, text.replace(&folder(&ours), &folder(&theirs))).unwrap();
+    ours.spawn(0);
+    let log = |n: usize| fs::read_to_string(ours.folder.path().join(format!("{n}.log"))).unwrap();
+    ours.wait_for(|| [0, 1, 2].iter().all(|n| log(*n).contains("to the ensemble")));
+    let lines = log(0).lines().filter(|line| line.contains("it refuses a link")).count();
+    assert!(lines <= 2, "one line for each member that refuses:\n{}", log(0));
+    assert!(ours.word(0, "srvr").contains("not currently serving"));
+    // The others are as well as ever.
+    let mut client = ours.connect(ours.leader(), &Handshake::new(30_000));
+    client.create("/still", b"").unwrap();
     client.close();
 }
 

@@ -66,6 +66,46 @@ fn a_wrong_argument_is_named_and_exits_with_2() {
     assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 0, "nothing was created");
 }
 
+/// The lines of a member of an ensemble, whose data folder `d` says that it is the first.
+fn member(folder: &Path, more: &str) {
+    fs::create_dir_all(folder.join("d")).unwrap();
+    fs::write(folder.join("d/myid"), "1").unwrap();
+    let lines = "tickTime=2000\ninitLimit=10\nsyncLimit=5\ndataDir=d\nclientPort=0\n\
+                 server.1=127.0.0.1:0:1\nserver.2=127.0.0.1:1:2\n";
+    fs::write(folder.join("zoo.cfg"), format!("{lines}{more}")).unwrap();
+}
+
+#[test]
+fn links_that_shall_be_secured_are_not_made_in_the_clear() {
+    let folder = tempfile::tempdir().unwrap();
+    member(folder.path(), "sslQuorum=true\n");
+    expect(serve(folder.path(), &["zoo.cfg"]), 2, &["sslQuorum=true", "encrypted"]);
+    member(folder.path(), "quorum.auth.enableSasl=true\n");
+    expect(serve(folder.path(), &["zoo.cfg"]), 2, &["enableSasl=true", "authenticate"]);
+}
+
+#[test]
+fn a_line_of_its_own_leaves_a_member_what_it_is() {
+    let folder = tempfile::tempdir().unwrap();
+    // It gets as far as the line that stops it: with a number, of two members.
+    member(folder.path(), "");
+    let set = ["zoo.cfg", "--set", "sslQuorum=true"];
+    expect(serve(folder.path(), &set), 2, &["sslQuorum=true", "encrypted"]);
+    fs::remove_file(folder.path().join("d/myid")).unwrap();
+    expect(serve(folder.path(), &set), 2, &["myid is missing"]);
+    // The members may stand in a file of their own.
+    member(folder.path(), "");
+    let text = fs::read_to_string(folder.path().join("zoo.cfg")).unwrap();
+    let (members, others): (Vec<&str>, Vec<&str>) =
+        text.lines().partition(|line| line.starts_with("server."));
+    fs::write(folder.path().join("members"), members.join("\n")).unwrap();
+    let others = format!("{}\ndynamicConfigFile=members\n", others.join("\n"));
+    fs::write(folder.path().join("zoo.cfg"), others).unwrap();
+    expect(serve(folder.path(), &set), 2, &["sslQuorum=true", "encrypted"]);
+    fs::remove_file(folder.path().join("members")).unwrap();
+    expect(serve(folder.path(), &set), 2, &["members: cannot be read"]);
+}
+
 #[test]
 fn mistakes_in_a_list_of_members_are_named_and_exit_with_2() {
     let folder = tempfile::tempdir().unwrap();

@@ -54,6 +54,7 @@ impl Replica {
                 self.fire(out);
                 self.align_members();
             }
+            Applied::ClusterNamed => self.links_changed = true,
             Applied::Prolonged { session, timeout_ms } => {
                 // This leader's own clock has it from the resume; one that has been elected since
                 // then learns of it here.

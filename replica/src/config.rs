@@ -14,6 +14,7 @@ pub struct Config {
     /// Members that apply what the voters decide.
     pub observers: Vec<u64>,
     /// Random, new at every start: tells this process's proposals from those of its earlier lives.
+    /// That of the first leader of all becomes the ensemble's id.
     pub incarnation: u64,
     /// Random: seeds the znode index.
     pub hash_seed: u64,

@@ -64,6 +64,9 @@ pub(crate) enum Operation<'a> {
     SetMembers { members: Membership },
     /// Consensus has gone over to the members that a reconfig asked for; or it cannot.
     EndReconfig { is_made: bool },
+    /// The first leader gives the ensemble its id. Takes no zxid: replicas of versions that do not
+    /// know this entry pass over it, and must go on alike.
+    NameCluster { id: u64 },
 }
 
 const REQUEST: i32 = 1;
@@ -75,6 +78,7 @@ const SET_MEMBERS: i32 = 6;
 const END_RECONFIG: i32 = 7;
 const LOCAL_REQUEST: i32 = 8;
 const UPGRADE_SESSION: i32 = 9;
+const NAME_CLUSTER: i32 = 10;
 
 impl<'a> LoggedEntry<'a> {
     pub(crate) fn encode(&self, out: &mut Vec<u8>) {
@@ -92,6 +96,7 @@ impl<'a> LoggedEntry<'a> {
             Operation::Prolong { .. } => PROLONG,
             Operation::SetMembers { .. } => SET_MEMBERS,
             Operation::EndReconfig { .. } => END_RECONFIG,
+            Operation::NameCluster { .. } => NAME_CLUSTER,
         };
         out.put_i32(kind | policy);
         out.put_i64(self.time_ms);
@@ -127,6 +132,7 @@ impl<'a> LoggedEntry<'a> {
             Operation::Reap { path } => out.put_text(path),
             Operation::SetMembers { members } => out.put_text(&members.to_string()),
             Operation::EndReconfig { is_made } => out.put_bool(*is_made),
+            Operation::NameCluster { id } => out.put_i64(*id as i64),
             Operation::Prolong { session, timeout_ms } => {
                 out.put_i64(session.0);
                 out.put_i32(*timeout_ms as i32);
@@ -185,6 +191,7 @@ impl<'a> LoggedEntry<'a> {
                 Operation::SetMembers { members: members.ok_or(malformed)? }
             }
             END_RECONFIG => Operation::EndReconfig { is_made: from.bool()? },
+            NAME_CLUSTER => Operation::NameCluster { id: from.i64()? as u64 },
             value => return Err(DecodeError::Value { what: "log entry", offset: 0, value }),
         };
         Ok(LoggedEntry { time_ms, policy, operation })

@@ -107,7 +107,16 @@ pub enum Output {
         after: u64,
     },
     /// Have links with these members, at these addresses, and no others. Comes first at the start.
-    Links(Membership),
+    Links {
+        /// The members, and those who are about to be.
+        members: Membership,
+        /// The ensemble's id, for nobody else may be linked with; 0 if this member does not know it
+        /// yet.
+        cluster: u64,
+        /// Zxid of the change that made the members so, those about to be aside; 0 if they cannot
+        /// change.
+        version: u64,
+    },
     /// Send a message to another member, in order, if it can be reached.
     Peer {
         /// The member.

@@ -8,7 +8,9 @@ use bytes::Bytes;
 use crate::apply::{Changes, Closing};
 use crate::config::Config;
 use crate::consensus::{Committed, Consensus, Durable, Outgoing};
-use crate::ensemble::{Elections, Following, Owners, PeerMessage, ReadOnly, Reconfigurer};
+use crate::ensemble::{
+    Elections, Following, Owners, PeerMessage, ReadOnly, Reconfigurer, cluster_in,
+};
 use crate::entry::{LoggedEntry, Operation, Origin, Policy};
 use crate::gone::{Gone, GoneEphemerals};
 use crate::input::{ConnId, Input, Now};
@@ -73,6 +75,8 @@ pub struct Replica {
     pub(crate) since_snapshot: SinceSnapshot,
     /// Whom to have links with may have changed.
     pub(crate) links_changed: bool,
+    /// The ensemble's id as the log had it at the start, maybe not committed; 0 if it did not.
+    pub(crate) cluster_in_log: u64,
     next_tick_us: u64,
     pub(crate) serving: bool,
 }
@@ -95,6 +99,10 @@ impl Replica {
         };
         let alone = members.is_only(config.id);
         let Restored { hard_state, entries, is_complete, .. } = restored;
+        let cluster_in_log = match config.members.is_empty() || state.cluster != 0 {
+            true => 0,
+            false => cluster_in(&entries),
+        };
         let durable = Durable { hard_state, snapshot, members, entries, is_complete };
         let tail = config.log_tail_entries;
         let mut consensus = Consensus::new(config.id, config.hash_seed, tail, durable);
@@ -124,6 +132,7 @@ impl Replica {
             capture: None,
             received: None,
             since_snapshot: SinceSnapshot::default(),
+            cluster_in_log,
             next_tick_us: now.mono_us,
             serving: false,
             config,
@@ -203,7 +212,8 @@ impl Replica {
             self.go_on_reconfiguring(now);
         }
         if mem::take(&mut self.links_changed) {
-            out.items.push(Output::Links(self.linked_members()));
+            let (cluster, version) = (self.cluster_id(), self.members_version());
+            out.items.push(Output::Links { members: self.linked_members(), cluster, version });
         }
         self.begin_snapshot_if_due(out);
     }
@@ -362,6 +372,12 @@ impl Replica {
     /// The leader as far as this replica knows, if there is one.
     pub fn leader(&self) -> Option<u64> {
         Some(self.consensus.leader()).filter(|leader| *leader != 0)
+    }
+
+    /// The ensemble's id, random and the same at every member; 0 for a server by itself, and before
+    /// the first leader's entry has come here.
+    pub fn cluster_id(&self) -> u64 {
+        if self.state.cluster == 0 { self.cluster_in_log } else { self.state.cluster }
     }
 
     /// Requests of a connection that wait for an answer.

@@ -29,6 +29,7 @@ mod tag {
     pub(super) const NODE: i32 = 5;
     pub(super) const END: i32 = 6;
     pub(super) const RECONFIGURING: i32 = 7;
+    pub(super) const CLUSTER: i32 = 8;
 }
 
 /// A snapshot being taken.
@@ -52,6 +53,9 @@ impl Capture {
         }
         if let Some(reconfiguring) = &state.reconfiguring {
             records::put_reconfiguring(reconfiguring, &mut chunk);
+        }
+        if state.cluster != 0 {
+            records::put_cluster(state.cluster, &mut chunk);
         }
         state.tree.begin_capture();
         state.sessions.begin_capture();

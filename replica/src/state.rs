@@ -32,6 +32,8 @@ pub struct State {
     pub(crate) applied: (u64, u64),
     /// A change of the members that was asked for and not made yet.
     pub(crate) reconfiguring: Option<Box<Reconfiguring>>,
+    /// The ensemble's id, which its first leader gave it; 0 before.
+    pub(crate) cluster: u64,
     #[cfg(feature = "planted-bugs")]
     pub(crate) planted: Option<crate::planted::PlantedBug>,
 }
@@ -53,6 +55,7 @@ impl State {
             last_session: 0,
             applied: (0, 0),
             reconfiguring: None,
+            cluster: 0,
             #[cfg(feature = "planted-bugs")]
             planted: None,
         }

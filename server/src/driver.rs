@@ -37,6 +37,7 @@ use crate::limits;
 use crate::listener::{Accepted, Listener};
 use crate::log_limit::LogLimit;
 use crate::mail::Mail;
+use crate::members_file::MembersFile;
 use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::persister::Persister;
@@ -69,6 +70,7 @@ pub(crate) struct Driver {
     persister: Persister,
     /// Links to the other members, if there are any.
     peers: Option<Peers>,
+    members_file: Option<MembersFile>,
     left_behind: LeftBehind,
     snapshotter: Snapshotter,
     mail: Receiver<Mail>,
@@ -127,6 +129,8 @@ pub(crate) struct Parts {
     pub(crate) replica: Replica,
     pub(crate) persister: Persister,
     pub(crate) peers: Option<Peers>,
+    /// Where the members are written down, if they can change.
+    pub(crate) members_file: Option<MembersFile>,
     pub(crate) snapshotter: Snapshotter,
     pub(crate) mail: Receiver<Mail>,
     pub(crate) clock: Clock,
@@ -153,6 +157,7 @@ impl Driver {
             replica: parts.replica,
             persister: parts.persister,
             peers: parts.peers,
+            members_file: parts.members_file,
             left_behind: LeftBehind::default(),
             snapshotter: parts.snapshotter,
             mail: parts.mail,
@@ -359,6 +364,11 @@ impl Driver {
                     let message = &message;
                     self.replica.step(Input::Peer { from, message }, now, &mut self.out);
                     self.deliver();
+                }
+                Mail::MemberAhead { version, member } => {
+                    if let Some(peers) = &mut self.peers {
+                        peers.meet(version, member);
+                    }
                 }
                 Mail::PeerDown { member } => {
                     self.replica.step(Input::PeerDown { member }, now, &mut self.out);

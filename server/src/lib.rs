@@ -15,6 +15,7 @@ mod error;
 mod listener;
 mod log_limit;
 mod mail;
+mod members_file;
 mod peers;
 mod persister;
 mod process;
@@ -43,6 +44,7 @@ use driver::{Driver, Parts, Rules};
 pub use error::{RunError, StartError};
 use listener::Listener;
 use mail::{Mail, Mailbox};
+use members_file::MembersFile;
 use peers::Peers;
 use persister::{Persister, SyncPolicy};
 pub use process::{prefer_small_pages, raise_open_files_limit};
@@ -208,6 +210,7 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
         replica: recovered.replica,
         persister,
         peers,
+        members_file: members_file(config)?,
         snapshotter,
         mail,
         clock: recovered.clock,
@@ -259,8 +262,16 @@ fn peers(
     if !config.ensemble.is_distributed() {
         return Ok(None);
     }
-    let started = Peers::start(&config.ensemble, config.tree.reconfig, snapshots, mailbox);
+    let started = Peers::start(config, snapshots, mailbox);
     started.map(Some).map_err(system("listening for the other members"))
+}
+
+/// The file of the members, if they can change and the configuration has them in one of its own.
+fn members_file(config: &ServerConfig) -> Result<Option<MembersFile>, StartError> {
+    let path = config.ensemble.dynamic_config_file.clone();
+    let path = path.filter(|_| config.ensemble.is_distributed() && config.tree.reconfig);
+    let file = path.zip(config.ensemble.my_id).map(|(path, me)| MembersFile::start(path, me));
+    file.transpose().map_err(system("starting the thread that writes down the members"))
 }
 
 /// Where clients connect.
@@ -298,6 +309,7 @@ fn listen(
 /// Refuses a configuration that makes no server, and tells what is only a preview.
 fn refuse_unsupported(config: &ServerConfig) -> Result<(), StartError> {
     if config.ensemble.is_distributed() {
+        refuse_secured_links(config)?;
         tracing::warn!(
             "ensembles are a preview: links between members are neither encrypted nor authenticated"
         );
@@ -307,6 +319,26 @@ fn refuse_unsupported(config: &ServerConfig) -> Result<(), StartError> {
         return Err(StartError::Unsupported(
             "the configuration has no clientPort and no secureClientPort, so no client could \
              connect; add clientPort=2181",
+        ));
+    }
+    Ok(())
+}
+
+/// Refuses to send in the clear what an operator believes to be encrypted or authenticated.
+fn refuse_secured_links(config: &ServerConfig) -> Result<(), StartError> {
+    if config.ensemble.tls {
+        return Err(StartError::Unsupported(
+            "sslQuorum=true: links between members cannot be encrypted yet. Remove the line only \
+             if nobody else can reach the network between them",
+        ));
+    }
+    let wants_sasl = config.tls.iter().any(|(key, value)| {
+        key == "quorum.auth.enableSasl" && value.trim().eq_ignore_ascii_case("true")
+    });
+    if wants_sasl {
+        return Err(StartError::Unsupported(
+            "quorum.auth.enableSasl=true: members cannot authenticate each other yet. Remove the \
+             line only if nobody else can reach the network between them",
         ));
     }
     Ok(())

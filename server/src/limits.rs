@@ -130,6 +130,17 @@ pub const PEER_BUFFER_BYTES: usize = 64 * 1024;
 /// How long whoever dials the peer port may take to say who it is.
 pub const PEER_HELLO: Duration = Duration::from_secs(5);
 
+/// Connections to the peer port that have not said yet who they are. Members take milliseconds for
+/// that, so many more are no members; each has a thread.
+pub const PEER_STRANGERS: usize = 32;
+
+/// Snapshots that may come from other members at once. Only the leader sends any, so more than one
+/// or two are left over from links that broke.
+pub const PEER_SNAPSHOTS: usize = 8;
+
+/// Servers whose refusals are remembered, so that each reason makes one log line.
+pub const PEER_REFUSALS: usize = 256;
+
 /// How long dialling another member may take.
 pub const PEER_CONNECT: Duration = Duration::from_secs(2);
 
@@ -157,6 +168,9 @@ pub const TRANSFER_RETRY: Duration = Duration::from_millis(300);
 
 /// Time between attempts to reach another member.
 pub const PEER_RETRY: Duration = Duration::from_millis(100);
+
+/// The same after one that was refused: it takes an operator to change that.
+pub const PEER_REFUSED_RETRY: Duration = Duration::from_millis(500);
 
 /// Changes of the leader that are remembered for operators.
 pub const ELECTIONS: usize = 64;

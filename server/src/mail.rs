@@ -10,6 +10,7 @@ use tenure_wire::SessionId;
 use crate::RunError;
 use crate::admin::report::SnapshotReport;
 use crate::admin::{AdminQuery, OperateError, Reply};
+use crate::config::Member;
 
 /// One message to the driver.
 pub(crate) enum Mail {
@@ -45,6 +46,13 @@ pub(crate) enum Mail {
         from: u64,
         /// What it said.
         message: Vec<u8>,
+    },
+    /// A member has connected that knows later members than this one.
+    MemberAhead {
+        /// Of the members that it knows.
+        version: u64,
+        /// Its own line among them.
+        member: Member,
     },
     /// A link to another member broke.
     PeerDown {

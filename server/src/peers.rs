@@ -5,47 +5,47 @@
 //! dialled again; what was on it is lost, which consensus bears and the replica is told. So a
 //! message is never lost alone: behind one that finds no room the link breaks.
 
-use std::io::{self, BufReader, BufWriter, Read, Write};
-use std::net::{TcpListener, TcpStream, ToSocketAddrs};
-use std::sync::atomic::{AtomicBool, Ordering};
+mod dial;
+mod gate;
+mod hello;
+mod identity;
+mod own_line;
+mod refusal;
+mod stream;
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+use std::io::{self, BufWriter, Read, Write};
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, SyncSender, TrySendError};
-use std::sync::{Arc, PoisonError, RwLock};
 use std::thread;
 use std::time::Instant;
 
 use tenure_replica::Membership;
 
-use crate::config::{EnsembleSettings, Member};
+use crate::config::{Member, ServerConfig};
 use crate::limits;
 use crate::mail::{Mail, Mailbox};
 use crate::transfer::SnapshotFolder;
-
-/// What a link is for. Its name starts the link: a stranger's bytes are not read any further.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Purpose {
-    /// Messages, for as long as both ends run.
-    Messages,
-    /// One snapshot.
-    Snapshot,
-}
-
-impl Purpose {
-    const ALL: [Purpose; 2] = [Purpose::Messages, Purpose::Snapshot];
-
-    fn name(self) -> [u8; 8] {
-        match self {
-            Purpose::Messages => *b"tenure-1",
-            Purpose::Snapshot => *b"tenure-s",
-        }
-    }
-}
+use dial::{NoLink, Trouble, candidates, connect};
+use gate::Gate;
+use hello::Purpose;
+use identity::{Identity, may_be_one_cluster};
+use own_line::OwnLine;
+pub(crate) use stream::LinkStream;
 
 /// The links of one member.
 pub(crate) struct Peers {
-    me: u64,
-    ensemble: u64,
-    /// Who may come in.
-    known: Arc<RwLock<Vec<u64>>>,
+    identity: Arc<Identity>,
+    own_line: OwnLine,
+    gate: Arc<Gate>,
+    /// As this server knows them.
+    members: Membership,
+    /// Those who know later ones, with the version of these.
+    ahead: BTreeMap<u64, (u64, Member)>,
     outgoing: Vec<Outgoing>,
     snapshots: SnapshotFolder,
     mailbox: Mailbox,
@@ -54,92 +54,78 @@ pub(crate) struct Peers {
 /// This end of a link to another member.
 struct Outgoing {
     member: Member,
-    hello: Hello,
+    /// The ensemble's id as the other end told it last; 0 before.
+    cluster: Arc<AtomicU64>,
     queue: SyncSender<Vec<u8>>,
     /// A message found no room: nothing behind it may be sent before the link has broken.
     is_overrun: Arc<AtomicBool>,
 }
 
-/// What both ends must agree on before anything is said.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Hello {
-    purpose: Purpose,
-    from: u64,
-    to: u64,
-    /// Digest of the members' numbers, if they are fixed: members of different ensembles never
-    /// talk.
-    ensemble: u64,
-}
-
-impl Hello {
-    const LEN: usize = 32;
-
-    fn encode(self) -> [u8; Self::LEN] {
-        let mut bytes = [0; Self::LEN];
-        let [from, to, ensemble] = [self.from, self.to, self.ensemble].map(u64::to_be_bytes);
-        let words = [self.purpose.name(), from, to, ensemble];
-        bytes.copy_from_slice(words.as_flattened());
-        bytes
-    }
-
-    fn read(from: &mut impl Read) -> io::Result<Option<Hello>> {
-        let mut bytes = [0; Self::LEN];
-        from.read_exact(&mut bytes)?;
-        let (words, _) = bytes.as_chunks::<8>();
-        let [name, sender, receiver, ensemble] = words else { return Ok(None) };
-        let Some(purpose) = Purpose::ALL.into_iter().find(|purpose| purpose.name() == *name) else {
-            return Ok(None);
-        };
-        let [from, to, ensemble] =
-            [sender, receiver, ensemble].map(|word| u64::from_be_bytes(*word));
-        Ok(Some(Hello { purpose, from, to, ensemble }))
-    }
-}
-
 impl Peers {
     /// Listens for the other members. Links are dialled by [`Peers::update`].
     pub(crate) fn start(
-        settings: &EnsembleSettings,
-        members_can_change: bool,
+        config: &ServerConfig,
         snapshots: SnapshotFolder,
         mailbox: &Mailbox,
     ) -> io::Result<Self> {
+        let settings = &config.ensemble;
         let me =
             settings.me().ok_or_else(|| io::Error::other("no member line is this server's"))?;
-        let ensemble =
-            if members_can_change { ANY_MEMBERS } else { ensemble_digest(&settings.members) };
-        let listener = TcpListener::bind(&candidates(me)?[..])?;
-        let me = me.id;
-        let known: Vec<u64> = settings.members.iter().map(|member| member.id).collect();
-        let known = Arc::new(RwLock::new(known));
-        let gate = Gate {
-            me,
-            ensemble,
-            known: Arc::clone(&known),
-            snapshots: snapshots.clone(),
-            mailbox: mailbox.clone(),
+        let digest = match config.tree.reconfig {
+            true => ANY_MEMBERS,
+            false => members_digest(&settings.members),
         };
+        let own_line = OwnLine::new(me, config);
+        let listener = TcpListener::bind(&candidates(me)?[..])?;
+        let identity = Arc::new(Identity::new(me.id, digest, me.to_string()));
+        let known = settings.members.iter().map(|member| member.id).collect();
+        let gate = Gate::new(Arc::clone(&identity), known, snapshots.clone(), mailbox.clone());
         let gate = Arc::new(gate);
-        thread::Builder::new().name("tenure-peers".into()).spawn(move || {
-            for stream in listener.incoming().flatten() {
-                let gate = Arc::clone(&gate);
-                // Without a thread there is no link; the other side dials again.
-                _ = thread::Builder::new()
-                    .name("tenure-peer-in".into())
-                    .spawn(move || gate.receive(&stream));
-            }
-        })?;
-        Ok(Peers { me, ensemble, known, outgoing: Vec::new(), snapshots, mailbox: mailbox.clone() })
+        let keeper = Arc::clone(&gate);
+        thread::Builder::new().name("tenure-peers".into()).spawn(move || keeper.keep(&listener))?;
+        let (members, ahead) = (Membership::default(), BTreeMap::new());
+        let (outgoing, mailbox) = (Vec::new(), mailbox.clone());
+        Ok(Peers { identity, own_line, gate, members, ahead, outgoing, snapshots, mailbox })
     }
 
-    /// Has links with these members at these addresses, and with no others.
-    pub(crate) fn update(&mut self, members: &Membership) {
-        let others: Vec<&Member> = members.iter().filter(|member| member.id != self.me).collect();
+    /// Has links with these members of this ensemble at these addresses, and with no others. They
+    /// are as the change with the zxid `version` has made them.
+    pub(crate) fn update(&mut self, members: Membership, cluster: u64, version: u64) {
+        if self.identity.learn_cluster(cluster) {
+            tracing::info!(id = format_args!("{cluster:016x}"), "the ensemble has an id");
+        }
+        let me = self.identity.me;
+        self.own_line.look(me, &members);
+        let line = members.iter().find(|member| member.id == me).map(Member::to_string);
+        self.identity.learn_members(version, line);
+        self.ahead.retain(|_, (newer, _)| *newer > version);
+        self.members = members;
+        self.link();
+        self.gate.admit(self.members.iter().map(|member| member.id).collect());
+    }
+
+    /// A member says that the members are of a later version than those known here, which it must
+    /// know: it is reached where it says, until this server knows them as well.
+    pub(crate) fn meet(&mut self, version: u64, member: Member) {
+        if version > self.identity.known().0 && member.id != self.identity.me {
+            self.ahead.insert(member.id, (version, member));
+            self.link();
+        }
+    }
+
+    /// Dials those with whom there is no link yet, and lets go of those with whom none shall be.
+    fn link(&mut self) {
+        let cluster = self.identity.cluster();
+        let mut others: BTreeMap<u64, Member> =
+            self.members.iter().map(|member| (member.id, member.clone())).collect();
+        others.extend(self.ahead.iter().map(|(id, (_, member))| (*id, member.clone())));
+        others.remove(&self.identity.me);
         // A thread ends when nobody can hand it messages any more.
         self.outgoing.retain(|link| {
-            others.iter().any(|m| m.id == link.member.id && m.addresses == link.member.addresses)
+            others.get(&link.member.id).is_some_and(|m| m.addresses == link.member.addresses)
+                && may_be_one_cluster(cluster, link.cluster.load(Ordering::Acquire))
         });
-        for member in others {
+        for member in others.values() {
             if self.outgoing.iter().any(|link| link.member.id == member.id) {
                 continue;
             }
@@ -148,24 +134,22 @@ impl Peers {
                 Err(error) => tracing::error!(member = member.id, %error, "no link to the member"),
             }
         }
-        let ids = members.iter().map(|member| member.id).collect();
-        *self.known.write().unwrap_or_else(PoisonError::into_inner) = ids;
     }
 
     fn dial(&self, member: &Member) -> io::Result<Outgoing> {
         let (queue, messages) = mpsc::sync_channel(limits::PEER_QUEUE);
-        let hello = Hello {
-            purpose: Purpose::Messages,
-            from: self.me,
-            to: member.id,
-            ensemble: self.ensemble,
-        };
         let (member, mailbox) = (member.clone(), self.mailbox.clone());
-        let is_overrun = Arc::new(AtomicBool::new(false));
-        let link = Dialled { member: member.clone(), hello, messages, is_overrun, mailbox };
-        let is_overrun = Arc::clone(&link.is_overrun);
+        let (is_overrun, cluster) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicU64::new(0)));
+        let link = Dialled {
+            member: member.clone(),
+            identity: Arc::clone(&self.identity),
+            cluster: Arc::clone(&cluster),
+            messages,
+            is_overrun: Arc::clone(&is_overrun),
+            mailbox,
+        };
         thread::Builder::new().name("tenure-peer-out".into()).spawn(move || link.keep())?;
-        Ok(Outgoing { member, hello, queue, is_overrun })
+        Ok(Outgoing { member, cluster, queue, is_overrun })
     }
 
     /// Sends a message, if the member can be reached and keeps up; else the link breaks.
@@ -186,62 +170,14 @@ impl Peers {
         let Some(link) = self.outgoing.iter().find(|link| link.member.id == to) else {
             return false;
         };
-        let hello = Hello { purpose: Purpose::Snapshot, ..link.hello };
         let (member, snapshots) = (link.member.clone(), self.snapshots.clone());
-        let mailbox = self.mailbox.clone();
-        let sending = move || snapshots.send(to, reaching, || connect(&member, hello), &mailbox);
-        thread::Builder::new().name("tenure-transfer".into()).spawn(sending).is_ok()
-    }
-}
-
-/// Who may come in from other members.
-struct Gate {
-    me: u64,
-    ensemble: u64,
-    known: Arc<RwLock<Vec<u64>>>,
-    snapshots: SnapshotFolder,
-    mailbox: Mailbox,
-}
-
-impl Gate {
-    /// Reads what another member says, until it stops.
-    fn receive(&self, stream: &TcpStream) {
-        // A stranger gets this long to show that it is none.
-        _ = stream.set_read_timeout(Some(limits::PEER_HELLO));
-        // No byte beyond it is taken: what follows depends on the purpose.
-        let hello = match Hello::read(&mut &*stream) {
-            Ok(Some(hello)) => hello,
-            Ok(None) | Err(_) => {
-                let peer = stream.peer_addr().ok();
-                tracing::warn!(?peer, "a stranger on the peer port was refused");
-                return;
-            }
+        let (identity, mailbox) = (Arc::clone(&self.identity), self.mailbox.clone());
+        let connect = move || match connect(&member, &identity, Purpose::Snapshot) {
+            Ok((stream, _)) => Ok(stream),
+            Err(error) => Err(io::Error::other(error)),
         };
-        let Hello { purpose, from, to, ensemble } = hello;
-        let is_known = self.known.read().unwrap_or_else(PoisonError::into_inner).contains(&from);
-        if to != self.me || ensemble != self.ensemble || !is_known {
-            tracing::warn!(
-                from,
-                to,
-                "a member of another ensemble, or with other server.N lines, was refused"
-            );
-            return;
-        }
-        match purpose {
-            Purpose::Messages => self.receive_messages(stream, from),
-            Purpose::Snapshot => self.snapshots.receive(stream, from, &self.mailbox),
-        }
-    }
-
-    fn receive_messages(&self, stream: &TcpStream, from: u64) {
-        _ = stream.set_read_timeout(None);
-        let mut reader = BufReader::with_capacity(limits::PEER_BUFFER_BYTES, stream);
-        tracing::info!(member = from, "member connected");
-        while let Ok(message) = read_message(&mut reader) {
-            self.mailbox.post(Mail::Peer { from, message });
-        }
-        tracing::info!(member = from, "member disconnected");
-        self.mailbox.post(Mail::PeerDown { member: from });
+        let sending = move || snapshots.send(to, reaching, connect, &mailbox);
+        thread::Builder::new().name("tenure-transfer".into()).spawn(sending).is_ok()
     }
 }
 
@@ -264,7 +200,8 @@ fn read_message(reader: &mut impl Read) -> io::Result<Vec<u8>> {
 /// The other end of the queue for one member.
 struct Dialled {
     member: Member,
-    hello: Hello,
+    identity: Arc<Identity>,
+    cluster: Arc<AtomicU64>,
     messages: Receiver<Vec<u8>>,
     is_overrun: Arc<AtomicBool>,
     mailbox: Mailbox,
@@ -275,9 +212,12 @@ impl Dialled {
     fn keep(&self) {
         let member = self.member.id;
         let mut has_lost_any = false;
+        let mut trouble = Trouble::default();
         loop {
-            match connect(&self.member, self.hello) {
-                Ok(stream) => {
+            let retry = match connect(&self.member, &self.identity, Purpose::Messages) {
+                Ok((stream, cluster)) => {
+                    self.cluster.store(cluster, Ordering::Release);
+                    trouble.over(member);
                     // What is queued while there is no link is stale before there is one.
                     has_lost_any |= self.messages.try_iter().count() > 0;
                     has_lost_any |= self.is_overrun.swap(false, Ordering::AcqRel);
@@ -293,10 +233,17 @@ impl Dialled {
                         Err(error) => tracing::debug!(member, %error, "link broke"),
                     }
                     self.mailbox.post(Mail::PeerDown { member });
+                    limits::PEER_RETRY
                 }
-                Err(error) => tracing::debug!(member, %error, "cannot reach the member"),
-            }
-            let retry_at = Instant::now() + limits::PEER_RETRY;
+                Err(reason) => {
+                    trouble.note(member, &reason);
+                    match reason {
+                        NoLink::Unreachable(_) => limits::PEER_RETRY,
+                        NoLink::Refused { .. } => limits::PEER_REFUSED_RETRY,
+                    }
+                }
+            };
+            let retry_at = Instant::now() + retry;
             loop {
                 let left = retry_at.saturating_duration_since(Instant::now());
                 match self.messages.recv_timeout(left) {
@@ -309,13 +256,13 @@ impl Dialled {
     }
 
     /// Sends messages as they come, many in one write when there are many.
-    fn forward(&self, stream: &TcpStream) -> io::Result<()> {
+    fn forward(&self, stream: &LinkStream) -> io::Result<()> {
         let mut writer = BufWriter::with_capacity(limits::PEER_BUFFER_BYTES, stream);
         loop {
             let first = match self.messages.recv_timeout(limits::PEER_IDLE) {
                 Ok(first) => first,
                 Err(RecvTimeoutError::Timeout) => {
-                    check_alive(stream)?;
+                    stream.check_alive()?;
                     continue;
                 }
                 Err(RecvTimeoutError::Disconnected) => return Ok(()),
@@ -332,88 +279,12 @@ impl Dialled {
     }
 }
 
-/// Fails if the other end is gone. Nothing ever comes from there, so only asking tells: the next
-/// message would still be taken, and lost, and an election may hang on that one.
-fn check_alive(stream: &TcpStream) -> io::Result<()> {
-    stream.set_nonblocking(true)?;
-    let peeked = stream.peek(&mut [0]);
-    stream.set_nonblocking(false)?;
-    match peeked {
-        Ok(0) => Err(io::ErrorKind::UnexpectedEof.into()),
-        Ok(_) => Ok(()),
-        Err(error) if error.kind() == io::ErrorKind::WouldBlock => Ok(()),
-        Err(error) => Err(error),
-    }
-}
-
-fn connect(member: &Member, hello: Hello) -> io::Result<TcpStream> {
-    let mut last = io::Error::other("the member has no address");
-    for address in candidates(member)? {
-        match TcpStream::connect_timeout(&address, limits::PEER_CONNECT) {
-            Ok(mut stream) => {
-                stream.set_nodelay(true)?;
-                stream.set_write_timeout(Some(limits::PEER_STALL))?;
-                stream.write_all(&hello.encode())?;
-                return Ok(stream);
-            }
-            Err(e) => last = e,
-        }
-    }
-    Err(last)
-}
-
-/// A member's addresses, resolved anew each time they are needed.
-fn candidates(member: &Member) -> io::Result<Vec<std::net::SocketAddr>> {
-    let mut found = Vec::new();
-    for address in &member.addresses {
-        found.extend((address.host.as_str(), address.quorum_port).to_socket_addrs()?);
-    }
-    Ok(found)
-}
-
 /// Stands for the members where they can change: then each knows others at times.
 const ANY_MEMBERS: u64 = 0;
 
-fn ensemble_digest(members: &[Member]) -> u64 {
+fn members_digest(members: &[Member]) -> u64 {
     let ids = members.iter().map(|member| member.id);
     ids.fold(members.len() as u64, |sum, id| {
         (sum ^ id).wrapping_mul(0x9e37_79b9_7f4a_7c15).rotate_left(23)
     })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_hello_comes_out_as_it_went_in_and_strangers_do_not() {
-        for purpose in Purpose::ALL {
-            let hello = Hello { purpose, from: 1, to: 3, ensemble: 99 };
-            let bytes = hello.encode();
-            assert_eq!(Hello::read(&mut &bytes[..]).expect("whole"), Some(hello));
-            assert!(Hello::read(&mut &bytes[..31]).is_err());
-        }
-        let stranger = [b'G'; Hello::LEN];
-        assert_eq!(Hello::read(&mut &stranger[..]).expect("whole"), None);
-    }
-
-    #[test]
-    fn the_end_of_an_idle_link_is_noticed() {
-        let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-        let here = TcpStream::connect(listener.local_addr().expect("bound")).expect("connects");
-        let (there, _) = listener.accept().expect("accepted");
-        assert!(check_alive(&here).is_ok());
-        drop(there);
-        // The news of it arrives in its own time.
-        here.set_read_timeout(Some(limits::PEER_STALL)).expect("settable");
-        assert_eq!((&here).read(&mut [0]).expect("an orderly end"), 0);
-        assert!(check_alive(&here).is_err());
-    }
-
-    #[test]
-    fn a_message_longer_than_allowed_or_cut_short_ends_the_link() {
-        assert!(read_message(&mut &[255, 255, 255, 255, 0][..]).is_err());
-        assert!(read_message(&mut &[0, 0, 0, 3, 1, 2][..]).is_err());
-        assert_eq!(read_message(&mut &[0, 0, 0, 2, 1, 2, 9][..]).expect("whole"), [1, 2]);
-    }
 }

@@ -7,7 +7,6 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
-use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
@@ -18,6 +17,7 @@ use tenure_storage::{Disk, IncomingSnapshot};
 
 use crate::limits;
 use crate::mail::{Mail, Mailbox, Sending};
+use crate::peers::LinkStream;
 use crate::recovery;
 
 /// Where a member keeps its snapshots.
@@ -43,7 +43,7 @@ impl SnapshotFolder {
         &self,
         to: u64,
         reaching: u64,
-        connect: impl FnOnce() -> io::Result<TcpStream>,
+        connect: impl FnOnce() -> io::Result<LinkStream>,
         mailbox: &Mailbox,
     ) {
         let report = |what| mailbox.post(Mail::SnapshotSending { to, what });
@@ -80,7 +80,7 @@ impl SnapshotFolder {
     }
 
     /// Takes the snapshot that another member sends, and hands it to the driver.
-    pub(crate) fn receive(&self, stream: &TcpStream, from: u64, mailbox: &Mailbox) {
+    pub(crate) fn receive(&self, stream: &LinkStream, from: u64, mailbox: &Mailbox) {
         match self.receive_file(stream, from) {
             Ok(path) => self.hand_in(from, &path, mailbox),
             Err(error) => {
@@ -91,9 +91,8 @@ impl SnapshotFolder {
         }
     }
 
-    fn receive_file(&self, mut stream: &TcpStream, from: u64) -> io::Result<PathBuf> {
-        stream.set_read_timeout(Some(limits::PEER_STALL))?;
-        stream.set_write_timeout(Some(limits::PEER_STALL))?;
+    fn receive_file(&self, mut stream: &LinkStream, from: u64) -> io::Result<PathBuf> {
+        stream.set_read_patience(Some(limits::PEER_STALL))?;
         let (name, size) = read_title(&mut stream)?;
         let failed = io::Error::other;
         let mut file =
@@ -146,11 +145,11 @@ fn read_title(from: &mut impl Read) -> io::Result<(String, u64)> {
 }
 
 /// Sends what the other end lacks of a file. Returns how many bytes that were.
-fn send_file(mut stream: &TcpStream, path: &Path) -> io::Result<u64> {
+fn send_file(mut stream: &LinkStream, path: &Path) -> io::Result<u64> {
     let mut file = File::open(path)?;
     let size = file.metadata()?.len();
     let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-    stream.set_read_timeout(Some(limits::PEER_STALL))?;
+    stream.set_read_patience(Some(limits::PEER_STALL))?;
     stream.write_all(&(name.len() as u16).to_be_bytes())?;
     stream.write_all(name.as_bytes())?;
     stream.write_all(&size.to_be_bytes())?;
@@ -172,7 +171,7 @@ fn send_file(mut stream: &TcpStream, path: &Path) -> io::Result<u64> {
         thread::sleep(due.saturating_sub(began.elapsed()));
     }
     // It is checked from end to end before this comes.
-    stream.set_read_timeout(Some(limits::TRANSFER_VERDICT))?;
+    stream.set_read_patience(Some(limits::TRANSFER_VERDICT))?;
     let mut verdict = [REFUSED];
     stream.read_exact(&mut verdict)?;
     match verdict {

@@ -408,7 +408,7 @@ impl World {
                         unfinished.chunks.push(chunk);
                     }
                 }
-                Output::Links(_) => {}
+                Output::Links { .. } => {}
                 Output::SnapshotEnd => self.store_snapshot(member),
                 Output::SnapshotAbandon => self.members[member].disk.unfinished = None,
                 Output::SnapshotSend { to, reaching } => {

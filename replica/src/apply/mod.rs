@@ -119,6 +119,8 @@ pub(crate) enum Applied {
     Closing(Box<Closing>),
     /// The members were written into the tree by a leader.
     MembersSet,
+    /// The ensemble has its id.
+    ClusterNamed,
     /// Nothing that anybody waits for.
     Nothing,
 }
@@ -176,6 +178,13 @@ impl State {
                 changes.begin(None, txn.time_ms);
                 self.set_members(&members, txn, changes);
                 Applied::MembersSet
+            }
+            Operation::NameCluster { id } => {
+                // The first one counts: others have been told of it.
+                if self.cluster == 0 {
+                    self.cluster = id;
+                }
+                return Applied::ClusterNamed;
             }
             Operation::EndReconfig { is_made } => {
                 changes.begin(None, txn.time_ms);
@@ -318,6 +327,7 @@ pub fn describe(data: &[u8]) -> String {
                 Operation::EndReconfig { is_made: false } => {
                     "a change of the members was given up".to_owned()
                 }
+                Operation::NameCluster { id } => format!("the ensemble's id is {id:016x}"),
             };
             format!("at {} ms: {what}", entry.time_ms)
         }

@@ -62,41 +62,36 @@ impl<'a> PeerMessage<'a> {
         bytes
     }
 
-    /// The encoding. All but consensus, and what a member asks that has forgotten everything, belong
-    /// to an epoch and mean nothing in another.
+    /// The encoding. All but consensus, and what a member asks that has forgotten everything,
+    /// belong to an epoch and mean nothing in another.
     pub(crate) fn encode(&self, epoch: u64) -> Vec<u8> {
         let mut out = Vec::new();
+        if let PeerMessage::Consensus(bytes) = self {
+            out.extend_from_slice(&[0; HEAD_BYTES]);
+            out.extend_from_slice(bytes);
+            return Self::consensus(out);
+        }
+        out.put_i32(self.kind());
+        if self.has_epoch() {
+            out.put_i64(epoch as i64);
+        }
         match self {
-            PeerMessage::Consensus(bytes) => {
-                out.extend_from_slice(&[0; HEAD_BYTES]);
-                out.extend_from_slice(bytes);
-                return Self::consensus(out);
-            }
+            PeerMessage::Consensus(_) | PeerMessage::Resigned => {}
             PeerMessage::Forward(entries) => {
-                out.put_i32(FORWARD);
-                out.put_i64(epoch as i64);
                 out.put_vector_len(entries.len());
                 for entry in entries {
                     out.put_buffer(Some(entry));
                 }
             }
             PeerMessage::Touches { batch, sessions } => {
-                out.put_i32(TOUCHES);
-                out.put_i64(epoch as i64);
                 out.put_i64(*batch);
                 out.put_vector_len(sessions.len());
                 for session in sessions {
                     out.put_i64(session.0);
                 }
             }
-            PeerMessage::Touched { batch } => {
-                out.put_i32(TOUCHED);
-                out.put_i64(epoch as i64);
-                out.put_i64(*batch);
-            }
+            PeerMessage::Touched { batch } => out.put_i64(*batch),
             PeerMessage::Revalidate { conn, session, timeout_ms, is_tenure, password } => {
-                out.put_i32(REVALIDATE);
-                out.put_i64(epoch as i64);
                 out.put_i64(conn.0 as i64);
                 out.put_i64(session.0);
                 out.put_i32(*timeout_ms as i32);
@@ -104,44 +99,48 @@ impl<'a> PeerMessage<'a> {
                 out.put_buffer(Some(password));
             }
             PeerMessage::Revalidated { conn, valid, behind } => {
-                out.put_i32(REVALIDATED);
-                out.put_i64(epoch as i64);
                 out.put_i64(conn.0 as i64);
                 out.put_bool(*valid);
                 out.put_i64(*behind as i64);
             }
-            PeerMessage::Moved { session } => {
-                out.put_i32(MOVED);
-                out.put_i64(epoch as i64);
-                out.put_i64(session.0);
-            }
-            PeerMessage::Sync { request } => {
-                out.put_i32(SYNC);
-                out.put_i64(epoch as i64);
-                out.put_i64(*request);
-            }
+            PeerMessage::Moved { session } => out.put_i64(session.0),
+            PeerMessage::Sync { request } => out.put_i64(*request),
             PeerMessage::Synced { request, index } => {
-                out.put_i32(SYNCED);
-                out.put_i64(epoch as i64);
                 out.put_i64(*request);
                 out.put_i64(*index as i64);
             }
-            PeerMessage::Resigned => {
-                out.put_i32(RESIGNED);
-                out.put_i64(epoch as i64);
-            }
-            PeerMessage::AskTerm { incarnation } => {
-                out.put_i32(ASK_TERM);
-                out.put_i64(*incarnation as i64);
-            }
+            PeerMessage::AskTerm { incarnation } => out.put_i64(*incarnation as i64),
             PeerMessage::Term { incarnation, answer } => {
-                out.put_i32(TERM);
                 out.put_i64(*incarnation as i64);
                 out.put_i64(answer.term as i64);
                 out.put_bool(answer.votes);
             }
         }
         out
+    }
+
+    fn kind(&self) -> i32 {
+        match self {
+            PeerMessage::Consensus(_) => CONSENSUS,
+            PeerMessage::Forward(_) => FORWARD,
+            PeerMessage::Touches { .. } => TOUCHES,
+            PeerMessage::Touched { .. } => TOUCHED,
+            PeerMessage::Revalidate { .. } => REVALIDATE,
+            PeerMessage::Revalidated { .. } => REVALIDATED,
+            PeerMessage::Moved { .. } => MOVED,
+            PeerMessage::Sync { .. } => SYNC,
+            PeerMessage::Synced { .. } => SYNCED,
+            PeerMessage::Resigned => RESIGNED,
+            PeerMessage::AskTerm { .. } => ASK_TERM,
+            PeerMessage::Term { .. } => TERM,
+        }
+    }
+
+    fn has_epoch(&self) -> bool {
+        !matches!(
+            self,
+            PeerMessage::Consensus(_) | PeerMessage::AskTerm { .. } | PeerMessage::Term { .. }
+        )
     }
 
     /// The message, with its epoch; consensus keeps account of that itself.
@@ -226,11 +225,7 @@ mod tests {
             PeerMessage::Term { incarnation: 1, answer: Answer { term: 3, votes: true } },
         ] {
             let bytes = message.encode(3);
-            let has_epoch = !matches!(
-                message,
-                PeerMessage::Consensus(_) | PeerMessage::AskTerm { .. } | PeerMessage::Term { .. }
-            );
-            let epoch = has_epoch.then_some(3);
+            let epoch = message.has_epoch().then_some(3);
             assert_eq!(PeerMessage::decode(&bytes), Ok((epoch, message)));
             for end in 0..4 {
                 assert!(PeerMessage::decode(&bytes[..end]).is_err());

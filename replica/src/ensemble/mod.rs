@@ -23,7 +23,7 @@ pub(crate) use beginnings::{Asker, Beginnings, Wish};
 pub(crate) use elections::Elections;
 pub(crate) use message::PeerMessage;
 pub(crate) use read_only::ReadOnly;
-pub(crate) use reconfig::Reconfigurer;
+pub(crate) use reconfig::{Reconfigurer, cluster_in};
 use sync::Syncs;
 
 use crate::entry::{LoggedEntry, Operation};
@@ -441,7 +441,9 @@ impl Replica {
                 | Operation::Prolong { .. }
                 | Operation::Reap { .. } => {}
                 // Only leaders decide these.
-                Operation::SetMembers { .. } | Operation::EndReconfig { .. } => continue,
+                Operation::SetMembers { .. }
+                | Operation::EndReconfig { .. }
+                | Operation::NameCluster { .. } => continue,
             }
             let stamped = LoggedEntry { time_ms: now.wall_ms, policy: self.policy(), ..entry };
             let mut bytes = Vec::with_capacity(bytes.len());

@@ -7,10 +7,11 @@
 
 use tenure_wire::MemberRole;
 
-use crate::entry::Operation;
+use crate::entry::{LoggedEntry, Operation};
 use crate::input::Now;
 use crate::limits;
-use crate::membership::Membership;
+use crate::membership::{Membership, version};
+use crate::output::LogEntry;
 use crate::replica::Replica;
 
 /// What this leader has done for the members.
@@ -20,6 +21,20 @@ pub(crate) struct Reconfigurer {
     waits_for: u64,
     /// The reconfig that it works on, by its log index, and when it began to.
     working_on: Option<(u64, u64)>,
+}
+
+/// The ensemble's id in a log whose entries may not all be committed: a member that starts has to
+/// know to whom it belongs before it hears anybody. The last entry of all says nothing yet: an
+/// election may have replaced it.
+pub(crate) fn cluster_in(entries: &[LogEntry]) -> u64 {
+    let followed = &entries[..entries.len().saturating_sub(1)];
+    let mut ids = followed.iter().filter_map(|entry| {
+        match LoggedEntry::decode(&entry.data).ok()?.operation {
+            Operation::NameCluster { id } => Some(id),
+            _ => None,
+        }
+    });
+    ids.next().unwrap_or(0)
 }
 
 impl Replica {
@@ -38,6 +53,12 @@ impl Replica {
         }
     }
 
+    /// Zxid of the change that made the members what they are here; 0 if they cannot change.
+    pub(crate) fn members_version(&self) -> u64 {
+        let can_change = !self.config.members_are_fixed;
+        if can_change { version(&self.state.config_text()) as u64 } else { 0 }
+    }
+
     /// Leader: takes the next step, if one is due.
     pub(crate) fn go_on_reconfiguring(&mut self, now: Now) {
         let (applied, _) = self.state.applied;
@@ -49,6 +70,10 @@ impl Replica {
         if self.must_write_members(&stored) {
             let members = self.config.members.clone();
             self.propose_step(Operation::SetMembers { members }, now);
+        } else if self.state.cluster == 0 {
+            // 0 stands for none.
+            let id = self.config.incarnation.max(1);
+            self.propose_step(Operation::NameCluster { id }, now);
         } else if !self.config.members_are_fixed && !self.consensus.is_changing_members() {
             self.next_step(&stored, now);
         }

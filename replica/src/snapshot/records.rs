@@ -102,6 +102,15 @@ pub(super) fn read_reconfiguring(from: &mut Reader<'_>) -> Result<Reconfiguring,
     })
 }
 
+pub(super) fn put_cluster(cluster: u64, out: &mut Vec<u8>) {
+    out.put_i32(tag::CLUSTER);
+    out.put_i64(cluster as i64);
+}
+
+pub(super) fn read_cluster(from: &mut Reader<'_>) -> Result<u64, DecodeError> {
+    Ok(from.i64()? as u64)
+}
+
 pub(super) fn put_session(slot: u32, session: &Session, out: &mut Vec<u8>) {
     out.put_i32(tag::SESSION);
     out.put_i32(slot as i32);

@@ -57,6 +57,7 @@ impl Restorer {
                     let reconfiguring = records::read_reconfiguring(&mut from)?;
                     self.state.reconfiguring = Some(Box::new(reconfiguring));
                 }
+                tag::CLUSTER => self.state.cluster = records::read_cluster(&mut from)?,
                 tag::SESSION => {
                     let (slot, session) = records::read_session(&mut from)?;
                     if !self.state.sessions.restore(slot, session) {

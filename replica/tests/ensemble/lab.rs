@@ -32,6 +32,8 @@ pub(crate) struct Ensemble {
     configs: Vec<Config>,
     /// Whom each member has links with; everybody if nobody is named.
     pub(crate) linked: Vec<Membership>,
+    /// The ensemble's id as each member has it told its links.
+    pub(crate) told_cluster: Vec<u64>,
     /// Snapshots sent from one member to another.
     pub(crate) transfers: Vec<(usize, usize)>,
     pub(crate) got: BTreeMap<(usize, ConnId), Vec<Vec<u8>>>,
@@ -128,6 +130,7 @@ impl Ensemble {
             members: configs.iter().map(member).collect(),
             disks: configs.iter().map(|_| Disk::default()).collect(),
             linked: configs.iter().map(|_| Membership::default()).collect(),
+            told_cluster: vec![0; configs.len()],
             down: vec![false; configs.len()],
             configs,
             transfers: Vec::new(),
@@ -187,7 +190,10 @@ impl Ensemble {
                     disk.log.retain(|entry| entry.index > after);
                 }
                 Output::Event(event) => self.events.push((member, event)),
-                Output::Links(members) => self.linked[member] = members,
+                Output::Links { members, cluster, .. } => {
+                    self.linked[member] = members;
+                    self.told_cluster[member] = cluster;
+                }
                 Output::Peer { to, message } => {
                     self.links.push_back((member as u64 + 1, to, message));
                 }
@@ -294,6 +300,7 @@ impl Ensemble {
         self.configs.push(config);
         self.disks.push(Disk::default());
         self.linked.push(Membership::default());
+        self.told_cluster.push(0);
         self.down.push(false);
     }
 

@@ -1,6 +1,7 @@
 //! Three replicas on virtual time: sessions and writes through any of them.
 #![allow(clippy::unwrap_used, reason = "a failed expectation here is a failed test")]
 
+mod cluster_id;
 mod elections;
 mod fresh_reads;
 mod lab;
@@ -8,6 +9,7 @@ mod local_sessions;
 mod lost_disk;
 mod read_only;
 mod reconfig;
+mod removed;
 mod snapshots;
 
 use std::net::{IpAddr, Ipv4Addr};

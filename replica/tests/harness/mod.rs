@@ -137,7 +137,7 @@ impl World {
                 Output::SnapshotAbandon | Output::LogRestart { .. } => {
                     panic!("a sole voter receives no snapshots")
                 }
-                Output::Links(members) => assert!(members.is_empty(), "nobody to talk to"),
+                Output::Links { members, .. } => assert!(members.is_empty(), "nobody to talk to"),
                 Output::SnapshotSend { to, .. } | Output::Peer { to, .. } => {
                     panic!("a sole voter has nobody like {to} to talk to")
                 }

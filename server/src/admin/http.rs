@@ -276,7 +276,11 @@ async fn ready(client: &AdminClient) -> Answered {
     let readings = client.ask(AdminQuery::Server).await?.readings;
     let is_ready = readings.serving && !readings.state.is_read_only();
     let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    Some((status, json!({"ready": is_ready, "state": readings.state.name()})))
+    let mut answer = json!({"ready": is_ready, "state": readings.state.name()});
+    if readings.cluster != 0 {
+        answer["cluster"] = format!("{:016x}", readings.cluster).into();
+    }
+    Some((status, answer))
 }
 
 fn json_response(answered: Answered) -> Response {

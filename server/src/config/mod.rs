@@ -18,6 +18,7 @@ mod tests;
 pub(crate) use address::candidates;
 pub use error::{ConfigError, MemberListError, Warning};
 pub use my_id::claim_data_dir;
+pub use read::read_text;
 pub use settings::{
     AdminSettings, AuthProvider, AuthSettings, ConnectionSettings, DigestAlgorithm, Durability,
     EnsembleSettings, MetricsSettings, SessionSettings, SnapshotSettings, TreeSettings, WordList,

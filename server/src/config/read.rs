@@ -40,10 +40,14 @@ const FILE_TICK_MS: u32 = 3000;
 impl ServerConfig {
     /// Reads a `zoo.cfg`, the dynamic file it names, and `myid` beside the data.
     pub fn from_file(path: &Path) -> Result<(Self, Vec<Warning>), ConfigError> {
+        Self::from_edited_file(path, &read_text(path)?)
+    }
+
+    /// As [`from_file`](Self::from_file), with another text in place of the file's own.
+    pub fn from_edited_file(path: &Path, text: &str) -> Result<(Self, Vec<Warning>), ConfigError> {
         let origin = path.display().to_string();
-        let text = read_text(path)?;
         let mut reader = Reader::new(&origin);
-        reader.read(&text)?;
+        reader.read(text)?;
         if let Some(dynamic) = reader.draft.config.ensemble.dynamic_config_file.clone() {
             let dynamic_text = read_text(&dynamic)?;
             reader.origin = dynamic.display().to_string();
@@ -56,7 +60,7 @@ impl ServerConfig {
         }
         let (mut config, warnings) = reader.finish(my_id)?;
         config.origin = Some(path.to_owned());
-        config.initial_text = text;
+        config.initial_text = text.to_owned();
         Ok((config, warnings))
     }
 
@@ -310,7 +314,7 @@ fn unknown(name: &str) -> String {
 
 /// The file as UTF-8, with or without a byte order mark, or as Latin-1 (the format's first
 /// encoding) if it is not UTF-8.
-pub(super) fn read_text(path: &Path) -> Result<String, ConfigError> {
+pub fn read_text(path: &Path) -> Result<String, ConfigError> {
     let unreadable =
         |source| ConfigError::Unreadable { origin: path.display().to_string(), source };
     let mut bytes = Vec::new();

@@ -206,6 +206,11 @@ fn files_of_an_ensemble_are_read_together() {
     fs::write(path("myid"), "two").unwrap();
     let message = ServerConfig::from_file(&path("zoo.cfg")).unwrap_err().to_string();
     assert!(message.ends_with("myid:1: myid=two: expected a whole number"), "{message}");
+    fs::write(path("myid"), "2").unwrap();
+    let edited = text.replace("syncLimit=5", "syncLimit=6");
+    let (config, _) = ServerConfig::from_edited_file(&path("zoo.cfg"), &edited).unwrap();
+    assert_eq!((config.ensemble.my_id, config.ensemble.sync_limit), (Some(2), Some(6)));
+    assert_eq!(config.ensemble.members.len(), 2);
     fs::write(path("zoo.cfg.dynamic"), "\nserver.1=a:1\n").unwrap();
     let message = ServerConfig::from_file(&path("zoo.cfg")).unwrap_err().to_string();
     assert!(message.contains("zoo.cfg.dynamic:2: server.1=a:1: expected host:"), "{message}");

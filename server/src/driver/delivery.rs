@@ -33,9 +33,12 @@ impl Driver {
                     tracing::info!(index = after, "going on from a received snapshot");
                     self.persister.cut_before(after + 1);
                 }
-                Output::Links(members) => {
+                Output::Links { members, cluster, version } => {
                     if let Some(peers) = &mut self.peers {
-                        peers.update(&members);
+                        peers.update(members, cluster, version);
+                    }
+                    if let Some(file) = &self.members_file {
+                        file.keep(cluster, &self.replica.state().config_text());
                     }
                 }
                 Output::Peer { to, message } => {

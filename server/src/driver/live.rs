@@ -184,6 +184,7 @@ impl Driver {
                 Some(_) => ServerState::Follower,
             },
             serving: self.replica.is_serving() || self.replica.is_read_only(),
+            cluster: self.replica.cluster_id(),
             uptime_ms: self.clock.now().mono_us / 1000,
             zxid: self.replica.last_zxid(),
             // The reference server counts the root twice, as "" and "/", and checks compare.

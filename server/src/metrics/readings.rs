@@ -43,6 +43,8 @@ pub struct Readings {
     pub state: ServerState,
     /// Whether it serves clients, if only with reads; false while it starts or has no quorum.
     pub serving: bool,
+    /// The ensemble's id; 0 if there is none, or it is not known yet.
+    pub cluster: u64,
     /// Time since the start.
     pub uptime_ms: u64,
     /// Newest change applied.

@@ -195,6 +195,14 @@ fn while_read_only() {
 }
 
 #[test]
+fn a_member_tells_to_which_ensemble_it_belongs() {
+    let mut server = FakeServer::new();
+    server.readings.cluster = 0xfeed;
+    let (_, ready) = get_json(&serve(server), "/ready");
+    assert_eq!(ready["cluster"], json!("000000000000feed"));
+}
+
+#[test]
 fn a_server_that_does_not_answer() {
     let config = FakeServer::new().config;
     let client = AdminClient::new(drop);
