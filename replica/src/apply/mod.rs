@@ -202,17 +202,13 @@ impl State {
                 let asker = Asker { session, is_local, identities, policy, txn };
                 let Some(op) = OpCode::from_i32(op) else { return Applied::Nothing };
                 changes.begin(Some(session), txn.time_ms);
-                if op == OpCode::Reconfig {
-                    match self.begin_reconfig(body, &asker, (origin, xid)) {
-                        Ok(()) => Applied::Nothing,
-                        Err(error) => {
-                            let outcome = Err(error);
-                            Applied::Request { origin, xid, op, outcome }
-                        }
-                    }
-                } else {
-                    let outcome = self.request(op, body, &asker, changes);
-                    Applied::Request { origin, xid, op, outcome }
+                let outcome = match op {
+                    OpCode::Reconfig => self.begin_reconfig(body, &asker, (origin, xid)),
+                    op => Some(self.request(op, body, &asker, changes)),
+                };
+                match outcome {
+                    Some(outcome) => Applied::Request { origin, xid, op, outcome },
+                    None => Applied::Nothing,
                 }
             }
         };
@@ -220,17 +216,20 @@ impl State {
         applied
     }
 
+    /// Its outcome, unless that comes later.
     fn begin_reconfig(
         &mut self,
         body: &[u8],
         asker: &Asker<'_>,
         answer_to: (Origin, Xid),
-    ) -> Result<(), ErrorCode> {
+    ) -> Option<Result<Done, ErrorCode>> {
         if !asker.is_local && self.sessions.get(asker.session).is_none() {
-            return Err(ErrorCode::SessionExpired);
+            return Some(Err(ErrorCode::SessionExpired));
         }
-        let request = Request::decode(OpCode::Reconfig, body);
-        self.reconfig(&request.map_err(|_| ErrorCode::MarshallingError)?, asker, answer_to)
+        let Ok(request) = Request::decode(OpCode::Reconfig, body) else {
+            return Some(Err(ErrorCode::MarshallingError));
+        };
+        self.reconfig(&request, asker, answer_to).err().map(Err)
     }
 
     fn request(
