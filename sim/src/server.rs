@@ -486,7 +486,11 @@ impl World {
             let text = format!("a stranger was granted session {session}");
             return self.violated(Rule::NeverAdopted, || text);
         }
-        self.ledger.sessions.granted(session, link, heard_at, timeout);
+        // Who has given the link up never sees it.
+        let client = self.clients[self.links[link].client].process.as_ref();
+        if client.is_some_and(|process| process.link.is_some_and(|(own, _)| own == link)) {
+            self.ledger.sessions.granted(session, link, heard_at, timeout);
+        }
     }
 
     /// Answers come in the order of requests, those to pings and auth packets apart.

@@ -28,3 +28,17 @@ fn a_session_whose_end_is_under_way_is_refused_with_its_reason() {
 fn a_leader_whose_followers_all_need_a_snapshot_begins() {
     holds(2_100_727, Kind::Busy);
 }
+
+/// A member whose disk was lost elected one that had only the first entry of all, and what the
+/// lost disk had confirmed with a third member was replaced.
+#[test]
+fn a_member_without_a_disk_elects_nobody_who_has_only_begun() {
+    holds(5_010_594, Kind::Busy);
+}
+
+/// A paused leader woke up after it was replaced, and went on with a member that had lost its disk
+/// and so the vote by which it had helped to replace it.
+#[test]
+fn a_member_without_a_disk_does_not_keep_a_replaced_leader_going() {
+    holds(3_001_876, Kind::Busy);
+}

@@ -35,10 +35,6 @@ pub(crate) struct Answer {
     pub(crate) votes: bool,
 }
 
-/// The entry that the first leader of all begins its term with. It holds nothing that anybody was
-/// told of, so whoever has only this one may be as new as one that has nothing.
-const FIRST_ENTRY: u64 = 1;
-
 /// Ticks between questions to the leader.
 const ASKS_EVERY: usize = 10;
 
@@ -97,7 +93,7 @@ impl Consensus {
             _ => 0,
         };
         let is_blank = self.last_index() == 0 && !self.is_complete;
-        if known > FIRST_ENTRY && is_blank && self.standing == Standing::Full {
+        if known > 0 && is_blank && self.standing == Standing::Full {
             self.begin_catching_up();
         }
         match self.standing {
