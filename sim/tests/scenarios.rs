@@ -36,6 +36,13 @@ fn a_member_without_a_disk_elects_nobody_who_has_only_begun() {
     holds(5_010_594, Kind::Busy);
 }
 
+/// An answer that had waited out the client's pause made it say that its session lives, past the
+/// end of what the answer vouched for.
+#[test]
+fn a_client_that_was_paused_does_not_believe_again_for_a_moment() {
+    holds(6_018_292, Kind::Busy);
+}
+
 /// A paused leader woke up after it was replaced, and went on with a member that had lost its disk
 /// and so the vote by which it had helped to replace it.
 #[test]

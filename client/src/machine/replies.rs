@@ -92,19 +92,19 @@ impl<C, W: Clone> Machine<C, W> {
     fn take_frame(&mut self, id: LinkId, payload: &[u8], now: Moment) -> Result<(), LinkFault> {
         match self.link {
             Link::Shaking { sent: Some(sent), .. } => self.shaken(id, sent, payload, now),
-            Link::Attached { .. } => self.take_reply(payload),
+            Link::Attached { .. } => self.take_reply(payload, now),
             _ => Err(LinkFault::Protocol("the server spoke before it was asked".to_owned())),
         }
     }
 
-    fn take_reply(&mut self, payload: &[u8]) -> Result<(), LinkFault> {
+    fn take_reply(&mut self, payload: &[u8], now: Moment) -> Result<(), LinkFault> {
         let mut reader = Reader::new(payload);
         let header = ReplyHeader::decode(&mut reader).map_err(garbled)?;
         match header.xid {
             NOTIFICATION_XID => self.notified(header.zxid, reader),
             PING_XID => match self.upkeep.ping_sent.take() {
                 Some(sent) => {
-                    self.vouch(sent);
+                    self.vouch(sent, now);
                     Ok(())
                 }
                 None => Err(LinkFault::Protocol("an answer to a ping never sent".to_owned())),
@@ -115,19 +115,21 @@ impl<C, W: Clone> Machine<C, W> {
                 self.tell_of_gap();
                 Ok(())
             }
-            _ => self.answered(header, reader.rest()),
+            _ => self.answered(header, reader.rest(), now),
         }
     }
 
-    /// A server confirmed a packet that was sent at `sent`, and the leader knows of it.
-    fn vouch(&mut self, sent: Moment) {
+    /// A server confirmed a packet that was sent at `sent`, and the leader knows of it. The answer
+    /// may have waited out a pause, and then tell of a session that may be gone again.
+    fn vouch(&mut self, sent: Moment, now: Moment) {
         self.prove();
         let counted = self.counted_from(sent);
         self.upkeep.confirmed = self.upkeep.confirmed.max(counted);
         if let Some(held) = self.held.as_mut().filter(|held| !held.is_local) {
             held.vouched = held.vouched.max(Some(counted));
         }
-        if matches!(self.liveness, Liveness::AtRisk { .. }) {
+        let is_late = self.valid_until().is_some_and(|until| until <= now);
+        if matches!(self.liveness, Liveness::AtRisk { .. }) && !is_late {
             self.set(self.state, Liveness::Live);
         }
     }
@@ -140,7 +142,7 @@ impl<C, W: Clone> Machine<C, W> {
         }
     }
 
-    fn answered(&mut self, header: ReplyHeader, body: &[u8]) -> Result<(), LinkFault> {
+    fn answered(&mut self, header: ReplyHeader, body: &[u8], now: Moment) -> Result<(), LinkFault> {
         let front = self.queue.front();
         if front.is_none_or(|entry| entry.xid != header.xid) {
             let awaited = match front {
@@ -158,7 +160,7 @@ impl<C, W: Clone> Machine<C, W> {
         }
         let vouches = vouches_when_answered(entry.op) || self.has(PlantedBug::ReadsVouch);
         if header.err == 0 && vouches {
-            self.vouch(entry.sent);
+            self.vouch(entry.sent, now);
         } else if vouches {
             // What was to save a ping did not: it is due as if nothing had been asked.
             self.upkeep.asked = self.upkeep.confirmed;

@@ -124,7 +124,8 @@ impl World {
 
     /// The last change of the znode that everybody watches.
     pub(crate) fn newest_data(&self) -> Zxid {
-        self.stat_zxid(DATA)
+        let known = self.ledger.changes_of_data.last().copied();
+        self.stat_zxid(DATA).max(known.unwrap_or(Zxid(0)))
     }
 
     /// Some time after the last fault everybody must be served again.

@@ -193,6 +193,22 @@ fn an_answer_that_waited_out_a_pause_counts_from_when_it_was_asked_for() {
 }
 
 #[test]
+fn an_answer_that_comes_after_the_deadline_makes_nobody_believe_again() {
+    let mut lab = Lab::established();
+    lab.submit(&set("/a"), 1);
+    let write = lab.sent().remove(0).xid;
+    lab.pass(TIMEOUT_MS / 2);
+    assert_eq!(lab.sent_ops(), [OpCode::Ping]);
+    lab.pass(TIMEOUT_MS / 4);
+    assert!(matches!(lab.machine.liveness(), Liveness::AtRisk { cause: Risk::Silent, .. }));
+    let before = lab.changes.len();
+    lab.ms = 2 * TIMEOUT_MS;
+    lab.reply(write, Response::Stat(Stat::default()));
+    assert_eq!(lab.changes.len(), before + 1, "{:?}", &lab.changes[before..]);
+    assert!(matches!(lab.lost_reason(), LostReason::Paused { .. }));
+}
+
+#[test]
 fn refused_writes_do_not_put_off_the_heartbeat() {
     let mut lab = Lab::established();
     for number in 0..20 {
