@@ -306,12 +306,12 @@ fn listen(
     Ok((listeners, ClientAddrs { plain, secure }))
 }
 
-/// Refuses a configuration that makes no server, and tells what is only a preview.
+/// Refuses a configuration that makes no server, and tells what an operator has to know.
 fn refuse_unsupported(config: &ServerConfig) -> Result<(), StartError> {
     if config.ensemble.is_distributed() {
         refuse_secured_links(config)?;
         tracing::warn!(
-            "ensembles are a preview: links between members are neither encrypted nor authenticated"
+            "links between members are neither encrypted nor authenticated: trust their network"
         );
     }
     tls::warn_of_missing(&config.tls);
