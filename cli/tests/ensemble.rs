@@ -486,6 +486,10 @@ fn an_empty_server_elects_nobody_who_lacks_writes_unless_it_is_told_to() {
     let (lagging, lost) = ((leader + 1) % 3, (leader + 2) % 3);
     let mut client = ensemble.connect(leader, &Handshake::new(30_000));
     client.create("/known-to-all", b"").unwrap();
+    // Without anything two servers would be a new ensemble.
+    let mut witness = ensemble.connect(lagging, &Handshake::new(30_000));
+    assert_eq!(witness.call(&support::Op::sync("/")).err, 0);
+    witness.close();
     ensemble.kill(lagging);
     client.create("/known-to-two", b"").unwrap();
     ensemble.kill(lost);
@@ -499,7 +503,8 @@ fn an_empty_server_elects_nobody_who_lacks_writes_unless_it_is_told_to() {
         std::thread::sleep(Duration::from_millis(10));
     }
     for n in [lagging, lost] {
-        assert!(ensemble.word(n, "srvr").contains("not currently serving"));
+        let srvr = ensemble.word(n, "srvr");
+        assert!(srvr.contains("not currently serving"), "{n}: {srvr:?}\n{}", ensemble.logs());
     }
     // With the one that knows everything, all is well.
     ensemble.spawn(leader);
