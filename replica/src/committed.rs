@@ -1,7 +1,7 @@
 //! What happens when an entry is committed: it is applied, watches fire, the waiting client gets
 //! its reply. A notification always stands before the reply that would reveal its change.
 
-use tenure_wire::{ErrorCode, EventType, MemberRole, OpCode, Perms, Xid};
+use tenure_wire::{ErrorCode, EventType, MemberRole, OpCode, Perms, SessionId, Xid};
 
 use crate::apply::{Applied, Change, Closed, Done, local};
 use crate::consensus::Committed;
@@ -69,11 +69,7 @@ impl Replica {
                 }
             }
             Applied::Opened { origin, session, timeout_ms, password } => {
-                if self.consensus.is_leader() {
-                    self.owners.set(session, (session.0 as u64) >> 56);
-                    self.expiry.add(session, timeout_ms);
-                    self.expiry.touch(session, now.mono_us);
-                }
+                self.session_began(session, timeout_ms, now);
                 let conn = local(origin, self.config.incarnation);
                 out.items.push(Output::Event(Event::SessionOpened { session, timeout_ms, conn }));
                 if let Some(conn) = conn {
@@ -81,11 +77,7 @@ impl Replica {
                 }
             }
             Applied::Upgraded { session, timeout_ms } => {
-                if self.consensus.is_leader() {
-                    self.owners.set(session, (session.0 as u64) >> 56);
-                    self.expiry.add(session, timeout_ms);
-                    self.expiry.touch(session, now.mono_us);
-                }
+                self.session_began(session, timeout_ms, now);
                 if self.locals.remove(session).is_none() {
                     let conn = None;
                     let opened = Event::SessionOpened { session, timeout_ms, conn };
@@ -102,6 +94,15 @@ impl Replica {
         }
         self.remember_gone();
         self.state.tree.finish_entry();
+    }
+
+    /// A session of the ensemble has begun: its leader knows who serves it, and starts its clock.
+    fn session_began(&mut self, session: SessionId, timeout_ms: u32, now: Now) {
+        if self.consensus.is_leader() {
+            self.owners.set(session, (session.0 as u64) >> 56);
+            self.expiry.add(session, timeout_ms);
+            self.expiry.touch(session, now.mono_us);
+        }
     }
 
     /// The log says who the members are.

@@ -48,7 +48,8 @@ pub(crate) const LOG_SENDING_BYTES: u64 = 1 << 30;
 pub(crate) const LOCAL_SESSIONS: usize = 100_000;
 
 /// How long the leader need not hear of a client that was heard, unless the client waits for that:
-/// far less than any timeout, and enough to tell of many at once.
+/// far less than any timeout, and enough to tell of many at once. Told at the latest by the tick
+/// that follows.
 pub(crate) const TOUCH_DELAY_US: u64 = 10_000;
 
 /// How long a leader's disk stands still before another member takes over: 1 s. Disks that are

@@ -312,8 +312,7 @@ impl Replica {
         }
         let reap = self.next_reap_us.min(self.next_tick_us);
         let expiry = self.expiry.next_deadline_us().into_iter();
-        let others = self.local_deadline_us().into_iter().chain(self.touches_due_us());
-        expiry.chain(others).fold(reap, u64::min)
+        expiry.chain(self.local_deadline_us()).fold(reap, u64::min)
     }
 
     /// Whether `Input::Work` would do something, given room for a snapshot chunk or not.

@@ -93,8 +93,8 @@ impl Replica {
         now: Now,
         out: &mut Outputs,
     ) {
-        if !self.serving {
-            return self.connect_read_only(conn, peer, request, entropy, now, out);
+        if !self.serving && !self.takes_read_only(request) {
+            return close(conn, CloseWhy::NotServing, out);
         }
         if request.last_zxid_seen > self.state.zxid {
             return close(conn, CloseWhy::ZxidAhead, out);
@@ -102,6 +102,9 @@ impl Replica {
         let timeout_ms = self.negotiate(request.timeout_ms);
         let manner = Manner::of(request);
         let attachment = Attachment::new(peer, timeout_ms, manner, entropy);
+        if !self.serving {
+            return self.connect_read_only(conn, attachment, request, now, out);
+        }
         if request.session == SessionId(0) && self.config.local_sessions {
             return self.open_local(conn, attachment, now, out);
         }

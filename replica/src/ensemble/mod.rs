@@ -286,13 +286,6 @@ impl Replica {
         self.tell_leader(&PeerMessage::Touches { batch, sessions }, out);
     }
 
-    /// When touches are to be sent for which nobody waits.
-    pub(crate) fn touches_due_us(&self) -> Option<u64> {
-        let following = &self.following;
-        let is_due = !following.touched.is_empty() && following.batch == following.confirmed;
-        is_due.then(|| following.touched_since_us + limits::TOUCH_DELAY_US)
-    }
-
     /// A ping is answered once the leader has counted it and is known to have led then: so its
     /// reply vouches that the session lives.
     pub(crate) fn await_touch(&mut self, conn: ConnId, now: Now) {

@@ -5,8 +5,6 @@
 //! nor known to anybody else, they hold nothing, and they end as soon as there is a leader again.
 //! A session of the ensemble is never served here: what it holds may have been lost meanwhile.
 
-use std::net::IpAddr;
-
 use tenure_wire::{ConnectRequest, ConnectResponse, ErrorCode, OpCode, RequestHeader, SessionId};
 
 use crate::input::{ConnId, Now};
@@ -14,7 +12,7 @@ use crate::output::{CloseWhy, Event, Output, Outputs};
 use crate::replica::Replica;
 use crate::reply::{Asked, reply};
 use crate::requests::close;
-use crate::session::attach::{Attachment, Manner};
+use crate::session::attach::Attachment;
 use crate::session::local::{LocalSession, is_read_only};
 
 /// Since when there is no leader, and whether the read-only service is open.
@@ -87,26 +85,22 @@ impl Replica {
         }
     }
 
-    /// A client comes while there is no leader. Turning it away without a word has it try another
-    /// server; only what is known for sure is told.
+    /// Whether a client is let in although there is no leader.
+    pub(crate) fn takes_read_only(&self, request: &ConnectRequest<'_>) -> bool {
+        self.read_only.is_open() && request.read_only == Some(true)
+    }
+
+    /// A client is let in while there is no leader. Turning it away without a word has it try
+    /// another server; only what is known for sure is told.
     pub(crate) fn connect_read_only(
         &mut self,
         conn: ConnId,
-        peer: IpAddr,
+        attachment: Attachment,
         request: &ConnectRequest<'_>,
-        entropy: [u8; 16],
         now: Now,
         out: &mut Outputs,
     ) {
-        if !self.read_only.is_open() || request.read_only != Some(true) {
-            return close(conn, CloseWhy::NotServing, out);
-        }
-        if request.last_zxid_seen > self.state.zxid {
-            return close(conn, CloseWhy::ZxidAhead, out);
-        }
-        let timeout_ms = self.negotiate(request.timeout_ms);
-        let manner = Manner::of(request);
-        let attachment = Attachment::new(peer, timeout_ms, manner, entropy);
+        let Attachment { timeout_ms, peer, manner, entropy, .. } = attachment;
         let session = request.session;
         if session == SessionId(0) {
             let source = self.id_source(now);

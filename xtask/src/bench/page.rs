@@ -13,16 +13,31 @@ use super::subject::Subject::{Echo, Tenure, ZooKeeper};
 
 /// Rewrites what stands between the two marks from all results that are in the folder.
 pub(crate) fn update(page: &Path, results: &Path) -> anyhow::Result<()> {
+    let measured = load(results, Scene::ALL, |scene| scene.name())?;
+    rewrite(page, (BEGIN, END), &render(&measured))
+}
+
+/// What was measured of these, as far as its results are in the folder.
+pub(crate) fn load<P: Copy>(
+    folder: &Path,
+    parts: &[P],
+    name: impl Fn(P) -> &'static str,
+) -> anyhow::Result<Vec<(P, Results)>> {
     let mut measured = Vec::new();
-    for scene in Scene::ALL {
-        let path = results.join(format!("{}.json", scene.name()));
+    for part in parts {
+        let path = folder.join(format!("{}.json", name(*part)));
         if let Some(results) = Results::load(&path)? {
-            measured.push((*scene, results));
+            measured.push((*part, results));
         }
     }
+    Ok(measured)
+}
+
+/// Rewrites what stands between two marks of a page.
+pub(crate) fn rewrite(page: &Path, marks: (&str, &str), measured: &str) -> anyhow::Result<()> {
     let old =
         fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
-    let new = replace(&old, (BEGIN, END), &render(&measured))
+    let new = replace(&old, marks, measured)
         .with_context(|| format!("{} has lost its marks", page.display()))?;
     fs::write(page, new).with_context(|| format!("cannot write {}", page.display()))
 }

@@ -1,30 +1,19 @@
 //! The measured part about clients in `docs/benchmarks.md`.
 
 use std::fmt::Write;
-use std::fs;
 use std::path::Path;
 
-use anyhow::Context;
 use clap::ValueEnum;
 
 use super::{Client, Part, wanted};
 use crate::bench::criteria::number;
-use crate::bench::page::{about, replace, verdicts};
+use crate::bench::page::{about, load, rewrite, verdicts};
 use crate::bench::results::Results;
 
 /// Rewrites what stands between the two marks from all results that are in the folder.
 pub(super) fn update(page: &Path, results: &Path) -> anyhow::Result<()> {
-    let mut measured = Vec::new();
-    for part in Part::value_variants() {
-        if let Some(results) = Results::load(&results.join(format!("{}.json", part.name())))? {
-            measured.push((*part, results));
-        }
-    }
-    let old =
-        fs::read_to_string(page).with_context(|| format!("cannot read {}", page.display()))?;
-    let new = replace(&old, MARKS, &render(&measured))
-        .with_context(|| format!("{} has lost its marks", page.display()))?;
-    fs::write(page, new).with_context(|| format!("cannot write {}", page.display()))
+    let measured = load(results, Part::value_variants(), |part| part.name())?;
+    rewrite(page, MARKS, &render(&measured))
 }
 
 fn render(measured: &[(Part, Results)]) -> String {
@@ -65,7 +54,10 @@ const MARKS: (&str, &str) = ("<!-- clients: begin -->", "<!-- clients: end -->")
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+
     use super::*;
+    use crate::bench::page::replace;
 
     #[test]
     fn only_clients_that_were_measured_have_a_column() {
