@@ -387,7 +387,8 @@ impl Session {
         Changes { queue: self.shared().subscribe() }
     }
 
-    /// Completes once the session is established, or fails with why it is lost.
+    /// Completes once the session is established, or fails with why it is lost. A session that was
+    /// established and has lost its link since counts: it lives until its deadline.
     ///
     /// ```
     /// # tenure_testing::example(async |hosts| {
@@ -406,9 +407,10 @@ impl Session {
         let mut changes = self.changes();
         while let Some(change) = changes.next().await {
             match change.liveness {
-                Liveness::Live => return Ok(()),
+                // At risk is what was established: the link may have broken before this look.
+                Liveness::Live | Liveness::AtRisk { .. } => return Ok(()),
                 Liveness::Lost(reason) => return Err(reason),
-                Liveness::Establishing | Liveness::AtRisk { .. } => {}
+                Liveness::Establishing => {}
             }
         }
         Err(self.lost_reason())
@@ -470,7 +472,7 @@ impl Session {
     /// # Errors
     /// Why the session was lost.
     pub async fn run_while_valid<F: Future>(&self, future: F) -> Result<F::Output, LostReason> {
-        self.established_or_at_risk().await?;
+        self.established().await?;
         let mut future = pin!(future);
         let mut lost = pin!(self.lost());
         let changes = self.changes();
@@ -491,14 +493,6 @@ impl Session {
             Poll::Pending
         })
         .await
-    }
-
-    async fn established_or_at_risk(&self) -> Result<(), LostReason> {
-        match self.liveness() {
-            Liveness::Live | Liveness::AtRisk { .. } => Ok(()),
-            Liveness::Lost(reason) => Err(reason),
-            Liveness::Establishing => self.established().await,
-        }
     }
 
     /// Replaces the list of servers, as a connect string; its chroot, if it has one, must be this

@@ -161,6 +161,22 @@ async fn a_hang_up_right_behind_an_answer_is_noticed_at_once() {
 }
 
 #[tokio::test]
+async fn a_session_whose_link_broke_before_anybody_looked_is_established() {
+    let fake = Fake::start(|number, link| {
+        if number == 0 && link.shake(30_000).is_some() {
+            link.end();
+        } else {
+            link.ignore();
+        }
+    });
+    let session = Session::builder(&fake.hosts()).start().unwrap();
+    let mut changes = session.changes();
+    while !matches!(within(changes.next()).await.unwrap().liveness, Liveness::AtRisk { .. }) {}
+    within(session.established()).await.unwrap();
+    session.leave();
+}
+
+#[tokio::test]
 async fn a_server_that_does_not_welcome_anybody_again() {
     let fake = Fake::start(|number, link| {
         if number == 0 {
