@@ -1,6 +1,7 @@
 //! The `tenure` binary: one command per job, and an exit code that says whose fault a failure is.
 
 mod bench;
+mod certs;
 mod dev;
 mod ensemble;
 mod four_letter;
@@ -9,6 +10,7 @@ mod serve;
 mod session;
 mod shell;
 mod table;
+mod tls_flags;
 mod tour;
 
 use std::process::ExitCode;
@@ -37,6 +39,8 @@ enum Command {
     Tour(tour::Args),
     /// Show what a data folder holds
     Inspect(inspect::Args),
+    /// Make an authority of one's own, and certificates for servers and clients
+    Certs(certs::Args),
     /// Load for any ZooKeeper-speaking server, and what came of it
     Bench(bench::Args),
 }
@@ -61,6 +65,7 @@ fn main() -> ExitCode {
         Command::Session(args) => session::run(&args),
         Command::Tour(args) => tour::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Certs(args) => certs::run(&args),
         Command::Bench(args) => match bench::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {
