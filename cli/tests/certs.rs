@@ -146,6 +146,8 @@ fn a_renewed_certificate_is_used_by_the_server_that_runs() {
     server.wait_for("TLS of clients: changed keys and certificates are in use");
     fs::write(folder.join("certs/server-localhost.pem"), "half of it").unwrap();
     server.wait_for("changed keys and certificates cannot be used, so those read before stay");
+    expect(&tenure(folder, &["certs", "--renew", "--server", "localhost", "--days", "7"]), 0, &[]);
+    server.wait_for("ssl.keyStore.location: this server's certificate expires in 6 days");
     let place = format!("localhost:{}", server.port("secure_clients"));
     let client = ["--tls-ca", "certs/ca.pem", "--tls-cert", "certs/client-client.pem"];
     let shell = [&["shell", "-s", &place], &client[..], &["ls", "/"]].concat();

@@ -73,3 +73,32 @@ fn answers_rw(mut stream: impl Read + Write) -> io::Result<bool> {
     stream.read_exact(&mut answer)?;
     Ok(&answer == b"rw")
 }
+
+#[cfg(all(test, feature = "tls"))]
+mod tests {
+    use std::time::SystemTime;
+
+    use tenure_certs::{Authority, Validity};
+    use tenure_server::config::WordList;
+    use tenure_testing::TestServer;
+
+    use super::*;
+
+    #[test]
+    fn servers_are_asked_over_tls_too() {
+        let validity = Validity::days(SystemTime::now(), 10);
+        let authority = Authority::new("everybody", validity).expect("an authority");
+        let server = authority.server(&["127.0.0.1"], validity).expect("it vouches");
+        let client = authority.client("alice", validity).expect("it vouches");
+        let builder = TestServer::builder().tls(&server.key_store(), authority.certificate());
+        let server = builder.configure(|config| config.four_letter_words = WordList::All);
+        let server = server.start().expect("a server");
+        let addr = server.addr();
+        let host = Host { name: addr.ip().to_string(), port: addr.port() };
+        let nobody = Tls::trusting(authority.certificate()).expect("a certificate");
+        let alice = nobody.clone().identity(client.key_store()).expect("a certificate");
+        assert!(can_write(&host, None).expect("an answer"));
+        assert!(can_write(&host, Some(&alice)).expect("an answer"));
+        assert!(can_write(&host, Some(&nobody)).is_err());
+    }
+}

@@ -52,6 +52,7 @@ impl LinkTls {
         let checks_dialler = settings.flag("clientHostnameVerification", true)? && checks_hosts;
         let refused = |error: Error| trust.error(FileError::Refused(error));
 
+        let identity = identity(settings, &provider)?;
         let algorithms = provider.signature_verification_algorithms;
         let dialler = Verifier::new(Arc::clone(&roots), revoked.clone(), algorithms, true);
         let versions = versions(settings)?;
@@ -59,7 +60,7 @@ impl LinkTls {
             .with_protocol_versions(&versions)
             .map_err(|_| no_suite(settings))?
             .with_client_cert_verifier(Arc::new(dialler.map_err(refused)?))
-            .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity(settings, &provider)?)));
+            .with_cert_resolver(Arc::new(SingleCertAndKey::from(identity.clone())));
         // Links are few and last: none is resumed, and nothing comes unasked on those that are
         // only written.
         accept.session_storage = Arc::new(NoServerSessionStorage {});
@@ -80,9 +81,7 @@ impl LinkTls {
             .map_err(|_| no_suite(settings))?
             .dangerous()
             .with_custom_certificate_verifier(verifier)
-            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity(
-                settings, &provider,
-            )?)));
+            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(identity)));
         dial.resumption = Resumption::disabled();
         Ok(LinkTls { accept: Arc::new(accept), dial: Arc::new(dial), checks_dialler })
     }

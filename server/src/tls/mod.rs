@@ -4,12 +4,12 @@
 //! Keys and certificates are read at the start, and again when their files change if the
 //! configuration asks for that ([`live`]).
 
+mod certificate;
 mod der;
 mod error;
 mod jks;
 mod links;
 mod live;
-mod name;
 mod session;
 mod settings;
 mod store;
@@ -17,6 +17,7 @@ mod verifier;
 mod version1;
 
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::CertificateRevocationListDer;
@@ -155,8 +156,31 @@ fn identity(settings: Settings<'_>, provider: &CryptoProvider) -> Result<Certifi
             _ => Ok(identity),
         }
     };
-    read().map_err(|problem| keys.error(problem))
+    let identity = read().map_err(|problem| keys.error(problem))?;
+    warn_of_expiry(&identity, &keys.key);
+    Ok(identity)
 }
+
+/// Tells of a certificate that will soon be good for nothing, or is already.
+fn warn_of_expiry(identity: &CertifiedKey, key: &str) {
+    let not_after = identity.end_entity_cert().ok().and_then(certificate::not_after);
+    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let Some(left_s) = not_after.map(|not_after| not_after as i64 - now.as_secs() as i64) else {
+        return;
+    };
+    let days = left_s / (24 * 60 * 60);
+    if left_s < 0 {
+        tracing::error!(
+            "{key}: this server's certificate expired {} days ago: nobody accepts it any more",
+            -days
+        );
+    } else if days < EXPIRY_WARNING_DAYS {
+        tracing::warn!("{key}: this server's certificate expires in {days} days");
+    }
+}
+
+/// Days before the end of a certificate from which on a start tells of it.
+const EXPIRY_WARNING_DAYS: i64 = 30;
 
 /// The protocols to serve. Names of older ones are passed over, as long as one is left.
 fn versions(settings: Settings<'_>) -> Result<Vec<&'static SupportedProtocolVersion>, TlsError> {

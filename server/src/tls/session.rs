@@ -6,7 +6,7 @@ use std::sync::Arc;
 use mio::net::TcpStream;
 use rustls::{Error, ServerConfig, ServerConnection};
 
-use super::name;
+use super::certificate;
 use crate::connection::ReadOutcome;
 use crate::limits;
 
@@ -73,7 +73,7 @@ impl Session {
 
     /// Whom the certificate is for that the client has shown, if it has.
     pub(crate) fn subject(&self) -> Option<String> {
-        name::subject(self.records.peer_certificates()?.first()?)
+        certificate::subject(self.records.peer_certificates()?.first()?)
     }
 
     /// Whether there are records to send.

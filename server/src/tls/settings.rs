@@ -157,7 +157,7 @@ const KINDS: [&str; 4] = ["PEM", "JKS", "PKCS12", "BCFKS"];
 /// A file of keys or certificates as configured.
 #[derive(Debug)]
 pub(super) struct Store<'a> {
-    key: String,
+    pub(super) key: String,
     path: &'a str,
     pub(super) bytes: Vec<u8>,
     pub(super) password: Option<String>,

@@ -1,11 +1,14 @@
-//! Whom a certificate is for, as text: the form of RFC 2253 that Java's `X500Principal.getName()`
-//! gives, which stands in ACLs of the `x509` scheme.
+//! What a certificate says about itself: whom it is for and until when it holds.
+//!
+//! Names are text in the form of RFC 2253 that Java's `X500Principal.getName()` gives, which stands
+//! in ACLs of the `x509` scheme.
 
 use std::fmt::Write;
 
 use rustls::pki_types::CertificateDer;
 
 use super::der::{self, Reader};
+use super::version1::time;
 
 const SET: u8 = 0x31;
 /// The number of the version, which certificates of version 1 lack.
@@ -13,16 +16,31 @@ const VERSION: u8 = 0xa0;
 
 /// The subject of a certificate. `None` if it does not come apart.
 pub(super) fn subject(certificate: &CertificateDer<'_>) -> Option<String> {
+    let mut fields = behind_issuer(certificate)?;
+    // The validity.
+    fields.content(der::SEQUENCE)?;
+    distinguished(fields.content(der::SEQUENCE)?)
+}
+
+/// Until when a certificate holds, in seconds since the Unix epoch. `None` if it does not come
+/// apart.
+pub(super) fn not_after(certificate: &CertificateDer<'_>) -> Option<u64> {
+    let mut validity = behind_issuer(certificate)?.inside(der::SEQUENCE)?;
+    time(&mut validity)?;
+    time(&mut validity)
+}
+
+fn behind_issuer<'a>(certificate: &'a CertificateDer<'_>) -> Option<Reader<'a>> {
     let mut fields = Reader::new(certificate).inside(der::SEQUENCE)?.inside(der::SEQUENCE)?;
     if fields.element()?.tag == VERSION {
         // The serial number.
         fields.element()?;
     }
-    // The algorithm, the issuer and the validity.
-    for _ in 0..3 {
+    // The algorithm and the issuer.
+    for _ in 0..2 {
         fields.content(der::SEQUENCE)?;
     }
-    distinguished(fields.content(der::SEQUENCE)?)
+    Some(fields)
 }
 
 /// A distinguished name: its parts from the last to the first.
@@ -186,8 +204,11 @@ mod tests {
             let der = CertificateDer::from_pem_slice(certificate).unwrap();
             let subject = subject(&der).unwrap();
             assert!(subject.starts_with("CN="), "{subject}");
+            // The last second of 2099.
+            assert_eq!(not_after(&der), Some(4_102_444_799));
             for end in 0..der.len() {
-                let _ = super::subject(&CertificateDer::from(&der[..end]));
+                let torn = CertificateDer::from(&der[..end]);
+                let _ = (super::subject(&torn), not_after(&torn));
             }
         }
     }
