@@ -2,6 +2,7 @@
 
 mod bench;
 mod dev;
+mod doctor;
 mod ensemble;
 mod four_letter;
 mod inspect;
@@ -9,6 +10,7 @@ mod serve;
 mod session;
 mod shell;
 mod table;
+mod top;
 mod tour;
 
 use std::process::ExitCode;
@@ -31,6 +33,10 @@ enum Command {
     Shell(shell::Args),
     /// Show the members of an ensemble, who leads, and whether all is well
     Ensemble(ensemble::Args),
+    /// Look for what is wrong: configuration, disk, clock, limits, ports, members, certificates
+    Doctor(doctor::Args),
+    /// Show live what an ensemble does: members, requests, latencies, sessions
+    Top(top::Args),
     /// Show sessions, live and ended; end one; say why a znode vanished
     Session(session::Args),
     /// Watch a session live and die in two minutes, on a server of the tour's own
@@ -58,6 +64,8 @@ fn main() -> ExitCode {
         Command::Dev(args) => dev::run(&args),
         Command::Shell(args) => shell::run(args),
         Command::Ensemble(args) => ensemble::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Session(args) => session::run(&args),
         Command::Tour(args) => tour::run(&args),
         Command::Inspect(args) => inspect::run(&args),

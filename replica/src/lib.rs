@@ -31,6 +31,7 @@ mod watch;
 
 pub use apply::describe as describe_entry;
 pub use config::{AuthConfig, Config, DigestAlgorithm};
+pub use consensus::Follower;
 pub use gone::Gone;
 pub use input::{ConnId, Input, Now};
 pub use membership::Membership;

@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::apply::{Changes, Closing};
 use crate::config::Config;
-use crate::consensus::{Committed, Consensus, Durable, Outgoing};
+use crate::consensus::{Committed, Consensus, Durable, Follower, Outgoing};
 use crate::ensemble::{
     Elections, Following, Owners, PeerMessage, ReadOnly, Reconfigurer, cluster_in,
 };
@@ -371,6 +371,30 @@ impl Replica {
     /// The leader as far as this replica knows, if there is one.
     pub fn leader(&self) -> Option<u64> {
         Some(self.consensus.leader()).filter(|leader| *leader != 0)
+    }
+
+    /// How many members vote.
+    pub fn voter_count(&self) -> usize {
+        self.consensus.voters().len()
+    }
+
+    /// The other members, as the leader knows them; none if this replica does not lead.
+    pub fn followers(&self) -> Vec<Follower> {
+        match self.consensus.is_leader() {
+            true => self.consensus.followers(),
+            false => Vec::new(),
+        }
+    }
+
+    /// Client syncs that are not answered yet.
+    pub fn pending_syncs(&self) -> usize {
+        self.following.pending_syncs()
+    }
+
+    /// Has sessions be established and resumed within other bounds of their timeouts, from now on.
+    pub fn set_session_timeouts(&mut self, min_ms: u32, max_ms: u32) {
+        self.config.min_session_timeout_ms = min_ms;
+        self.config.max_session_timeout_ms = max_ms;
     }
 
     /// The ensemble's id, random and the same at every member; 0 for a server by itself, and before

@@ -13,6 +13,8 @@ mod intake;
 mod left_behind;
 mod live;
 mod orders;
+mod reload;
+mod watch;
 
 use std::collections::VecDeque;
 use std::io;
@@ -27,9 +29,10 @@ use orders::AwaitedEnds;
 use tenure_replica::{ConnId, Input, Now, Outputs, Replica};
 
 use crate::RunError;
+use crate::admin::ServerEventKind;
 use crate::admin::report::{ConfigReport, SnapshotReport};
 use crate::admin::words;
-use crate::admin::{Elections, SessionEvents};
+use crate::admin::{Elections, ServerEvents, SessionEvents};
 use crate::clock::Clock;
 use crate::config::WordList;
 use crate::connections::Connections;
@@ -42,12 +45,15 @@ use crate::metrics::Metrics;
 use crate::peers::Peers;
 use crate::persister::Persister;
 use crate::snapshotter::Snapshotter;
+use watch::LoopWatch;
 
 /// The bell of [`crate::mail::Mailbox`].
 pub(crate) const WAKE: Token = Token(0);
 /// The plain listener, the secure one, or both.
 const FIRST_LISTENER: usize = 1;
 const FIRST_CONNECTION: usize = 3;
+/// Numbers that members can have, and 0.
+const MEMBERS: usize = 256;
 
 /// What the loop takes from the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -58,6 +64,8 @@ pub(crate) struct Rules {
     pub(crate) max_outstanding: usize,
     /// How long a connection may take to send its handshake.
     pub(crate) sessionless_timeout: Duration,
+    /// A sync of the log that takes longer is told of.
+    pub(crate) slow_sync_us: u64,
 }
 
 /// The loop and everything it owns.
@@ -80,6 +88,14 @@ pub(crate) struct Driver {
     ends_awaited: AwaitedEnds,
     session_events: SessionEvents,
     elections: Elections,
+    server_events: ServerEvents,
+    watch: LoopWatch,
+    /// When each member was last heard, by its number, in microseconds of the monotonic clock.
+    heard_us: [Option<u64>; MEMBERS],
+    /// The last entry whose application was counted.
+    counted_to: u64,
+    /// When this leadership began.
+    leading_since_us: u64,
     /// The client whose connection is being dropped.
     leaving: Option<(ConnId, SocketAddr)>,
     clock: Clock,
@@ -117,6 +133,8 @@ pub(crate) struct Driver {
     metrics: Metrics,
     words: Arc<WordList>,
     config: ConfigReport,
+    /// What the configuration said at the start, and when it was last read.
+    texts: (String, String),
     last_snapshot: Option<SnapshotReport>,
     trace_mask: i64,
 }
@@ -137,6 +155,8 @@ pub(crate) struct Parts {
     pub(crate) rules: Rules,
     pub(crate) words: WordList,
     pub(crate) config: ConfigReport,
+    /// The configuration's text.
+    pub(crate) text: String,
     pub(crate) metrics: Metrics,
     pub(crate) last_snapshot: Option<SnapshotReport>,
     /// Told, once, that the replica has begun to serve.
@@ -150,6 +170,7 @@ impl Driver {
         for (i, listener) in parts.listeners.iter_mut().enumerate() {
             listener.register(parts.poll.registry(), Token(FIRST_LISTENER + i))?;
         }
+        let counted_to = parts.replica.applied();
         Ok(Driver {
             poll: parts.poll,
             listeners: parts.listeners,
@@ -165,6 +186,11 @@ impl Driver {
             ends_awaited: AwaitedEnds::default(),
             session_events: SessionEvents::default(),
             elections: Elections::default(),
+            server_events: ServerEvents::default(),
+            watch: LoopWatch::default(),
+            heard_us: [None; MEMBERS],
+            counted_to,
+            leading_since_us: 0,
             leaving: None,
             clock: parts.clock,
             rules: parts.rules,
@@ -187,6 +213,7 @@ impl Driver {
             metrics: parts.metrics,
             words: Arc::new(parts.words),
             config: parts.config,
+            texts: (parts.text.clone(), parts.text),
             last_snapshot: parts.last_snapshot,
             trace_mask: words::DEFAULT_TRACE_MASK,
         })
@@ -212,6 +239,7 @@ impl Driver {
                 Err(e) => return Err(RunError::Poll(e.to_string())),
                 Ok(()) => {}
             }
+            self.watch_turn(polled, timeout);
             self.note_ready(&events);
             for i in 0..self.listeners.len() {
                 self.accept(i, polled);
@@ -252,6 +280,7 @@ impl Driver {
             self.opening.front().map(|(at, _)| *at),
             self.closing.front().map(|(at, _)| *at),
             self.stop_by,
+            self.watch.storm_ends_at(),
         ]
         .into_iter()
         .flatten()
@@ -340,12 +369,16 @@ impl Driver {
                 Mail::Persisted { ticket, synced } => {
                     if let Some(synced) = synced {
                         self.metrics.batch_synced(synced.entries, synced.took_us, synced.waiting);
-                        self.metrics.slow_syncs += u64::from(synced.was_slow);
+                        if synced.took_us >= self.rules.slow_sync_us {
+                            self.metrics.slow_syncs += 1;
+                            let worst_ms = synced.took_us / 1000;
+                            self.tell(ServerEventKind::SlowSync { worst_ms, times: 1 });
+                        }
                     }
                     self.replica.step(Input::Persisted { ticket }, now, &mut self.out);
                     self.deliver();
                 }
-                Mail::DiskFull(is_full) => self.disk_is_full = is_full,
+                Mail::DiskFull(is_full) => self.watch_disk(is_full),
                 Mail::Fatal(error) => return Err(error),
                 Mail::SnapshotRoom => {}
                 Mail::SnapshotSaved { index, log_from, report, took_us } => {
@@ -361,6 +394,9 @@ impl Driver {
                     self.deliver();
                 }
                 Mail::Peer { from, message } => {
+                    if let Some(heard) = self.heard_us.get_mut(from as usize) {
+                        *heard = Some(now.mono_us);
+                    }
                     let message = &message;
                     self.replica.step(Input::Peer { from, message }, now, &mut self.out);
                     self.deliver();
@@ -389,6 +425,7 @@ impl Driver {
                     self.stand_still(reply);
                 }
                 Mail::Resume => {}
+                Mail::Reload(config, reply) => reply.send(self.reload(&config)),
                 Mail::Stop => self.begin_stop(),
             }
         }
@@ -422,6 +459,9 @@ impl Driver {
             self.replica.flush(now, &mut self.out);
             self.deliver();
         }
+        let applied = self.replica.applied();
+        self.metrics.commits += applied.saturating_sub(self.counted_to);
+        self.counted_to = applied;
     }
 
     fn announce_serving(&mut self) {

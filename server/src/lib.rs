@@ -39,7 +39,7 @@ use tenure_wire::SessionId;
 pub use admin::OperateError;
 use admin::report::ConfigReport;
 use admin::{AdminClient, AdminQuery, AdminServer, EndAs, Reply};
-use config::ServerConfig;
+use config::{Changes, ServerConfig};
 use driver::{Driver, Parts, Rules};
 pub use error::{RunError, StartError};
 use listener::Listener;
@@ -50,7 +50,7 @@ use persister::{Persister, SyncPolicy};
 pub use process::{prefer_small_pages, raise_open_files_limit};
 pub use recovery::read_snapshot;
 use snapshotter::{SnapshotPolicy, Snapshotter};
-pub use tls::{FileError, JksError, TlsError};
+pub use tls::{FileError, JksError, TlsError, Validity, validities};
 use transfer::SnapshotFolder;
 
 /// A running server. Dropping it leaves the server running; [`ServerHandle::stop`] ends it.
@@ -73,6 +73,23 @@ impl Stopper {
     }
 }
 
+/// Changes what can be changed about a running server, from any thread.
+#[derive(Clone)]
+pub struct Reloader(Mailbox);
+
+impl Reloader {
+    /// Applies what of another configuration needs no restart: limits, bounds of session timeouts,
+    /// the list of four-letter words, thresholds. Returns what changed, and what waits for a
+    /// restart.
+    ///
+    /// # Errors
+    /// If the server has stopped, or does not answer.
+    pub fn reload(&self, config: &ServerConfig) -> Result<Changes, OperateError> {
+        let config = Box::new(config.clone());
+        ask(&self.0, |reply| Mail::Reload(config, reply))
+    }
+}
+
 impl ServerHandle {
     /// Where clients connect: without TLS, if the server has a port for that.
     pub fn client_addr(&self) -> SocketAddr {
@@ -92,6 +109,12 @@ impl ServerHandle {
     /// A means to stop the server while another thread waits in [`ServerHandle::join`].
     pub fn stopper(&self) -> Stopper {
         Stopper(self.mailbox.clone())
+    }
+
+    /// A means to reload the server's configuration while another thread waits in
+    /// [`ServerHandle::join`].
+    pub fn reloader(&self) -> Reloader {
+        Reloader(self.mailbox.clone())
     }
 
     /// Closes a session as an operator: its client is told nothing but the end of its connection,
@@ -144,14 +167,7 @@ impl ServerHandle {
         &self,
         question: impl FnOnce(Reply<T>) -> Mail,
     ) -> Result<T, OperateError> {
-        let (sender, answer) = mpsc::sync_channel(1);
-        // Whoever asked may have given up; then nobody misses the answer.
-        let reply = Reply::new(move |answer| drop(sender.try_send(answer)));
-        self.mailbox.post(question(reply));
-        answer.recv_timeout(admin::END_TIMEOUT).map_err(|error| match error {
-            RecvTimeoutError::Timeout => OperateError::NoAnswer,
-            RecvTimeoutError::Disconnected => OperateError::Stopped,
-        })
+        ask(&self.mailbox, question)
     }
 
     /// Waits until the server has ended, by a stop or by a failure.
@@ -165,6 +181,32 @@ impl ServerHandle {
         self.stopper().stop();
         self.join()
     }
+}
+
+fn ask<T: Send + 'static>(
+    mailbox: &Mailbox,
+    question: impl FnOnce(Reply<T>) -> Mail,
+) -> Result<T, OperateError> {
+    let (sender, answer) = mpsc::sync_channel(1);
+    // Whoever asked may have given up; then nobody misses the answer.
+    let reply = Reply::new(move |answer| drop(sender.try_send(answer)));
+    mailbox.post(question(reply));
+    answer.recv_timeout(admin::END_TIMEOUT).map_err(|error| match error {
+        RecvTimeoutError::Timeout => OperateError::NoAnswer,
+        RecvTimeoutError::Disconnected => OperateError::Stopped,
+    })
+}
+
+/// Whether a server could start with a configuration: what [`start`] refuses before it touches
+/// anything. Keys and certificates are read.
+///
+/// # Errors
+/// If it could not.
+pub fn check(config: &ServerConfig) -> Result<(), StartError> {
+    refuse_unsupported(config)?;
+    let tls = config.secure_client.as_ref().map(|_| tls::configure(&config.tls)).transpose()?;
+    drop(tls);
+    Ok(())
 }
 
 /// Starts a server: recovers its data folder, then listens. Clients are served when this returns.
@@ -182,10 +224,7 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
     let poll = Poll::new().map_err(system("creating the readiness queue"))?;
     let waker = Waker::new(poll.registry(), driver::WAKE).map_err(system("creating a waker"))?;
     let (mailbox, mail) = Mailbox::new(Arc::new(waker));
-    let policy = SyncPolicy {
-        force_sync: config.durability.force_sync,
-        slow_warning: Duration::from_millis(config.durability.slow_sync_warning_ms.into()),
-    };
+    let policy = SyncPolicy { force_sync: config.durability.force_sync };
     let persister = Persister::start(recovered.log, policy, mailbox.clone())
         .map_err(system("starting the disk thread"))?;
     let snapshots = SnapshotFolder {
@@ -216,7 +255,8 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
         clock: recovered.clock,
         rules: rules(config),
         words: config.four_letter_words.clone(),
-        config: report.clone(),
+        config: report,
+        text: config.initial_text.clone(),
         metrics: recovered.metrics,
         last_snapshot: recovered.last_snapshot,
         on_serving,
@@ -224,7 +264,7 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
     let driver = Driver::new(parts).map_err(system("registering the listener"))?;
     let questions = mailbox.clone();
     let ask = AdminClient::new(move |query| questions.post(Mail::Query(query)));
-    let admin = AdminServer::start(&config.admin, &config.metrics, report, ask);
+    let admin = AdminServer::start(&config.admin, &config.metrics, ask);
     let admin_addr = admin.addr();
     let thread = thread::Builder::new()
         .name("tenure-io".into())
@@ -250,6 +290,7 @@ fn rules(config: &ServerConfig) -> Rules {
         max_frame_bytes: connections.max_frame_bytes as usize,
         max_outstanding: connections.max_outstanding as usize,
         sessionless_timeout: Duration::from_millis(connections.sessionless_timeout_ms.into()),
+        slow_sync_us: u64::from(config.durability.slow_sync_warning_ms) * 1000,
     }
 }
 

@@ -172,5 +172,50 @@ pub const PEER_RETRY: Duration = Duration::from_millis(100);
 /// The same after one that was refused: it takes an operator to change that.
 pub const PEER_REFUSED_RETRY: Duration = Duration::from_millis(500);
 
+/// How long the I/O loop may take to answer before the server counts as unhealthy: probes give up
+/// sooner than other askers.
+pub const HEALTH_ANSWER: Duration = Duration::from_secs(2);
+
+/// How long the disk may take for one write or sync before the server counts as unhealthy. Another
+/// member leads long before that.
+pub const DISK_STUCK: Duration = Duration::from_secs(30);
+
+/// A pause of the I/O loop that is worth an event: clients with short timeouts notice it.
+pub const PAUSE_EVENT: Duration = Duration::from_millis(500);
+
+/// How often the wall clock is compared with the monotonic one.
+pub const CLOCK_CHECK: Duration = Duration::from_millis(100);
+
+/// How far the two may come apart between two looks before it counts as a step.
+pub const CLOCK_STEP: Duration = Duration::from_millis(500);
+
+/// Expiries soon after one another that make a storm: more than one machine's clients usually are.
+pub const STORM_EXPIRIES: u64 = 20;
+
+/// A storm is over when nobody expired for this long,
+pub const STORM_QUIET: Duration = Duration::from_secs(2);
+
+/// or after this long, so that one without an end is told of too.
+pub const STORM_LONGEST: Duration = Duration::from_secs(30);
+
+/// What happened this long before a storm may have caused it: the longest usual session timeout.
+pub const STORM_CAUSE: Duration = Duration::from_secs(60);
+
+/// Sessions of a storm whose clients' addresses are looked at.
+pub const STORM_SESSIONS_LOOKED_AT: usize = 1024;
+
+/// Slow syncs that are no further apart than this are told as one.
+pub const SLOW_SYNCS_TOGETHER: Duration = Duration::from_secs(60);
+
+/// Events of the server that are remembered for operators.
+pub const SERVER_EVENTS: usize = 256;
+
+/// How long a member may be silent and still count as connected. Its leader hears of it several
+/// times a second.
+pub const MEMBER_HEARD: Duration = Duration::from_secs(2);
+
+/// Entries that a member may lack and still count as in sync: less than a second of writes.
+pub const MEMBER_IN_SYNC_ENTRIES: u64 = 10_000;
+
 /// Changes of the leader that are remembered for operators.
 pub const ELECTIONS: usize = 64;

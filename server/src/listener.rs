@@ -94,6 +94,12 @@ impl Listener {
         Listener { tls: Some(tls), ..self }
     }
 
+    /// Changes the limits, 0 meaning none. Whoever is here stays.
+    pub(crate) fn set_limits(&mut self, max_per_address: u32, max_total: u32) {
+        self.max_per_address = max_per_address;
+        self.max_total = max_total;
+    }
+
     /// Whether its clients speak TLS.
     pub(crate) fn is_secure(&self) -> bool {
         self.tls.is_some()

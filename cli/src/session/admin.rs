@@ -59,6 +59,14 @@ impl Admin {
         answer(self.agent.get(&url).call(), url)
     }
 
+    /// An answer that is not JSON.
+    pub(crate) fn text(&self, path: &str) -> Result<String, AdminError> {
+        let url = format!("{}{path}", self.url);
+        let read = |response: Response<ureq::Body>| response.into_body().read_to_string();
+        let text = self.agent.get(&url).call().and_then(read);
+        text.map_err(|source| AdminError::Unreachable { url, source })
+    }
+
     pub(crate) fn post(&self, path: &str) -> Result<Value, AdminError> {
         let url = format!("{}{path}", self.url);
         answer(self.agent.post(&url).send_empty(), url)

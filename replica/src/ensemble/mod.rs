@@ -62,6 +62,13 @@ pub(crate) struct Following {
     syncs: Syncs,
 }
 
+impl Following {
+    /// Client syncs that are not answered yet.
+    pub(crate) fn pending_syncs(&self) -> usize {
+        self.syncs.under_way()
+    }
+}
+
 /// Which member each session was last used through: leader only, not replicated (reference 2.5).
 #[derive(Debug)]
 pub(crate) struct Owners(HashMap<SessionId, u64, FixedState>);

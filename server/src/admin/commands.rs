@@ -127,10 +127,9 @@ pub(crate) fn unknown(name: &str) -> (StatusCode, String) {
 pub(crate) async fn run(
     command: Command,
     trace_mask: Option<&str>,
-    config: &ConfigReport,
     client: &AdminClient,
 ) -> (StatusCode, String) {
-    let answer = match answer(command, trace_mask, config, client).await {
+    let answer = match answer(command, trace_mask, client).await {
         Some(answer) => answer,
         None => Answer::error(StatusCode::SERVICE_UNAVAILABLE, "the server does not answer"),
     };
@@ -141,10 +140,10 @@ pub(crate) async fn run(
 async fn answer(
     command: Command,
     trace_mask: Option<&str>,
-    config: &ConfigReport,
     client: &AdminClient,
 ) -> Option<Answer> {
     let server = client.ask(AdminQuery::Server).await?;
+    let config = &client.ask(AdminQuery::Config).await?;
     if command.needs_serving() && !server.readings.serving {
         return Some(Answer::error(StatusCode::OK, NOT_SERVING));
     }

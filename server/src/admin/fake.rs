@@ -13,6 +13,7 @@ use super::live::Live;
 use super::operate::{EndAs, OperateError};
 use super::query::Reply;
 use super::report::*;
+use super::server_events::{ServerEvent, ServerEventKind};
 use super::why::PathReport;
 use crate::metrics::{ConnectionStats, Done, Metrics, ProcessInfo, Readings, Snapshot};
 
@@ -188,6 +189,12 @@ impl Live for FakeServer {
         let first =
             ElectionReport { wall_ms, epoch, leader, cause, leaderless_ms, sessions, settled };
         vec![ElectionReport { epoch: 6, settled: None, ..first.clone() }, first]
+    }
+
+    fn server_events(&self, after: u64) -> Vec<ServerEvent> {
+        let kind = ServerEventKind::ClockStep { by_ms: -60_000 };
+        let event = ServerEvent { seq: 3, wall_ms: 1_700_000_000_000, kind };
+        Some(event).filter(|event| event.seq > after).into_iter().collect()
     }
 
     fn session_events(&mut self, after: u64, until: Option<Instant>, reply: Reply<EventPage>) {

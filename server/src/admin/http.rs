@@ -22,9 +22,11 @@ use tokio::sync::oneshot;
 use super::bounded::{BoundedListener, Peer};
 use super::commands::{self, Command};
 use super::elections;
+use super::probes;
 use super::query::{AdminClient, AdminQuery};
-use super::report::ConfigReport;
+use super::server_events;
 use super::sessions::{self, Answered};
+use super::status;
 use super::why;
 use crate::config::{AdminSettings, Listen, MetricsSettings};
 use crate::limits;
@@ -39,12 +41,7 @@ pub struct AdminServer {
 impl AdminServer {
     /// Binds and serves on a thread of its own. An address that cannot be bound is warned about,
     /// and the server runs without it: clients matter more than the admin port.
-    pub fn start(
-        admin: &AdminSettings,
-        metrics: &MetricsSettings,
-        config: ConfigReport,
-        client: AdminClient,
-    ) -> Self {
+    pub fn start(admin: &AdminSettings, metrics: &MetricsSettings, client: AdminClient) -> Self {
         let main = admin.enabled.then(|| bind("admin.serverPort", &admin.listen)).flatten();
         let prometheus =
             metrics.prometheus.as_ref().and_then(|at| bind("metricsProvider.httpPort", at));
@@ -57,7 +54,6 @@ impl AdminServer {
             anybody_closes: admin.close_sessions,
             // A connection on which nothing is sent is closed for idleness.
             longest_wait: limits::SESSION_EVENTS_WAIT.min(idle * 2 / 3),
-            config,
             client,
         });
         let routers = [
@@ -145,7 +141,6 @@ struct Shared {
     anybody_closes: bool,
     /// Longest time for which an answer may be held back.
     longest_wait: Duration,
-    config: ConfigReport,
     client: AdminClient,
 }
 
@@ -171,7 +166,7 @@ async fn admin_page(
             None => pretty(commands::unknown(command)),
             Some(command) => {
                 let mask = argument("traceMask");
-                pretty(commands::run(command, mask, &shared.config, &shared.client).await)
+                pretty(commands::run(command, mask, &shared.client).await)
             }
         };
     }
@@ -189,8 +184,10 @@ async fn admin_page(
     match path.trim_end_matches('/') {
         "" => Html(START_PAGE.replace("{commands}", &shared.command_url)).into_response(),
         "/metrics" => metrics(&shared).await,
-        "/health" => json_response(health(client).await),
-        "/ready" => json_response(ready(client).await),
+        "/healthz" | "/health" => json_response(probes::health(client).await),
+        "/readyz" | "/ready" => json_response(probes::ready(client).await),
+        "/status" => json_response(status::status(client).await),
+        "/events" => json_response(server_events::events(argument("after"), client).await),
         "/elections" => json_response(elections::elections(client).await),
         "/sessions" => {
             json_response(sessions::live(argument("after"), argument("limit"), client).await)
@@ -264,25 +261,6 @@ async fn metrics(shared: &Shared) -> Response {
     }
 }
 
-/// Whether the I/O thread turns around: a supervisor restarts what fails this.
-async fn health(client: &AdminClient) -> Answered {
-    client.ask(AdminQuery::Server).await?;
-    Some((StatusCode::OK, json!({"healthy": true})))
-}
-
-/// Whether clients are served, and not with reads alone: a balancer sends nobody to what fails
-/// this, and who restarts one member after another waits for it.
-async fn ready(client: &AdminClient) -> Answered {
-    let readings = client.ask(AdminQuery::Server).await?.readings;
-    let is_ready = readings.serving && !readings.state.is_read_only();
-    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let mut answer = json!({"ready": is_ready, "state": readings.state.name()});
-    if readings.cluster != 0 {
-        answer["cluster"] = format!("{:016x}", readings.cluster).into();
-    }
-    Some((status, answer))
-}
-
 fn json_response(answered: Answered) -> Response {
     let silent =
         || (StatusCode::SERVICE_UNAVAILABLE, json!({"error": "the server does not answer"}));
@@ -321,7 +299,9 @@ const START_PAGE: &str = "<!doctype html>\n<title>Tenure</title>\n<h1>Tenure</h1
     <li><a href=\"/sessions/ended\">/sessions/ended</a>: sessions that ended, and why</li>\n\
     <li><a href=\"/sessions/events\">/sessions/events</a>: what happened to sessions lately</li>\n\
     <li><a href=\"/elections\">/elections</a>: changes of the leader, and what they cost</li>\n\
-    <li><a href=\"/health\">/health</a>, <a href=\"/ready\">/ready</a>: probes</li>\n</ul>\n";
+    <li><a href=\"/events\">/events</a>: what happened to the server lately</li>\n\
+    <li><a href=\"/status\">/status</a>: this member, its leader, its followers</li>\n\
+    <li><a href=\"/healthz\">/healthz</a>, <a href=\"/readyz\">/readyz</a>: probes</li>\n</ul>\n";
 
 #[cfg(test)]
 mod tests;

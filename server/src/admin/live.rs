@@ -14,6 +14,7 @@ use super::report::{
     ConfigReport, ConnectionReport, DigestReport, ServerReport, SessionRange, SessionReport,
     SnapshotReport, WatchReport, WatchTotals,
 };
+use super::server_events::ServerEvent;
 use super::why::PathReport;
 use crate::metrics::Snapshot;
 
@@ -22,7 +23,7 @@ use crate::metrics::Snapshot;
 pub trait Live {
     /// Wall clock, milliseconds since the Unix epoch.
     fn now_wall_ms(&self) -> i64;
-    /// What does not change while the server runs.
+    /// What the configuration says, as far as it was applied.
     fn config(&self) -> &ConfigReport;
     /// The server as a whole. Asked before everything else, so it should be cheap.
     fn server(&self) -> ServerReport;
@@ -40,6 +41,8 @@ pub trait Live {
     fn path(&self, path: &str) -> PathReport;
     /// Answers with what happened to sessions after a number, or waits for the next until then.
     fn session_events(&mut self, after: u64, until: Option<Instant>, reply: Reply<EventPage>);
+    /// What happened to the server after a number, the oldest first.
+    fn server_events(&self, after: u64) -> Vec<ServerEvent>;
     /// Changes of the leader that this server remembers, the latest first.
     fn elections(&self) -> Vec<ElectionReport>;
     /// Every watch of every session.

@@ -13,9 +13,10 @@ use super::events::EventPage;
 use super::live::Live;
 use super::operate::{EndAs, OperateError};
 use super::report::{
-    ConnectionReport, DigestReport, ServerReport, SessionRange, SessionReport, SnapshotReport,
-    WatchReport, WatchTotals,
+    ConfigReport, ConnectionReport, DigestReport, ServerReport, SessionRange, SessionReport,
+    SnapshotReport, WatchReport, WatchTotals,
 };
+use super::server_events::ServerEvent;
 use super::why::PathReport;
 use crate::metrics::Snapshot;
 
@@ -24,6 +25,8 @@ use crate::metrics::Snapshot;
 pub enum AdminQuery {
     /// The server as a whole.
     Server(Reply<ServerReport>),
+    /// What the configuration says.
+    Config(Reply<ConfigReport>),
     /// All metrics.
     Metrics(Reply<Snapshot>),
     /// Every open connection.
@@ -38,6 +41,8 @@ pub enum AdminQuery {
     Path(String, Reply<PathReport>),
     /// What happened to sessions after a number, or what happens next until then.
     SessionEvents(u64, Option<Instant>, Reply<EventPage>),
+    /// What happened to the server after a number.
+    ServerEvents(u64, Reply<Vec<ServerEvent>>),
     /// Changes of the leader, the latest first.
     Elections(Reply<Vec<ElectionReport>>),
     /// Every watch.
@@ -85,6 +90,7 @@ impl AdminQuery {
     pub fn answer(self, live: &mut impl Live) {
         match self {
             Self::Server(reply) => reply.send(live.server()),
+            Self::Config(reply) => reply.send(live.config().clone()),
             Self::Metrics(reply) => reply.send(live.metrics()),
             Self::Connections(reply) => reply.send(live.connections()),
             Self::Sessions(range, reply) => reply.send(live.sessions(range)),
@@ -92,6 +98,7 @@ impl AdminQuery {
             Self::EndedSessions(reply) => reply.send(live.ended_sessions()),
             Self::Path(path, reply) => reply.send(live.path(&path)),
             Self::SessionEvents(after, until, reply) => live.session_events(after, until, reply),
+            Self::ServerEvents(after, reply) => reply.send(live.server_events(after)),
             Self::Elections(reply) => reply.send(live.elections()),
             Self::Watches(reply) => reply.send(live.watches()),
             Self::WatchTotals(reply) => reply.send(live.watch_totals()),

@@ -168,7 +168,7 @@ pub struct SnapshotReport {
     pub written_wall_ms: i64,
 }
 
-/// What does not change while the server runs: `conf`, and the folders of `dirs`.
+/// What the configuration says: `conf`, and the folders of `dirs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigReport {
     /// Port of the plaintext listener, if there is one.

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::read::Draft;
-use super::settings::{AuthProvider, DigestAlgorithm, WordList};
+use super::settings::{AuthProvider, DigestAlgorithm, LogLevel, WordList};
 use tenure_wire::listen_host;
 use tenure_wire::{Member, MemberRole};
 
@@ -52,8 +52,14 @@ pub(crate) fn apply_numbered(draft: &mut Draft, key: &str, value: &str) -> Optio
         draft.config.tls.push((key.to_owned(), value.to_owned()));
         return Some((OnBad::Warn, Ok(())));
     }
-    let ignored = IGNORED.contains(&key) || IGNORED_PREFIXES.iter().any(|p| key.starts_with(p));
-    ignored.then_some((OnBad::Warn, Ok(())))
+    is_ignored(key).then_some((OnBad::Warn, Ok(())))
+}
+
+/// Whether a key is accepted without effect.
+pub(crate) fn is_ignored(name: &str) -> bool {
+    let is_listed =
+        IGNORED.contains(&name) || IGNORED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    is_listed && find(name).is_none()
 }
 
 /// How a bad value counts, and the outcome.
@@ -241,6 +247,8 @@ static KEYS: &[Key] = &[
     // A key of our own: upstream cannot close sessions over HTTP.
     warn("tenure.admin.closeSessions", |d, v| set(&mut d.config.admin.close_sessions, boolean(v))),
     warn("admin.restore.enabled", |d, v| set(&mut d.config.admin.restore, boolean(v))),
+    // A key of our own: upstream has a file for its logging library.
+    warn("tenure.logLevel", |d, v| set(&mut d.config.log_level, some(log_level(v)))),
     warn("metricsProvider.className", metrics_provider),
     warn("metricsProvider.httpHost", |d, v| set(&mut d.prometheus.host, host(v))),
     fail("metricsProvider.httpPort", |d, v| set(&mut d.prometheus.port, port(v))),
@@ -458,6 +466,17 @@ fn digest_algorithm(text: &str) -> Result<DigestAlgorithm, String> {
         "SHA256" | "SHA-256" => Ok(DigestAlgorithm::Sha256),
         "SHA512" | "SHA-512" => Ok(DigestAlgorithm::Sha512),
         _ => Err("SHA1, SHA-256 or SHA-512".into()),
+    }
+}
+
+fn log_level(text: &str) -> Result<LogLevel, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "error" => Ok(LogLevel::Error),
+        "warn" => Ok(LogLevel::Warn),
+        "info" => Ok(LogLevel::Info),
+        "debug" => Ok(LogLevel::Debug),
+        "trace" => Ok(LogLevel::Trace),
+        _ => Err("error, warn, info, debug or trace".into()),
     }
 }
 

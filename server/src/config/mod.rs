@@ -4,6 +4,7 @@
 //! warned about; only values that would stop the reference server stop this one too.
 
 mod address;
+mod changes;
 mod error;
 mod jaas;
 mod keys;
@@ -16,12 +17,15 @@ mod settings;
 mod tests;
 
 pub(crate) use address::candidates;
+pub use changes::Changes;
+pub(crate) use changes::changes;
 pub use error::{ConfigError, MemberListError, Warning};
 pub use my_id::claim_data_dir;
-pub use read::read_text;
+pub use read::{Checked, read_text};
 pub use settings::{
     AdminSettings, AuthProvider, AuthSettings, ConnectionSettings, DigestAlgorithm, Durability,
-    EnsembleSettings, MetricsSettings, SessionSettings, SnapshotSettings, TreeSettings, WordList,
+    EnsembleSettings, LogLevel, MetricsSettings, SessionSettings, SnapshotSettings, TreeSettings,
+    WordList,
 };
 pub use tenure_wire::{Listen, Member, MemberAddress, MemberRole};
 
@@ -62,6 +66,8 @@ pub struct ServerConfig {
     pub admin: AdminSettings,
     /// Metrics export.
     pub metrics: MetricsSettings,
+    /// How much is logged, unless the command line says it.
+    pub log_level: Option<LogLevel>,
     /// The other members, if this is an ensemble.
     pub ensemble: EnsembleSettings,
     /// `ssl.*` and related keys as written, in file order.
@@ -92,6 +98,7 @@ impl Default for ServerConfig {
                 ..AdminSettings::default()
             },
             metrics: MetricsSettings::default(),
+            log_level: None,
             ensemble: EnsembleSettings::default(),
             tls: Vec::new(),
         }

@@ -309,6 +309,21 @@ impl Default for MetricsSettings {
     }
 }
 
+/// How much is logged (`tenure.logLevel`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Failures.
+    Error,
+    /// And what an operator should look at.
+    Warn,
+    /// And what is worth knowing afterwards.
+    Info,
+    /// And every session's steps.
+    Debug,
+    /// Everything.
+    Trace,
+}
+
 /// The other members, if this is an ensemble.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnsembleSettings {

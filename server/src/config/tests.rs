@@ -74,6 +74,27 @@ fn the_sample_file_of_upstream_reads_without_a_warning() {
 }
 
 #[test]
+fn a_check_finds_every_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("zoo.cfg");
+    let text = "tickTime=fast\nclientPort=99999\ndataDir=\ncnxTimeout=5\nsnapcount=1\n\
+                forceSync=maybe\nserver.1=a:1:2\nserver.2=nonsense\nserver.3=b:1:2\n";
+    let checked = ServerConfig::check_edited_file(&path, text);
+    let lines: Vec<String> = checked.errors.iter().map(ToString::to_string).collect();
+    let found = |part: &str| lines.iter().filter(|line| line.contains(part)).count();
+    assert_eq!(lines.len(), 6, "{lines:#?}");
+    for part in [":1: tickTime", ":2: clientPort", ":3: dataDir", ":8: server.2"] {
+        assert_eq!(found(part), 1, "{part}: {lines:#?}");
+    }
+    assert_eq!((found("initLimit"), found("syncLimit")), (1, 1), "{lines:#?}");
+    let warned: Vec<_> = checked.warnings.iter().map(|w| (w.line, w.key.as_str())).collect();
+    assert_eq!(warned, [(5, "snapcount"), (6, "forceSync"), (0, "clientPort")]);
+    let ignored: Vec<_> = checked.ignored.iter().map(|w| (w.line, w.key.as_str())).collect();
+    assert_eq!(ignored, [(4, "cnxTimeout")]);
+    assert_eq!(checked.into_result().unwrap_err().to_string(), lines[0]);
+}
+
+#[test]
 fn numbers_and_addresses() {
     let config = clean(
         "clientPortAddress=10.0.0.1\nminSessionTimeout=100\nmaxSessionTimeout=-1\n\

@@ -23,7 +23,12 @@ impl Driver {
             match item {
                 Output::Send { conn, range } => self.send_frames(conn, &out.bytes[range]),
                 Output::Close { conn, why } => self.close_for(conn, why),
-                Output::Persist(batch) => self.persister.persist(batch),
+                Output::Persist(batch) => {
+                    if self.replica.is_leader() {
+                        batch.entries.iter().for_each(|e| self.metrics.proposed(e.data.len()));
+                    }
+                    self.persister.persist(batch);
+                }
                 Output::SnapshotBegin(meta) => self.snapshotter.begin(meta),
                 Output::SnapshotChunk(bytes) => self.snapshotter.chunk(bytes),
                 Output::SnapshotEnd => self.snapshotter.end(),
@@ -69,6 +74,9 @@ impl Driver {
             _ => RequestKind::Read,
         };
         self.metrics.request_done(kind, latency_us);
+        if let Some(op) = op {
+            self.metrics.requests.count(op);
+        }
         if let (Some(op), Some(connection)) = (op, self.connections.get_mut(conn)) {
             let at_mono_ms = self.now.mono_us / 1000;
             connection.stats.request_done(Done { op, xid, zxid, at_mono_ms, latency_us });

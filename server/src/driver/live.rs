@@ -12,9 +12,11 @@ use crate::admin::report::{
     AttachedSession, ConfigReport, ConnectionReport, DigestReport, ServerReport, SessionRange,
     SessionReport, SnapshotReport, WatchReport, WatchTotals,
 };
-use crate::admin::{ElectionReport, EndAs, EventPage, Live, PathReport, Reply};
+use crate::admin::{ElectionReport, EndAs, EventPage, Live, PathReport, Reply, ServerEvent};
 use crate::connection::{Connection, Phase};
-use crate::metrics::{ProcessInfo, Readings, ServerState, Snapshot};
+use crate::metrics::{
+    FollowerReading, LeaderReadings, ProcessInfo, Readings, ServerState, Snapshot,
+};
 
 impl Live for Driver {
     fn now_wall_ms(&self) -> i64 {
@@ -91,6 +93,10 @@ impl Live for Driver {
 
     fn session_events(&mut self, after: u64, until: Option<Instant>, reply: Reply<EventPage>) {
         self.session_events.ask(after, until, reply);
+    }
+
+    fn server_events(&self, after: u64) -> Vec<ServerEvent> {
+        self.server_events.after(after)
     }
 
     fn elections(&self) -> Vec<ElectionReport> {
@@ -198,7 +204,59 @@ impl Driver {
             plain_remote_connections: remote.len() as u64,
             plain_local_connections: local.len() as u64,
             outstanding_requests: self.replica.total_outstanding() as u64,
+            stopping: self.stop_by.is_some(),
+            disk_full: self.disk_is_full,
+            disk_busy_ms: self.persister.busy_for().as_millis() as u64,
+            wall_ms: self.clock.now().wall_ms,
+            ..self.ensemble_readings()
+        }
+    }
+
+    /// What only a member of an ensemble has.
+    fn ensemble_readings(&self) -> Readings {
+        if self.peers.is_none() {
+            return Readings::default();
+        }
+        let now_us = self.clock.now().mono_us;
+        let heard_ms_ago = |id: u64| {
+            let heard_us = self.heard_us.get(id as usize).copied().flatten()?;
+            Some(now_us.saturating_sub(heard_us) / 1000)
+        };
+        let followers = self.replica.followers().into_iter().map(|follower| FollowerReading {
+            id: follower.id,
+            votes: follower.votes,
+            follows: follower.follows,
+            behind: follower.behind,
+            heard_ms_ago: heard_ms_ago(follower.id),
+        });
+        let followers: Vec<FollowerReading> = followers.collect();
+        let leader = self.replica.is_leader().then(|| self.leader_readings(&followers));
+        Readings {
+            member: Some(self.config.server_id),
+            led_by: self.replica.leader(),
+            catching_up: self.replica.is_catching_up(),
+            quorum_size: Some(self.replica.voter_count() as u64),
+            leader,
+            followers,
             ..Readings::default()
+        }
+    }
+
+    fn leader_readings(&self, followers: &[FollowerReading]) -> LeaderReadings {
+        let count = |wanted: fn(&FollowerReading) -> bool| {
+            followers.iter().filter(|follower| wanted(follower)).count() as u64
+        };
+        let bytes = &self.metrics.proposal_sizes;
+        LeaderReadings {
+            learners: count(FollowerReading::is_connected),
+            synced_followers: count(|f| f.votes && f.is_in_sync()),
+            synced_non_voting_followers: 0,
+            synced_observers: count(|f| !f.votes && f.is_in_sync()),
+            pending_syncs: self.replica.pending_syncs() as u64,
+            uptime_ms: self.clock.now().mono_us.saturating_sub(self.leading_since_us) / 1000,
+            last_proposal_bytes: bytes.last(),
+            min_proposal_bytes: bytes.min(),
+            max_proposal_bytes: bytes.max(),
         }
     }
 

@@ -19,7 +19,12 @@ impl Snapshot {
                 Value::Level(level) => lines.push(((*name).into(), Number::Integer(*level))),
                 Value::Mean(mean) => lines.push(((*name).into(), Number::mean(*mean))),
                 Value::Summary(summary) => push_summary(name, summary, &mut lines),
-                Value::Buckets { .. } | Value::ProcessTotal(_) | Value::ProcessLevel(_) => {}
+                Value::Buckets { .. }
+                | Value::Own(_)
+                | Value::OwnLevel(_)
+                | Value::ByOperation(_)
+                | Value::ProcessTotal(_)
+                | Value::ProcessLevel(_) => {}
             }
         }
         lines

@@ -10,6 +10,7 @@ mod jks;
 mod session;
 mod settings;
 mod store;
+mod validity;
 mod verifier;
 mod version1;
 
@@ -25,6 +26,7 @@ pub use error::{FileError, TlsError};
 pub use jks::JksError;
 pub(crate) use session::Session;
 use settings::{ClientAuth, Settings, Store};
+pub use validity::{Validity, validities};
 use verifier::Verifier;
 
 /// Tells which wishes of a configuration do not come true yet.

@@ -13,11 +13,10 @@ use crate::metrics::ServerState;
 /// An admin server in front of a made-up server.
 fn start(admin: AdminSettings, metrics: MetricsSettings, mut server: FakeServer) -> AdminServer {
     let (sender, questions) = mpsc::channel::<AdminQuery>();
-    let config = server.config.clone();
     thread::spawn(move || questions.into_iter().for_each(|query| query.answer(&mut server)));
     // A failed send is a server that is gone; the question is dropped, and that is the answer.
     let client = AdminClient::new(move |query| drop(sender.send(query)));
-    AdminServer::start(&admin, &metrics, config, client)
+    AdminServer::start(&admin, &metrics, client)
 }
 
 fn settings() -> AdminSettings {
@@ -191,7 +190,64 @@ fn while_read_only() {
     assert_eq!(get_json(&admin, "/commands/srvr").1["read_only"], json!(true));
     assert_eq!(get_json(&admin, "/commands/mntr").1["server_state"], "read-only");
     let (status, ready) = get_json(&admin, "/ready");
-    assert_eq!((status, ready), (503, json!({"ready": false, "state": "read-only"})));
+    assert_eq!((status, &ready["ready"]), (503, &json!(false)));
+    assert_eq!((&ready["state"], &ready["reason"]), (&json!("read-only"), &json!("read_only")));
+}
+
+#[test]
+fn readiness_says_what_it_lacks() {
+    type Spoil = fn(&mut FakeServer);
+    let cases: [(Spoil, &str); 7] = [
+        (|s| s.readings.stopping = true, "stopping"),
+        (|s| s.readings.disk_full = true, "disk_full"),
+        (|s| s.readings.serving = false, "starting"),
+        (|s| (s.readings.serving, s.readings.quorum_size) = (false, Some(3)), "no_leader"),
+        (
+            |s| {
+                (s.readings.serving, s.readings.quorum_size) = (false, Some(3));
+                s.readings.led_by = Some(2);
+            },
+            "catching_up",
+        ),
+        (|s| s.readings.catching_up = true, "data_lost"),
+        (|s| s.readings.state = ServerState::ReadOnly, "read_only"),
+    ];
+    for (spoil, reason) in cases {
+        let mut server = FakeServer::new();
+        spoil(&mut server);
+        let admin = serve(server);
+        let (status, ready) = get_json(&admin, "/readyz");
+        assert_eq!((status, &ready["reason"]), (503, &json!(reason)), "{ready}");
+        assert!(ready["error"].is_string(), "{ready}");
+        // None of that is mended by a restart.
+        assert_eq!(get_json(&admin, "/healthz"), (200, json!({"healthy": true})), "{reason}");
+    }
+    let admin = serve(FakeServer::new());
+    assert_eq!(get_json(&admin, "/readyz"), (200, json!({"ready": true, "state": "standalone"})));
+}
+
+#[test]
+fn a_disk_that_does_not_finish_is_no_health() {
+    let mut server = FakeServer::new();
+    server.readings.disk_busy_ms = 29_999;
+    assert_eq!(get_json(&serve(server), "/healthz").0, 200);
+    let mut server = FakeServer::new();
+    server.readings.disk_busy_ms = 30_000;
+    let (status, json) = get_json(&serve(server), "/healthz");
+    assert_eq!((status, &json["reason"]), (503, &json!("disk_stuck")), "{json}");
+    assert!(json["error"].as_str().unwrap().contains("30000 ms"), "{json}");
+}
+
+#[test]
+fn what_happened_to_the_server() {
+    let admin = serve(FakeServer::new());
+    let (status, json) = get_json(&admin, "/events");
+    let event = &json["events"][0];
+    assert_eq!((status, &event["seq"], &event["by_ms"]), (200, &json!(3), &json!(-60_000)));
+    assert_eq!(event["kind"], "clock_step");
+    assert_eq!(event["at"], "2023-11-14T22:13:20.000Z");
+    assert_eq!(get_json(&admin, "/events?after=3").1, json!({"events": []}));
+    assert_eq!(get_json(&admin, "/events?after=x").0, 400);
 }
 
 #[test]
@@ -204,10 +260,11 @@ fn a_member_tells_to_which_ensemble_it_belongs() {
 
 #[test]
 fn a_server_that_does_not_answer() {
-    let config = FakeServer::new().config;
     let client = AdminClient::new(drop);
-    let admin = AdminServer::start(&settings(), &MetricsSettings::default(), config, client);
-    for path in ["/commands/ruok", "/health", "/ready", "/metrics", "/sessions", "/sessions/1"] {
+    let admin = AdminServer::start(&settings(), &MetricsSettings::default(), client);
+    let (status, json) = get_json(&admin, "/healthz");
+    assert_eq!((status, &json["reason"]), (503, &json!("io_loop_stuck")));
+    for path in ["/commands/ruok", "/readyz", "/metrics", "/sessions", "/sessions/1"] {
         let (status, json) = get_json(&admin, path);
         assert_eq!((status, &json["error"]), (503, &json!("the server does not answer")), "{path}");
     }
@@ -344,7 +401,6 @@ fn sessions_are_closed_from_this_machine_unless_the_owner_says_otherwise() {
         process_info: false,
         anybody_closes,
         longest_wait: Duration::ZERO,
-        config: FakeServer::new().config,
         client: AdminClient::new(drop),
     };
     let peer = |addr: &str| Peer(addr.parse().unwrap());
