@@ -20,8 +20,9 @@ pub use error::{ConfigError, MemberListError, Warning};
 pub use my_id::claim_data_dir;
 pub use read::read_text;
 pub use settings::{
-    AdminSettings, AuthProvider, AuthSettings, ConnectionSettings, DigestAlgorithm, Durability,
-    EnsembleSettings, MetricsSettings, SessionSettings, SnapshotSettings, TreeSettings, WordList,
+    AdminSettings, AdminTrust, AuthProvider, AuthSettings, ConnectionSettings, DigestAlgorithm,
+    Durability, EnsembleSettings, MetricsSettings, SessionSettings, SnapshotSettings, TreeSettings,
+    WordList,
 };
 pub use tenure_wire::{Listen, Member, MemberAddress, MemberRole};
 
