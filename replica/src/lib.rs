@@ -3,6 +3,7 @@
 //! `Replica::step` takes one input and the time and appends what it wants done. There is no clock,
 //! socket, thread, operating-system randomness or hash-iteration order inside.
 
+mod administer;
 mod apply;
 mod arena;
 mod committed;
@@ -29,6 +30,7 @@ mod state;
 mod tree;
 mod watch;
 
+pub use administer::NoAdministrator;
 pub use apply::describe as describe_entry;
 pub use config::{AuthConfig, Config, DigestAlgorithm};
 pub use consensus::Follower;
