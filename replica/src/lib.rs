@@ -10,6 +10,7 @@ mod config;
 mod consensus;
 mod ensemble;
 mod entry;
+mod founding;
 #[cfg(test)]
 mod fuzz;
 mod gone;
@@ -31,6 +32,7 @@ mod watch;
 
 pub use apply::describe as describe_entry;
 pub use config::{AuthConfig, Config, DigestAlgorithm};
+pub use founding::{FoundNode, Founder, FoundingError};
 pub use gone::Gone;
 pub use input::{ConnId, Input, Now};
 pub use membership::Membership;
