@@ -11,6 +11,7 @@ mod config;
 mod consensus;
 mod ensemble;
 mod entry;
+mod founding;
 #[cfg(test)]
 mod fuzz;
 mod gone;
@@ -34,6 +35,7 @@ pub use administer::NoAdministrator;
 pub use apply::describe as describe_entry;
 pub use config::{AuthConfig, Config, DigestAlgorithm};
 pub use consensus::Follower;
+pub use founding::{FoundNode, Founder, FoundingError};
 pub use gone::Gone;
 pub use input::{ConnId, Input, Now};
 pub use membership::Membership;

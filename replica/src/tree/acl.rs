@@ -25,6 +25,11 @@ impl AclEntry {
         AclEntry { perms, scheme: "world".into(), id: "anyone".into() }
     }
 
+    /// An entry from elsewhere, whatever it says.
+    pub(crate) fn from_wire(acl: &Acl<'_>) -> Self {
+        AclEntry { perms: acl.perms, scheme: (*acl.scheme).into(), id: (*acl.id).into() }
+    }
+
     /// The entry as it stands on the wire.
     pub(crate) fn as_wire(&self) -> Acl<'_> {
         let (scheme, id) = (Cow::Borrowed(&*self.scheme), Cow::Borrowed(&*self.id));
