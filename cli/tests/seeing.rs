@@ -232,14 +232,14 @@ fn a_configuration_is_checked_without_starting_anything() {
             &format!("error: {name}: dataDir is missing"),
             &format!("warning: {name}:3: snapcount: unknown key, ignored; is snapCount meant?"),
             &format!("ignored: {name}:4: cnxTimeout: "),
-            "2 errors, 1 warnings, 1 keys without effect: a server does not start",
+            "errors: 2, warnings: 1, keys without effect: 1; a server does not start",
         ],
     );
     let good = format!("dataDir={}\nclientPort=2181\n", data.display());
     fs::write(&path, good.clone()).unwrap();
     let (code, text) = tenure(&["serve", "--check", name]);
     assert_eq!(code, 0, "{text}");
-    assert_holds(&text, &["0 errors, 0 warnings, 0 keys without effect: a server starts"]);
+    assert_holds(&text, &["errors: 0, warnings: 0, keys without effect: 0; a server starts"]);
     assert!(!data.exists(), "nothing is made");
     // What only shows when keys are read.
     fs::write(&path, good + "secureClientPort=2281\nssl.keyStore.location=/nowhere.pem\n").unwrap();

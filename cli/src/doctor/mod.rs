@@ -26,7 +26,8 @@ pub(crate) struct Args {
     /// nothing else is looked at
     #[arg(short, long, value_name = "HOST:PORT,...")]
     server: Option<String>,
-    /// Admin HTTP of the members; without it, port 8080 of each member's host is tried
+    /// Admin HTTP of the members; without it, the configuration's port, or else 8080, is tried on
+    /// each member's host
     #[arg(long, value_name = "URL,...", env = "TENURE_ADMIN")]
     admin: Option<String>,
     /// Leave the disk's speed alone: measuring it takes a second of its time
@@ -97,7 +98,9 @@ fn look(args: &Args) -> Vec<Finding> {
         found.extend(certificates::look(&config));
     }
     if let Some(servers) = args.server.clone().or(runs_at) {
-        found.extend(members::look(&servers, args.admin.as_deref()));
+        let configured = args.config.as_ref().and_then(|_| ports::admin_urls(&config));
+        let admin = args.admin.clone().or(configured);
+        found.extend(members::look(&servers, admin.as_deref()));
     }
     found
 }
