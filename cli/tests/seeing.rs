@@ -10,6 +10,9 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread::{self, JoinHandle};
 use std::time::Instant;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -42,7 +45,7 @@ fn await_answer(address: &str, path: &str, wanted: impl Fn(u16, &Value) -> bool)
             return body;
         }
         assert!(Instant::now() < deadline, "{path}: {status} {body}");
-        std::thread::yield_now();
+        thread::yield_now();
     }
 }
 
@@ -64,6 +67,41 @@ fn admins(rows: &[Row]) -> String {
 
 fn host_of(row: &Row) -> &str {
     row.admin.trim_start_matches("http://").trim_end_matches('/')
+}
+
+/// Somebody who reads all the time.
+struct Reading {
+    is_over: Arc<AtomicBool>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Reading {
+    /// Reads when this returns.
+    fn start(address: &str) -> Self {
+        let (is_over, address) = (Arc::new(AtomicBool::new(false)), address.to_owned());
+        let over = Arc::clone(&is_over);
+        let (begun, has_begun) = mpsc::channel();
+        let thread = thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
+            runtime.block_on(async {
+                let session = Session::establish(&address).await.unwrap();
+                while !over.load(Ordering::Relaxed) {
+                    session.get("/").await.unwrap();
+                    let _ = begun.send(());
+                }
+                session.close().await.unwrap();
+            });
+        });
+        has_begun.recv().unwrap();
+        Self { is_over, thread: Some(thread) }
+    }
+}
+
+impl Drop for Reading {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+        self.thread.take().unwrap().join().unwrap();
+    }
 }
 
 #[tokio::test]
@@ -93,17 +131,23 @@ async fn an_ensemble_is_seen_while_it_has_a_quorum_and_when_it_loses_it() {
             "\nlearners 2\n",
             "\nsynced_followers 2\n",
             "\ntenure_ready 1\n",
-            "\ntenure_requests_total{op=\"create\"} 1\n",
+            "\ntenure_requests_total{op=\"create2\"} 1\n",
             &format!("\ntenure_leader_id {}\n", leader.id),
         ],
     );
     let (_, events) = get_json(host_of(leader), "/events");
     assert_eq!(events["events"][0]["kind"], "election", "{events}");
 
+    let reading = Reading::start(&followers[0].address);
     let (code, text) = tenure(&["top", "--once", "--interval", "0.2", "--admin", &admins(&rows)]);
+    drop(reading);
     assert_eq!(code, 0, "{text}");
     let headline = format!("tenure top: server {} leads; 3 of 3 answer, 3 ready", leader.id);
-    assert_holds(&text, &[&headline, "Requests/s", "reads p", "1 live, 0 nearly", "leads, after"]);
+    assert_holds(&text, &[&headline, "Requests/s", "reads p", "2 live, 0 nearly", "leads, after"]);
+    let requests = text.lines().find(|line| line.starts_with("Requests/s")).unwrap();
+    assert_holds(requests, &["getData "]);
+    let busiest = text.lines().skip_while(|line| !line.starts_with("Busiest")).nth(1).unwrap();
+    assert_holds(busiest, &["  0x", "  127.0.0.1:"]);
 
     let everywhere = ["-s", &leader.address, "--admin", &admins(&rows)];
     let (code, text) = tenure(&[&["doctor", "--no-disk-speed"], &everywhere[..]].concat());
@@ -188,14 +232,14 @@ fn a_configuration_is_checked_without_starting_anything() {
             &format!("error: {name}: dataDir is missing"),
             &format!("warning: {name}:3: snapcount: unknown key, ignored; is snapCount meant?"),
             &format!("ignored: {name}:4: cnxTimeout: "),
-            "2 errors, 1 warnings, 1 keys without effect: a server does not start",
+            "errors: 2, warnings: 1, keys without effect: 1; a server does not start",
         ],
     );
     let good = format!("dataDir={}\nclientPort=2181\n", data.display());
     fs::write(&path, good.clone()).unwrap();
     let (code, text) = tenure(&["serve", "--check", name]);
     assert_eq!(code, 0, "{text}");
-    assert_holds(&text, &["0 errors, 0 warnings, 0 keys without effect: a server starts"]);
+    assert_holds(&text, &["errors: 0, warnings: 0, keys without effect: 0; a server starts"]);
     assert!(!data.exists(), "nothing is made");
     // What only shows when keys are read.
     fs::write(&path, good + "secureClientPort=2281\nssl.keyStore.location=/nowhere.pem\n").unwrap();
@@ -243,7 +287,7 @@ impl Signalled {
         let deadline = Instant::now() + PATIENCE;
         while get(&admin, "/readyz").is_none_or(|(status, _)| status != 200) {
             assert!(Instant::now() < deadline, "it does not start");
-            std::thread::yield_now();
+            thread::yield_now();
         }
         Self { child, folder, admin, address: format!("127.0.0.1:{client}") }
     }
@@ -260,7 +304,7 @@ impl Signalled {
                 return log;
             }
             assert!(Instant::now() < deadline, "{expected:?} is not in:\n{log}");
-            std::thread::yield_now();
+            thread::yield_now();
         }
     }
 
@@ -284,8 +328,8 @@ fn log_of(folder: &Path) -> String {
     fs::read_to_string(folder.join("log")).unwrap()
 }
 
-#[test]
-fn a_reload_changes_what_it_can_and_says_what_needs_a_restart() {
+#[tokio::test]
+async fn a_reload_changes_what_it_can_and_says_what_needs_a_restart() {
     let server = Signalled::start();
     assert_holds(&server.word("ruok"), &["ruok is not executed"]);
     let lines = "4lw.commands.whitelist=srvr,ruok,conf\nmaxSessionTimeout=9000\nsnapCount=77\n\
@@ -294,6 +338,10 @@ fn a_reload_changes_what_it_can_and_says_what_needs_a_restart() {
     assert_holds(&log, &["maxClientCnxns (unset -> 3)", "needs a restart: snapCount"]);
     assert_eq!(server.word("ruok"), "imok");
     assert_holds(&server.word("conf"), &["maxSessionTimeout=9000", "maxClientCnxns=3"]);
+    let wish = std::time::Duration::from_secs(30);
+    let session = Session::builder(&server.address).timeout(wish).establish().await.unwrap();
+    assert_eq!(session.timeout().as_millis(), 9000);
+    session.close().await.unwrap();
     let (_, conf) = get_json(&server.admin, "/commands/conf");
     assert_eq!(conf["max_session_timeout"], 9000, "{conf}");
     let held: Vec<TcpStream> =
@@ -314,7 +362,7 @@ fn a_reload_changes_what_it_can_and_says_what_needs_a_restart() {
     let events = events["events"].as_array().unwrap();
     let reloads: Vec<&Value> = events.iter().filter(|e| e["kind"] == "reloaded").collect();
     assert_eq!((reloads.len(), &reloads[0]["needs_restart"][0]), (1, &"snapCount".into()));
-    assert_holds(&log, &["DEBUG"]);
+    assert_holds(&log, &["DEBUG session opened"]);
 }
 
 #[test]

@@ -92,7 +92,7 @@ pub(super) fn text(findings: &[Finding]) -> String {
     let (problems, warnings) = (count(findings, Level::Problem), count(findings, Level::Warning));
     text.push_str(&match (problems, warnings) {
         (0, 0) => "Nothing has to be done.\n".to_owned(),
-        _ => format!("Found {problems} problems and {warnings} warnings.\n"),
+        _ => format!("problems: {problems}, warnings: {warnings}\n"),
     });
     text
 }

@@ -27,8 +27,8 @@ pub(super) fn look(servers: &str, admin: Option<&str>) -> Vec<Finding> {
             return found.into_list();
         }
     };
-    quorum(&health, &mut found);
     let answers = ask(&urls);
+    quorum(&health, &answers, &mut found);
     if answers.is_empty() {
         found.note(format!(
             "no admin HTTP of Tenure at {}: versions, clocks and events are not known; see --admin",
@@ -44,17 +44,28 @@ pub(super) fn look(servers: &str, admin: Option<&str>) -> Vec<Finding> {
     found.into_list()
 }
 
-fn quorum(health: &Value, found: &mut Findings) {
+fn quorum(health: &Value, answers: &[Answer], found: &mut Findings) {
     let verdict = health["verdict"].as_str().unwrap_or("unknown");
+    let all = health["members"].as_array().into_iter().flatten();
+    // A member that is ready has heard of a quorum, whoever could be asked from here.
+    let is_ready = answers.iter().any(|answer| answer.status["ready"] == true);
+    let nowhere = all.clone().filter(|member| member["address"].is_null()).count();
+    if nowhere > 0 {
+        found.warning(
+            format!("nobody tells where clients of {nowhere} members connect"),
+            "write it behind their server.N lines, as ;2181, or name them with -s",
+        );
+    }
     let (serving, voters) = (&health["voters_serving"], &health["voters"]);
     let shown = format!("{verdict}: {serving} of {voters} voters serve");
     match verdict {
         "healthy" => found.good(shown),
+        "no quorum" if is_ready && nowhere > 0 => found.good("a quorum serves, as its members say"),
         "degraded" => found.warning(shown, "bring back whoever is missing, before another goes"),
         _ => found.problem(shown, "start members until a majority runs; see their logs"),
     }
-    for member in health["members"].as_array().into_iter().flatten() {
-        let name = member["address"].as_str().unwrap_or("a member without an address");
+    for member in all {
+        let Some(name) = member["address"].as_str() else { continue };
         if member["serves"] != true {
             let state = member["state"].as_str().unwrap_or("unknown");
             found.warning(format!("{name}: {state}"), "see its log, and the network to it");

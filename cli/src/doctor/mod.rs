@@ -22,10 +22,12 @@ use tenure_server::config::{ServerConfig, read_text};
 pub(crate) struct Args {
     /// The server's zoo.cfg; without it, what a server without a file would do
     config: Option<PathBuf>,
-    /// Servers to ask; without it, the one of the configuration, if it runs
+    /// Servers to ask; without it, the one of the configuration, if it runs. Without a zoo.cfg
+    /// nothing else is looked at
     #[arg(short, long, value_name = "HOST:PORT,...")]
     server: Option<String>,
-    /// Admin HTTP of the members; without it, port 8080 of each member's host is tried
+    /// Admin HTTP of the members; without it, the configuration's port, or else 8080, is tried on
+    /// each member's host
     #[arg(long, value_name = "URL,...", env = "TENURE_ADMIN")]
     admin: Option<String>,
     /// Leave the disk's speed alone: measuring it takes a second of its time
@@ -82,16 +84,23 @@ fn look(args: &Args) -> Vec<Finding> {
             }
         },
     };
-    found.extend(folders::look(&config));
-    if !args.no_disk_speed {
-        found.extend(disk::look(&config));
+    let mut runs_at = None;
+    // Whoever names servers and no file asks for those, wherever they are.
+    if args.config.is_some() || args.server.is_none() {
+        found.extend(folders::look(&config));
+        if !args.no_disk_speed {
+            found.extend(disk::look(&config));
+        }
+        found.extend(limits::look(&config));
+        let of_ports;
+        (of_ports, runs_at) = ports::look(&config);
+        found.extend(of_ports);
+        found.extend(certificates::look(&config));
     }
-    found.extend(limits::look(&config));
-    let (of_ports, runs_at) = ports::look(&config);
-    found.extend(of_ports);
-    found.extend(certificates::look(&config));
     if let Some(servers) = args.server.clone().or(runs_at) {
-        found.extend(members::look(&servers, args.admin.as_deref()));
+        let configured = args.config.as_ref().and_then(|_| ports::admin_urls(&config));
+        let admin = args.admin.clone().or(configured);
+        found.extend(members::look(&servers, admin.as_deref()));
     }
     found
 }

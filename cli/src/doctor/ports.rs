@@ -64,12 +64,28 @@ fn look_at(key: &str, listen: &Listen, found: &mut Findings) {
     }
 }
 
+/// Where admin HTTP of this member is, and of the others if all have the same port.
+pub(super) fn admin_urls(config: &ServerConfig) -> Option<String> {
+    let admin = config.admin.enabled.then_some(&config.admin.listen)?;
+    let me = config.ensemble.me();
+    let others = config.ensemble.members.iter().filter(|member| Some(*member) != me);
+    let hosts = others.filter_map(|member| Some(member.addresses.first()?.host.as_str()));
+    let others = hosts.map(|host| at(host, admin.port));
+    let mut all: Vec<String> = std::iter::once(reached(admin)).chain(others).collect();
+    all.sort_unstable();
+    all.dedup();
+    Some(all.iter().map(|address| format!("http://{address}")).collect::<Vec<_>>().join(","))
+}
+
 /// Where a client on this machine finds a listener.
 fn reached(listen: &Listen) -> String {
-    let host = listen.host.as_deref().unwrap_or("127.0.0.1");
+    at(listen.host.as_deref().unwrap_or("127.0.0.1"), listen.port)
+}
+
+fn at(host: &str, port: u16) -> String {
     match host.contains(':') {
-        true => format!("[{host}]:{}", listen.port),
-        false => format!("{host}:{}", listen.port),
+        true => format!("[{host}]:{port}"),
+        false => format!("{host}:{port}"),
     }
 }
 

@@ -97,7 +97,7 @@ fn members(now: &Sample) -> String {
 fn requests(earlier: &Sample, now: &Sample, seconds: f64) -> String {
     let grown = now.metrics().since(&earlier.metrics());
     let kinds = grown.by_label("tenure_requests_total");
-    let all: f64 = kinds.iter().map(|(_, count)| count).sum();
+    let all = kinds.iter().fold(0.0, |all, (_, count)| all + count);
     let shown = kinds.iter().filter(|(_, count)| *count > 0.0).take(KINDS);
     let shown: Vec<String> =
         shown.map(|(kind, count)| format!("{kind} {}", rate(count / seconds))).collect();
@@ -165,7 +165,10 @@ fn busiest(earlier: &Sample, now: &Sample, seconds: f64) -> String {
         })
         .collect();
     busy.sort_by(|a, b| b.cmp(a));
-    let mut text = String::from("Busiest      packets/s by session\n");
+    let mut text = match busy.is_empty() {
+        true => String::from("Busiest      nobody asks anything\n"),
+        false => String::from("Busiest      packets/s by session\n"),
+    };
     for (packets, session, from) in busy.into_iter().take(ROWS) {
         let rate = rate(packets as f64 / seconds);
         text.push_str(&format!("  {rate:>8}  {session:#x}  {from}\n"));
