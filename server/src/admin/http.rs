@@ -2,8 +2,9 @@
 //! one thread that asks the I/O thread for everything.
 //!
 //! It reads and it resets counters. The one thing here that changes data is the end of a session,
-//! so that is for this machine alone, unless the configuration says otherwise. `snapshot` and
-//! `restore` answer 503, as the reference server does where they are switched off.
+//! so that is for this machine alone, unless the configuration says otherwise; so is `snapshot`,
+//! which shows everything to whoever asks. `restore` answers 503, as the reference server does where
+//! it is switched off: a state that replaces another is no change that an ensemble can agree on.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -25,6 +26,7 @@ use super::elections;
 use super::query::{AdminClient, AdminQuery};
 use super::report::ConfigReport;
 use super::sessions::{self, Answered};
+use super::snapshot::{Asker, Snapshots};
 use super::why;
 use crate::config::{AdminSettings, Listen, MetricsSettings};
 use crate::limits;
@@ -51,14 +53,16 @@ impl AdminServer {
         let addr_of = |listener: &Option<TcpListener>| listener.as_ref()?.local_addr().ok();
         let (addr, prometheus_addr) = (addr_of(&main), addr_of(&prometheus));
         let idle = Duration::from_millis(admin.idle_timeout_ms.into());
+        // A connection on which nothing is sent is closed for idleness.
+        let longest_wait = idle * 2 / 3;
         let shared = Arc::new(Shared {
             command_url: admin.command_url.clone(),
             process_info: metrics.process_info,
             anybody_closes: admin.close_sessions,
-            // A connection on which nothing is sent is closed for idleness.
-            longest_wait: limits::SESSION_EVENTS_WAIT.min(idle * 2 / 3),
+            longest_wait: limits::SESSION_EVENTS_WAIT.min(longest_wait),
             config,
             client,
+            snapshots: Snapshots::new(admin, longest_wait),
         });
         let routers = [
             (main, Router::new().fallback(admin_page).with_state(Arc::clone(&shared))),
@@ -147,6 +151,7 @@ struct Shared {
     longest_wait: Duration,
     config: ConfigReport,
     client: AdminClient,
+    snapshots: Snapshots,
 }
 
 /// Everything on the admin port.
@@ -169,6 +174,10 @@ async fn admin_page(
         return match found {
             _ if command.is_empty() => Html(index(&shared.command_url)).into_response(),
             None => pretty(commands::unknown(command)),
+            Some(Command::Snapshot) => {
+                let asker = Asker { peer, headers: &headers };
+                shared.snapshots.answer(asker, argument("streaming"), &shared.client).await
+            }
             Some(command) => {
                 let mask = argument("traceMask");
                 pretty(commands::run(command, mask, &shared.config, &shared.client).await)

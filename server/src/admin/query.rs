@@ -11,7 +11,7 @@ use tokio::sync::oneshot;
 use super::elections::ElectionReport;
 use super::events::EventPage;
 use super::live::Live;
-use super::operate::{EndAs, OperateError};
+use super::operate::{EndAs, OperateError, SavedSnapshot};
 use super::report::{
     ConnectionReport, DigestReport, ServerReport, SessionRange, SessionReport, SnapshotReport,
     WatchReport, WatchTotals,
@@ -54,6 +54,8 @@ pub enum AdminQuery {
     ResetServer(Reply<()>),
     /// Forget what was counted about connections.
     ResetConnections(Reply<()>),
+    /// Save a snapshot; answered once it is durable.
+    TakeSnapshot(Reply<Result<SavedSnapshot, OperateError>>),
     /// End a session; answered once its end is applied, with what is remembered of it.
     EndSession(SessionId, EndAs, Reply<Result<Ended, OperateError>>),
 }
@@ -106,6 +108,7 @@ impl AdminQuery {
                 live.reset_connections();
                 reply.send(());
             }
+            Self::TakeSnapshot(reply) => live.take_snapshot(reply),
             Self::EndSession(id, how, reply) => live.end_session(id, how, reply),
         }
     }

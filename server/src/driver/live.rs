@@ -12,7 +12,9 @@ use crate::admin::report::{
     AttachedSession, ConfigReport, ConnectionReport, DigestReport, ServerReport, SessionRange,
     SessionReport, SnapshotReport, WatchReport, WatchTotals,
 };
-use crate::admin::{ElectionReport, EndAs, EventPage, Live, PathReport, Reply};
+use crate::admin::{
+    ElectionReport, EndAs, EventPage, Live, OperateError, PathReport, Reply, SavedSnapshot,
+};
 use crate::connection::{Connection, Phase};
 use crate::metrics::{ProcessInfo, Readings, ServerState, Snapshot};
 
@@ -142,6 +144,10 @@ impl Live for Driver {
 
     fn reset_connections(&mut self) {
         self.connections.iter_mut().for_each(|connection| connection.stats.reset());
+    }
+
+    fn take_snapshot(&mut self, reply: Reply<Result<SavedSnapshot, OperateError>>) {
+        self.save_snapshot(reply);
     }
 
     fn end_session(&mut self, id: SessionId, how: EndAs, reply: EndReply) {

@@ -346,6 +346,7 @@ fn sessions_are_closed_from_this_machine_unless_the_owner_says_otherwise() {
         longest_wait: Duration::ZERO,
         config: FakeServer::new().config,
         client: AdminClient::new(drop),
+        snapshots: Snapshots::new(&settings(), Duration::ZERO),
     };
     let peer = |addr: &str| Peer(addr.parse().unwrap());
     let plain = HeaderMap::new();
