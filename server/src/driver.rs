@@ -14,6 +14,7 @@ mod left_behind;
 mod live;
 mod orders;
 mod reload;
+mod snapshots;
 mod watch;
 
 use std::collections::VecDeque;
@@ -26,6 +27,7 @@ use std::time::{Duration, Instant};
 use left_behind::LeftBehind;
 use mio::{Events, Poll, Token};
 use orders::AwaitedEnds;
+use snapshots::AwaitedSnapshots;
 use tenure_replica::{ConnId, Input, Now, Outputs, Replica};
 
 use crate::RunError;
@@ -86,6 +88,7 @@ pub(crate) struct Driver {
     late_mail: VecDeque<Mail>,
     /// Who waits for sessions to end.
     ends_awaited: AwaitedEnds,
+    snapshots_awaited: AwaitedSnapshots,
     session_events: SessionEvents,
     elections: Elections,
     server_events: ServerEvents,
@@ -184,6 +187,7 @@ impl Driver {
             mail: parts.mail,
             late_mail: VecDeque::new(),
             ends_awaited: AwaitedEnds::default(),
+            snapshots_awaited: AwaitedSnapshots::default(),
             session_events: SessionEvents::default(),
             elections: Elections::default(),
             server_events: ServerEvents::default(),
@@ -381,15 +385,17 @@ impl Driver {
                 Mail::DiskFull(is_full) => self.watch_disk(is_full),
                 Mail::Fatal(error) => return Err(error),
                 Mail::SnapshotRoom => {}
-                Mail::SnapshotSaved { index, log_from, report, took_us } => {
+                Mail::SnapshotSaved { index, path, log_from, report, took_us } => {
                     self.metrics.snapshot_us.record(took_us);
                     self.last_snapshot = Some(report);
+                    self.snapshots_awaited.saved(&path, report.zxid);
                     self.persister.cut_before(log_from);
                     self.replica.step(Input::SnapshotSaved { index }, now, &mut self.out);
                     self.deliver();
                 }
                 Mail::SnapshotFailed => {
                     self.metrics.snapshot_errors += 1;
+                    self.snapshots_awaited.failed();
                     self.replica.step(Input::SnapshotFailed, now, &mut self.out);
                     self.deliver();
                 }

@@ -50,7 +50,7 @@ use members_file::MembersFile;
 use peers::Peers;
 use persister::{Persister, SyncPolicy};
 pub use process::{prefer_small_pages, raise_open_files_limit};
-pub use recovery::read_snapshot;
+pub use recovery::{read_snapshot, read_snapshot_part};
 use snapshotter::{SnapshotPolicy, Snapshotter};
 pub use tls::{FileError, JksError, TlsError, Validity, validities};
 use transfer::SnapshotFolder;

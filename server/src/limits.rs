@@ -157,6 +157,13 @@ pub const TRANSFER_CHUNK_BYTES: usize = 256 * 1024;
 /// who wait for replies: a million small znodes take two or three seconds.
 pub const TRANSFER_BYTES_PER_SECOND: f64 = 64.0 * 1024.0 * 1024.0;
 
+/// How long the snapshot that somebody asked for over admin HTTP may take: very large trees on slow
+/// disks.
+pub const SNAPSHOT_WAIT: Duration = Duration::from_secs(1800);
+
+/// How long one is kept for whoever asked for it and was told to come back.
+pub const SNAPSHOT_KEPT: Duration = Duration::from_secs(60);
+
 /// How long a member may take to check a snapshot that it has received whole.
 pub const TRANSFER_VERDICT: Duration = Duration::from_secs(300);
 

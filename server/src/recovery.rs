@@ -1,5 +1,6 @@
 //! From the data folder to a replica that goes on where it stopped.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
@@ -123,14 +124,30 @@ pub fn read_snapshot(
     restore(disk, path, 0)
 }
 
+/// The same of a snapshot that is the part of a file between two offsets.
+pub fn read_snapshot_part(
+    disk: &Arc<dyn Disk>,
+    path: &Path,
+    part: Range<u64>,
+) -> Result<(SnapshotMeta, State), StartError> {
+    decode(SnapshotReader::open_part(disk, path, part)?, path, 0)
+}
+
 /// Reads a snapshot file into the state it holds, whose index of znodes gets this seed.
 pub(crate) fn restore(
     disk: &Arc<dyn Disk>,
     path: &Path,
     hash_seed: u64,
 ) -> Result<(SnapshotMeta, State), StartError> {
+    decode(SnapshotReader::open(disk, path)?, path, hash_seed)
+}
+
+fn decode(
+    mut reader: SnapshotReader,
+    path: &Path,
+    hash_seed: u64,
+) -> Result<(SnapshotMeta, State), StartError> {
     let undecodable = |what: String| StartError::Snapshot { path: path.to_path_buf(), what };
-    let mut reader = SnapshotReader::open(disk, path)?;
     let found = reader.meta().clone();
     let mut restorer = Restorer::new(hash_seed);
     while let Some(chunk) = reader.next_chunk()? {

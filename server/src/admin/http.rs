@@ -2,8 +2,9 @@
 //! one thread that asks the I/O thread for everything.
 //!
 //! Metrics, probes and figures are for everybody who can reach the port. What could hurt is for
-//! this machine, and for operators who show who they are (`authorise`). `snapshot` and `restore`
-//! answer 503, as the reference server does where they are switched off.
+//! this machine, and for operators who show who they are (`authorise`). `restore` answers 503, as
+//! the reference server does where it is switched off: a state that replaces another is no change
+//! that an ensemble can agree on.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -27,6 +28,7 @@ use super::probes;
 use super::query::{AdminClient, AdminQuery};
 use super::server_events;
 use super::sessions::{self, Answered};
+use super::snapshot::Snapshots;
 use super::status;
 use super::why;
 use crate::config::{AdminSettings, Listen, MetricsSettings};
@@ -49,13 +51,15 @@ impl AdminServer {
         let addr_of = |listener: &Option<TcpListener>| listener.as_ref()?.local_addr().ok();
         let (addr, prometheus_addr) = (addr_of(&main), addr_of(&prometheus));
         let idle = Duration::from_millis(admin.idle_timeout_ms.into());
+        // A connection on which nothing is sent is closed for idleness.
+        let longest_wait = idle * 2 / 3;
         let shared = Arc::new(Shared {
             command_url: admin.command_url.clone(),
             process_info: metrics.process_info,
             trust: Trust { whom: admin.trust, anybody_closes: admin.close_sessions },
-            // A connection on which nothing is sent is closed for idleness.
-            longest_wait: limits::SESSION_EVENTS_WAIT.min(idle * 2 / 3),
+            longest_wait: limits::SESSION_EVENTS_WAIT.min(longest_wait),
             client,
+            snapshots: Snapshots::new(admin, longest_wait),
         });
         let routers = [
             (main, Router::new().fallback(admin_page).with_state(Arc::clone(&shared))),
@@ -142,6 +146,7 @@ struct Shared {
     /// Longest time for which an answer may be held back.
     longest_wait: Duration,
     client: AdminClient,
+    snapshots: Snapshots,
 }
 
 /// Everything on the admin port.
@@ -161,11 +166,10 @@ async fn admin_page(
         if !is_read(&method) && !posted {
             return not_allowed();
         }
-        let mask = argument("traceMask");
         return match (name, command) {
             ("", _) => Html(index(&shared.command_url)).into_response(),
             (name, None) => pretty(commands::unknown(name)),
-            (_, Some(command)) => run(command, mask, &shared, peer, &headers).await,
+            (_, Some(command)) => run(command, query.as_deref(), &shared, peer, &headers).await,
         };
     }
     let client = &shared.client;
@@ -237,7 +241,7 @@ fn is_command(name: &str) -> bool {
 /// Runs a command for whoever may have it run.
 async fn run(
     command: Command,
-    mask: Option<&str>,
+    query: Option<&str>,
     shared: &Shared,
     peer: Peer,
     headers: &HeaderMap,
@@ -247,7 +251,11 @@ async fn run(
     {
         return refused;
     }
-    pretty(commands::run(command, mask, &shared.client).await)
+    let (argument, client) = (|name| argument(query, name), &shared.client);
+    match command {
+        Command::Snapshot => shared.snapshots.answer(argument("streaming"), client).await,
+        _ => pretty(commands::run(command, argument("traceMask"), client).await),
+    }
 }
 
 impl Shared {

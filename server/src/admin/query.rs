@@ -12,7 +12,7 @@ use super::authorise::Credentials;
 use super::elections::ElectionReport;
 use super::events::EventPage;
 use super::live::Live;
-use super::operate::{EndAs, OperateError};
+use super::operate::{EndAs, OperateError, SavedSnapshot};
 use super::report::{
     ConfigReport, ConnectionReport, DigestReport, ServerReport, SessionRange, SessionReport,
     SnapshotReport, WatchReport, WatchTotals,
@@ -60,6 +60,8 @@ pub enum AdminQuery {
     ResetServer(Reply<()>),
     /// Forget what was counted about connections.
     ResetConnections(Reply<()>),
+    /// Save a snapshot; answered once it is durable.
+    TakeSnapshot(Reply<Result<SavedSnapshot, OperateError>>),
     /// End a session; answered once its end is applied, with what is remembered of it.
     EndSession(SessionId, EndAs, Reply<Result<Ended, OperateError>>),
     /// Whether somebody may administer the server, and who that is.
@@ -116,6 +118,7 @@ impl AdminQuery {
                 live.reset_connections();
                 reply.send(());
             }
+            Self::TakeSnapshot(reply) => live.take_snapshot(reply),
             Self::EndSession(id, how, reply) => live.end_session(id, how, reply),
             Self::Authorise(credentials, reply) => reply.send(live.administrator(&credentials)),
         }

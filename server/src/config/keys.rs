@@ -244,6 +244,9 @@ static KEYS: &[Key] = &[
     warn("admin.commandURL", |d, v| set(&mut d.config.admin.command_url, url_path(v))),
     warn("admin.idleTimeout", |d, v| set(&mut d.config.admin.idle_timeout_ms, number(v, 1..=MAX))),
     warn("admin.snapshot.enabled", |d, v| set(&mut d.config.admin.snapshot, boolean(v))),
+    warn("admin.rateLimiterIntervalInMS", |d, v| {
+        set(&mut d.config.admin.snapshot_interval_ms, number(v, 0..=MAX))
+    }),
     // A key of our own: upstream cannot close sessions over HTTP.
     warn("tenure.admin.closeSessions", |d, v| set(&mut d.config.admin.close_sessions, boolean(v))),
     // Another: the reference server asks for an identity in two commands only.

@@ -275,6 +275,8 @@ pub struct AdminSettings {
     pub snapshot: bool,
     /// The `restore` command is allowed.
     pub restore: bool,
+    /// Time between two answers of the `snapshot` command.
+    pub snapshot_interval_ms: u32,
     /// Sessions may be closed from other machines too, by anybody.
     pub close_sessions: bool,
     /// Who need not show who they are to do what could hurt.
@@ -303,6 +305,7 @@ impl Default for AdminSettings {
             idle_timeout_ms: 30_000,
             snapshot: true,
             restore: true,
+            snapshot_interval_ms: 300_000,
             close_sessions: false,
             trust: AdminTrust::Local,
         }

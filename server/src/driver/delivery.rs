@@ -29,10 +29,16 @@ impl Driver {
                     }
                     self.persister.persist(batch);
                 }
-                Output::SnapshotBegin(meta) => self.snapshotter.begin(meta),
+                Output::SnapshotBegin(meta) => {
+                    self.snapshots_awaited.began();
+                    self.snapshotter.begin(meta);
+                }
                 Output::SnapshotChunk(bytes) => self.snapshotter.chunk(bytes),
                 Output::SnapshotEnd => self.snapshotter.end(),
-                Output::SnapshotAbandon => self.snapshotter.abandon(),
+                Output::SnapshotAbandon => {
+                    self.snapshots_awaited.failed();
+                    self.snapshotter.abandon();
+                }
                 Output::SnapshotSend { to, reaching } => self.send_snapshot(to, reaching),
                 Output::LogRestart { after } => {
                     tracing::info!(index = after, "going on from a received snapshot");

@@ -13,7 +13,8 @@ use crate::admin::report::{
     SessionReport, SnapshotReport, WatchReport, WatchTotals,
 };
 use crate::admin::{
-    Credentials, ElectionReport, EndAs, EventPage, Live, PathReport, Reply, ServerEvent,
+    Credentials, ElectionReport, EndAs, EventPage, Live, OperateError, PathReport, Reply,
+    SavedSnapshot, ServerEvent,
 };
 use crate::connection::{Connection, Phase};
 use crate::metrics::{
@@ -150,6 +151,10 @@ impl Live for Driver {
 
     fn reset_connections(&mut self) {
         self.connections.iter_mut().for_each(|connection| connection.stats.reset());
+    }
+
+    fn take_snapshot(&mut self, reply: Reply<Result<SavedSnapshot, OperateError>>) {
+        self.save_snapshot(reply);
     }
 
     fn end_session(&mut self, id: SessionId, how: EndAs, reply: EndReply) {
