@@ -2,6 +2,7 @@
 
 mod backup;
 mod bench;
+mod certs;
 mod dev;
 mod doctor;
 mod ensemble;
@@ -15,6 +16,7 @@ mod serve;
 mod session;
 mod shell;
 mod table;
+mod tls_flags;
 mod top;
 mod tour;
 mod verify;
@@ -59,6 +61,8 @@ enum Command {
     Verify(verify::Args),
     /// Show what a data folder holds
     Inspect(inspect::Args),
+    /// Make an authority of one's own, and certificates for servers and clients
+    Certs(certs::Args),
     /// Load for any ZooKeeper-speaking server, and what came of it
     Bench(bench::Args),
 }
@@ -90,6 +94,7 @@ fn main() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Certs(args) => certs::run(&args),
         Command::Bench(args) => match bench::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

@@ -1,7 +1,5 @@
 //! Frames of clients: the handshake, the order of a connection's requests, who is touched.
 
-use std::net::IpAddr;
-
 use tenure_wire::{
     ConnectRequest, ErrorCode, OpCode, PING_XID, Put, Reader, Request, RequestHeader, SessionId,
     Xid, Zxid,
@@ -15,8 +13,8 @@ use crate::planted::PlantedBug;
 use crate::read::{Read, pong, unknown};
 use crate::replica::Replica;
 use crate::reply::{Asked, reply};
-use crate::session::attach::{Attachment, Manner, Pending, WISHES_SCHEME};
-use crate::session::auth::authenticate;
+use crate::session::attach::{Attachment, Caller, Manner, Pending, WISHES_SCHEME};
+use crate::session::auth::{authenticate, holder};
 use crate::session::ended::EndReason;
 use crate::session::sasl::{SaslAnswer, SaslFailed};
 use crate::tree::acl::Identity;
@@ -87,7 +85,7 @@ impl Replica {
     pub(crate) fn connect(
         &mut self,
         conn: ConnId,
-        peer: IpAddr,
+        caller: Caller<'_>,
         request: &ConnectRequest<'_>,
         entropy: [u8; 16],
         now: Now,
@@ -101,7 +99,11 @@ impl Replica {
         }
         let timeout_ms = self.negotiate(request.timeout_ms);
         let manner = Manner::of(request);
-        let attachment = Attachment::new(peer, timeout_ms, manner, entropy);
+        let mut attachment = Attachment::new(caller.peer, timeout_ms, manner, entropy);
+        if let Some(subject) = caller.certificate {
+            let identities = holder(&self.config.auth, subject);
+            identities.into_iter().for_each(|identity| attachment.add_identity(identity));
+        }
         if !self.serving {
             return self.connect_read_only(conn, attachment, request, now, out);
         }

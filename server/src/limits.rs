@@ -111,6 +111,10 @@ pub const TLS_READS_AT_ONCE: u32 = 16;
 /// a second time while the client does not read.
 pub const TLS_RECORD_BYTES: usize = 16 * 1024;
 
+/// How often it is looked whether files of keys and certificates have changed: soon enough for
+/// whoever renews them and tries, and seldom enough to cost nothing.
+pub const TLS_RELOAD: Duration = Duration::from_secs(1);
+
 /// Output buffers kept for reuse instead of being given back to the allocator.
 pub const SPARE_BUFFERS: usize = 64;
 

@@ -193,6 +193,8 @@ fn replica_config(config: &ServerConfig) -> Result<Config, StartError> {
             super_digest: config.auth.super_digest.clone(),
             sasl_users: config.auth.sasl_users.clone(),
             sasl_super_user: config.auth.sasl_super_user.clone(),
+            x509_enabled: config.secure_client.is_some() || config.connections.port_unification,
+            x509_super_user: config.auth.x509_super_user.clone(),
             digest_enabled: !config.auth.digest_disabled,
             digest_algorithm: match config.auth.digest {
                 config::DigestAlgorithm::Sha1 => DigestAlgorithm::Sha1,

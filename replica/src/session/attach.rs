@@ -73,6 +73,14 @@ impl Manner {
     }
 }
 
+/// Who has connected, as far as the connection itself shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller<'a> {
+    pub(crate) peer: IpAddr,
+    /// Whom the certificate is for that the client has shown.
+    pub(crate) certificate: Option<&'a str>,
+}
+
 /// A connection and the session on it.
 #[derive(Debug)]
 pub struct Attachment {

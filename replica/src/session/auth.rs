@@ -20,6 +20,11 @@ pub struct AuthConfig {
     pub sasl_users: Vec<(String, String)>,
     /// The SASL user who may do everything, if there is one (`superUser`).
     pub sasl_super_user: Option<String>,
+    /// Whether clients can show certificates.
+    pub x509_enabled: bool,
+    /// The holder of a certificate who may do everything, if there is one
+    /// (`X509AuthenticationProvider.superUser`).
+    pub x509_super_user: Option<String>,
     /// How passwords are digested (`DigestAuthenticationProvider.digestAlg`).
     pub digest_algorithm: DigestAlgorithm,
 }
@@ -30,6 +35,8 @@ impl Default for AuthConfig {
             super_digest: None,
             sasl_users: Vec::new(),
             sasl_super_user: None,
+            x509_enabled: false,
+            x509_super_user: None,
             digest_enabled: true,
             digest_algorithm: DigestAlgorithm::Sha1,
         }
@@ -93,6 +100,15 @@ pub(crate) fn authenticate(
         "ip" => Ok(Vec::new()),
         _ => Err(AuthError::UnknownScheme),
     }
+}
+
+/// The identities of whoever holds a certificate for this subject, which was verified before.
+pub(crate) fn holder(config: &AuthConfig, subject: &str) -> Vec<Identity> {
+    let mut identities = vec![Identity::new("x509", subject)];
+    if config.x509_super_user.as_deref() == Some(subject) {
+        identities.push(Identity::new("super", subject));
+    }
+    identities
 }
 
 /// The id of `user:password` in the digest scheme. A text without a colon is digested whole, and

@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use tenure_wire::{Acl, DecodeError, Perms};
 
+use crate::entry::Policy;
+
 /// One entry of an access control list as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct AclEntry {
@@ -94,6 +96,8 @@ pub(crate) enum InvalidAcl {
     World,
     #[error("a digest id is 'user:digest'")]
     Digest,
+    #[error("an x509 id is the subject of a certificate, as CN=alice,O=Example")]
+    Subject,
     #[error("an ip id is an address, or an address and a number of bits")]
     Ip,
     #[error("the connection has authenticated nobody to put in the place of 'auth'")]
@@ -124,7 +128,7 @@ pub(crate) fn permits_by_name(acl: &[AclEntry], wanted: Perms, identities: &[Ide
 pub(crate) fn fix_up(
     acl: &[Acl<'_>],
     identities: &[Identity],
-    sasl: bool,
+    policy: Policy,
 ) -> Result<AclList, InvalidAcl> {
     if acl.is_empty() {
         return Err(InvalidAcl::Empty);
@@ -144,7 +148,9 @@ pub(crate) fn fix_up(
             "digest" => Err(InvalidAcl::Digest),
             "ip" if ip_block(&entry.id).is_some() => Ok(()),
             "ip" => Err(InvalidAcl::Ip),
-            "sasl" if sasl && !entry.id.is_empty() => Ok(()),
+            "sasl" if policy.sasl && !entry.id.is_empty() => Ok(()),
+            "x509" if policy.x509 && is_subject(&entry.id) => Ok(()),
+            "x509" if policy.x509 => Err(InvalidAcl::Subject),
             "auth" => {
                 let mut authenticated =
                     identities.iter().filter(|identity| identity.is_authenticated()).peekable();
@@ -176,6 +182,11 @@ pub(crate) fn masked(acl: &[AclEntry]) -> AclList {
 /// Two parts around a colon; empty parts at the end do not count, as in Java.
 fn is_digest_id(id: &str) -> bool {
     id.trim_end_matches(':').split(':').count() == 2
+}
+
+/// Not more than upstream's parser makes sure of for names that certificates have.
+fn is_subject(id: &str) -> bool {
+    id.split_once('=').is_some_and(|(kind, _)| !kind.trim().is_empty() && !kind.contains(','))
 }
 
 /// An address as a number, and how many bits such numbers have.

@@ -169,6 +169,9 @@ static KEYS: &[Key] = &[
     warn("fsync.warningthresholdms", |d, v| {
         set(&mut d.config.durability.slow_sync_warning_ms, number(v, 0..=MAX))
     }),
+    fail("client.portUnification", |d, v| {
+        set(&mut d.config.connections.port_unification, boolean(v))
+    }),
     warn("globalOutstandingLimit", |d, v| {
         set(&mut d.config.connections.max_outstanding, number(v, 1..=MAX))
     }),
@@ -285,8 +288,7 @@ static KEYS: &[Key] = &[
 
 /// Kept as written: TLS settings are read when the TLS listener starts.
 const TLS_PREFIXES: [&str; 2] = ["ssl.", "quorum.auth."];
-const TLS_KEYS: [&str; 6] = [
-    "client.portUnification",
+const TLS_KEYS: [&str; 5] = [
     "client.certReload",
     "sslQuorumReloadCertFiles",
     "admin.portUnification",

@@ -34,6 +34,8 @@ impl SessionSettings {
 /// Bounds of client connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionSettings {
+    /// The client port also takes TLS, by the first byte of each connection.
+    pub port_unification: bool,
     /// Connections from one IP address; 0 for no bound. More are closed at accept.
     pub max_per_address: u32,
     /// Connections in all; 0 for no bound.
@@ -57,6 +59,7 @@ pub struct ConnectionSettings {
 impl Default for ConnectionSettings {
     fn default() -> Self {
         Self {
+            port_unification: false,
             max_per_address: 60,
             max_total: 0,
             listen_backlog: None,

@@ -140,7 +140,7 @@ fn tree_and_auth() {
          authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider\n\
          authProvider.x509=org.apache.zookeeper.server.auth.X509AuthenticationProvider\n\
          enforce.auth.enabled=true\nenforce.auth.schemes=sasl, digest\nfips-mode=false\n\
-         ssl.keyStore.location=/k.pem\nclient.portUnification=true",
+         ssl.keyStore.location=/k.pem\nclient.certReload=true\nclient.portUnification=true",
     );
     let tree = config.tree;
     assert!(tree.enforce_quota && tree.extended_types && tree.reconfig);
@@ -154,6 +154,7 @@ fn tree_and_auth() {
     assert_eq!(config.auth.providers, [AuthProvider::Sasl, AuthProvider::X509]);
     assert_eq!(config.auth.enforced_schemes, ["sasl", "digest"]);
     assert!(!config.auth.fips && AuthSettings::default().fips);
+    assert!(config.connections.port_unification);
     assert_eq!(config.tls.len(), 2);
 }
 

@@ -230,8 +230,8 @@ impl Driver {
         let Some(mut connection) = self.connections.remove(id) else { return };
         connection.deregister(self.poll.registry());
         self.unsent_total -= connection.unsent();
-        let is_secure = connection.is_secure();
-        if let Some(listener) = self.listeners.iter_mut().find(|l| l.is_secure() == is_secure) {
+        let secure_port = connection.secure_port;
+        if let Some(listener) = self.listeners.iter_mut().find(|l| l.is_secure() == secure_port) {
             listener.released(connection.peer.ip());
         }
         if connection.phase == Phase::Attached {
