@@ -7,6 +7,7 @@
 //! Nothing is handed to another thread on the way from a request to its reply, except what must be
 //! durable: on few cores the hand-over costs more than the request.
 
+mod accounts;
 mod delivery;
 mod happenings;
 mod intake;
@@ -29,7 +30,8 @@ use tenure_replica::{ConnId, Input, Now, Outputs, Replica};
 use crate::RunError;
 use crate::admin::report::{ConfigReport, SnapshotReport};
 use crate::admin::words;
-use crate::admin::{Elections, SessionEvents};
+use crate::admin::{Denials, Elections, SessionEvents};
+use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::config::WordList;
 use crate::connections::Connections;
@@ -80,6 +82,8 @@ pub(crate) struct Driver {
     ends_awaited: AwaitedEnds,
     session_events: SessionEvents,
     elections: Elections,
+    denials: Denials,
+    audit: Option<Audit>,
     /// The client whose connection is being dropped.
     leaving: Option<(ConnId, SocketAddr)>,
     clock: Clock,
@@ -139,6 +143,8 @@ pub(crate) struct Parts {
     pub(crate) config: ConfigReport,
     pub(crate) metrics: Metrics,
     pub(crate) last_snapshot: Option<SnapshotReport>,
+    /// Where changes are recorded, if they are.
+    pub(crate) audit: Option<Audit>,
     /// Told, once, that the replica has begun to serve.
     pub(crate) on_serving: SyncSender<()>,
 }
@@ -165,6 +171,8 @@ impl Driver {
             ends_awaited: AwaitedEnds::default(),
             session_events: SessionEvents::default(),
             elections: Elections::default(),
+            denials: Denials::default(),
+            audit: parts.audit,
             leaving: None,
             clock: parts.clock,
             rules: parts.rules,

@@ -7,6 +7,7 @@ pub mod config;
 pub mod limits;
 pub mod metrics;
 
+mod audit;
 mod clock;
 mod connection;
 mod connections;
@@ -38,7 +39,8 @@ use tenure_wire::SessionId;
 
 pub use admin::OperateError;
 use admin::report::ConfigReport;
-use admin::{AdminClient, AdminQuery, AdminServer, EndAs, Reply};
+use admin::{AdminClient, AdminQuery, AdminServer, EndAs, Reply, wall_ms};
+use audit::{Audit, AuditLine, AuditThread};
 use config::ServerConfig;
 use driver::{Driver, Parts, Rules};
 pub use error::{RunError, StartError};
@@ -182,11 +184,7 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
     let poll = Poll::new().map_err(system("creating the readiness queue"))?;
     let waker = Waker::new(poll.registry(), driver::WAKE).map_err(system("creating a waker"))?;
     let (mailbox, mail) = Mailbox::new(Arc::new(waker));
-    let policy = SyncPolicy {
-        force_sync: config.durability.force_sync,
-        slow_warning: Duration::from_millis(config.durability.slow_sync_warning_ms.into()),
-    };
-    let persister = Persister::start(recovered.log, policy, mailbox.clone())
+    let persister = Persister::start(recovered.log, sync_policy(config), mailbox.clone())
         .map_err(system("starting the disk thread"))?;
     let snapshots = SnapshotFolder {
         disk: Arc::clone(&disk),
@@ -201,6 +199,7 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
     let peers = peers(config, snapshots, &mailbox)?;
     let snapshotter = Snapshotter::start(policy, mailbox.clone())
         .map_err(system("starting the snapshot thread"))?;
+    let (audit, audit_thread) = audit(config)?.unzip();
     let port = |addr: SocketAddr| addr.port();
     let report = ConfigReport::new(config, addrs.plain.map(port), addrs.secure.map(port));
     let (on_serving, serving) = mpsc::sync_channel(1);
@@ -219,18 +218,20 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
         config: report.clone(),
         metrics: recovered.metrics,
         last_snapshot: recovered.last_snapshot,
+        audit: audit.clone(),
         on_serving,
     };
     let driver = Driver::new(parts).map_err(system("registering the listener"))?;
     let questions = mailbox.clone();
     let ask = AdminClient::new(move |query| questions.post(Mail::Query(query)));
-    let admin = AdminServer::start(&config.admin, &config.metrics, report, ask);
+    let admin = AdminServer::start(&config.admin, &config.metrics, report, ask, audit.clone());
     let admin_addr = admin.addr();
     let thread = thread::Builder::new()
         .name("tenure-io".into())
         .spawn(move || {
             let outcome = driver.run();
             drop(admin);
+            end_audit(audit, audit_thread);
             drop(folder);
             outcome
         })
@@ -242,6 +243,35 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
     }
     let secure_client_addr = addrs.secure;
     Ok(ServerHandle { client_addr, secure_client_addr, admin_addr, mailbox, thread })
+}
+
+/// The audit log, if one is wanted.
+fn audit(config: &ServerConfig) -> Result<Option<(Audit, AuditThread)>, StartError> {
+    if !config.audit.enabled {
+        return Ok(None);
+    }
+    let path = config.audit_file();
+    let started = Audit::start(path.clone(), &config.audit);
+    let (audit, thread) = started.map_err(|source| StartError::Audit { path, source })?;
+    audit.record(AuditLine::of_server("serverStart", wall_ms()));
+    Ok(Some((audit, thread)))
+}
+
+/// The last line, and the end of the thread that writes it.
+fn end_audit(audit: Option<Audit>, thread: Option<AuditThread>) {
+    if let Some(audit) = audit {
+        audit.record(AuditLine::of_server("serverStop", wall_ms()));
+    }
+    if let Some(thread) = thread {
+        thread.finish();
+    }
+}
+
+fn sync_policy(config: &ServerConfig) -> SyncPolicy {
+    SyncPolicy {
+        force_sync: config.durability.force_sync,
+        slow_warning: Duration::from_millis(config.durability.slow_sync_warning_ms.into()),
+    }
 }
 
 fn rules(config: &ServerConfig) -> Rules {

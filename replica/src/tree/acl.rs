@@ -5,6 +5,8 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use tenure_wire::{Acl, DecodeError, Perms};
 
+use crate::session::auth::same_in_constant_time;
+
 /// One entry of an access control list as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct AclEntry {
@@ -43,6 +45,7 @@ impl AclEntry {
             "ip" => ip_matches(&self.id, &identity.id),
             // An administrator of the SASL realm is anybody in it.
             "sasl" => self.id == identity.id || *identity.id == *"super",
+            "digest" => same_in_constant_time(self.id.as_bytes(), identity.id.as_bytes()),
             _ => self.id == identity.id,
         }
     }

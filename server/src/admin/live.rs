@@ -7,6 +7,7 @@ use tenure_replica::{Ended, NoAdministrator};
 use tenure_wire::SessionId;
 
 use super::authorise::Credentials;
+use super::denials::DenialReport;
 use super::elections::ElectionReport;
 use super::events::EventPage;
 use super::operate::{EndAs, OperateError};
@@ -41,6 +42,8 @@ pub trait Live {
     fn path(&self, path: &str) -> PathReport;
     /// Answers with what happened to sessions after a number, or waits for the next until then.
     fn session_events(&mut self, after: u64, until: Option<Instant>, reply: Reply<EventPage>);
+    /// Who was refused what lately, the latest first.
+    fn denials(&self) -> Vec<DenialReport>;
     /// Changes of the leader that this server remembers, the latest first.
     fn elections(&self) -> Vec<ElectionReport>;
     /// Every watch of every session.

@@ -9,6 +9,7 @@ use tenure_wire::SessionId;
 use tokio::sync::oneshot;
 
 use super::authorise::Credentials;
+use super::denials::DenialReport;
 use super::elections::ElectionReport;
 use super::events::EventPage;
 use super::live::Live;
@@ -39,6 +40,8 @@ pub enum AdminQuery {
     Path(String, Reply<PathReport>),
     /// What happened to sessions after a number, or what happens next until then.
     SessionEvents(u64, Option<Instant>, Reply<EventPage>),
+    /// Who was refused what, the latest first.
+    Denials(Reply<Vec<DenialReport>>),
     /// Changes of the leader, the latest first.
     Elections(Reply<Vec<ElectionReport>>),
     /// Every watch.
@@ -95,6 +98,7 @@ impl AdminQuery {
             Self::EndedSessions(reply) => reply.send(live.ended_sessions()),
             Self::Path(path, reply) => reply.send(live.path(&path)),
             Self::SessionEvents(after, until, reply) => live.session_events(after, until, reply),
+            Self::Denials(reply) => reply.send(live.denials()),
             Self::Elections(reply) => reply.send(live.elections()),
             Self::Watches(reply) => reply.send(live.watches()),
             Self::WatchTotals(reply) => reply.send(live.watch_totals()),

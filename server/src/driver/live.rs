@@ -12,7 +12,10 @@ use crate::admin::report::{
     AttachedSession, ConfigReport, ConnectionReport, DigestReport, ServerReport, SessionRange,
     SessionReport, SnapshotReport, WatchReport, WatchTotals,
 };
-use crate::admin::{Credentials, ElectionReport, EndAs, EventPage, Live, PathReport, Reply};
+use crate::admin::{
+    Credentials, DenialReport, ElectionReport, EndAs, EventPage, Live, PathReport, Reply,
+};
+use crate::audit::Audit;
 use crate::connection::{Connection, Phase};
 use crate::metrics::{ProcessInfo, Readings, ServerState, Snapshot};
 
@@ -91,6 +94,10 @@ impl Live for Driver {
 
     fn session_events(&mut self, after: u64, until: Option<Instant>, reply: Reply<EventPage>) {
         self.session_events.ask(after, until, reply);
+    }
+
+    fn denials(&self) -> Vec<DenialReport> {
+        self.denials.list()
     }
 
     fn elections(&self) -> Vec<ElectionReport> {
@@ -208,6 +215,7 @@ impl Driver {
             alive_connections: alive,
             plain_remote_connections: remote.len() as u64,
             plain_local_connections: local.len() as u64,
+            audit_records_lost: self.audit.as_ref().map_or(0, Audit::lost),
             outstanding_requests: self.replica.total_outstanding() as u64,
             ..Readings::default()
         }

@@ -18,7 +18,7 @@ fn start(admin: AdminSettings, metrics: MetricsSettings, mut server: FakeServer)
     thread::spawn(move || questions.into_iter().for_each(|query| query.answer(&mut server)));
     // A failed send is a server that is gone; the question is dropped, and that is the answer.
     let client = AdminClient::new(move |query| drop(sender.send(query)));
-    AdminServer::start(&admin, &metrics, config, client)
+    AdminServer::start(&admin, &metrics, config, client, None)
 }
 
 fn settings() -> AdminSettings {
@@ -213,7 +213,7 @@ fn a_member_tells_to_which_ensemble_it_belongs() {
 fn a_server_that_does_not_answer() {
     let config = FakeServer::new().config;
     let client = AdminClient::new(drop);
-    let admin = AdminServer::start(&settings(), &MetricsSettings::default(), config, client);
+    let admin = AdminServer::start(&settings(), &MetricsSettings::default(), config, client, None);
     for path in ["/commands/ruok", "/health", "/ready", "/metrics", "/sessions", "/sessions/1"] {
         let (status, json) = get_json(&admin, path);
         assert_eq!((status, &json["error"]), (503, &json!("the server does not answer")), "{path}");
