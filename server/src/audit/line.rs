@@ -51,9 +51,10 @@ impl AuditLine {
         ip: String,
         wall_ms: i64,
     ) -> Self {
-        let who = user.and_then(|user| user.split_once(':'));
+        let shown = user.and_then(|user| user.split_once(':'));
+        let who = shown.into_iter().chain([("ip", &*ip)]);
         let who = who.map(|(scheme, user)| Who { scheme: scheme.into(), user: user.into() });
-        let who = who.into_iter().collect();
+        let who = who.collect();
         Self { wall_ms, operation, who, ip: Some(ip), ..Self::default() }
     }
 
@@ -95,9 +96,10 @@ impl AuditLine {
         };
         put("time", Some(Moment::of(self.wall_ms).iso()));
         put("session", self.session.map(|session| session.to_string()));
-        // As the reference server has it: names alone, with commas between.
-        let people = self.who.iter().filter(|who| *who.scheme != *"ip");
-        let users: Vec<&str> = people.map(|who| &*who.user).collect();
+        // As the reference server has it: names alone with commas between, the address among them.
+        let (mut who, ips): (Vec<&Who>, _) = self.who.iter().partition(|who| *who.scheme != *"ip");
+        who.extend::<Vec<_>>(ips);
+        let users: Vec<&str> = who.iter().map(|who| &*who.user).collect();
         put("user", (!users.is_empty()).then(|| users.join(",")));
         put("ip", self.ip.clone());
         put("operation", Some(self.operation.to_owned()));

@@ -42,7 +42,7 @@ fn a_record_has_the_reference_servers_names() {
     let expected = serde_json::json!({
         "time": "2026-11-23T15:27:43.000Z",
         "session": "0x10000",
-        "user": "bob,a\"b",
+        "user": "bob,a\"b,10.0.0.1",
         "ip": "10.0.0.1",
         "operation": "setAcl",
         "znode": "/a",
