@@ -177,7 +177,7 @@ fn start_code(error: &StartError) -> u8 {
         StartError::Folder(_) | StartError::Recovery(_) | StartError::Snapshot { .. } => BAD_FOLDER,
         StartError::Unsupported(_) | StartError::Tls(_) => BAD_USAGE,
         StartError::Run(error) => run_code(error),
-        StartError::Listen { .. } | StartError::System { .. } => FAILED,
+        StartError::Listen { .. } | StartError::Audit { .. } | StartError::System { .. } => FAILED,
     }
 }
 

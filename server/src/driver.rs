@@ -7,6 +7,7 @@
 //! Nothing is handed to another thread on the way from a request to its reply, except what must be
 //! durable: on few cores the hand-over costs more than the request.
 
+mod accounts;
 mod delivery;
 mod happenings;
 mod intake;
@@ -34,7 +35,8 @@ use crate::RunError;
 use crate::admin::ServerEventKind;
 use crate::admin::report::{ConfigReport, SnapshotReport};
 use crate::admin::words;
-use crate::admin::{Elections, ServerEvents, SessionEvents};
+use crate::admin::{Denials, Elections, ServerEvents, SessionEvents};
+use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::config::WordList;
 use crate::connections::Connections;
@@ -99,6 +101,8 @@ pub(crate) struct Driver {
     counted_to: u64,
     /// When this leadership began.
     leading_since_us: u64,
+    denials: Denials,
+    audit: Option<Audit>,
     /// The client whose connection is being dropped.
     leaving: Option<(ConnId, SocketAddr)>,
     clock: Clock,
@@ -162,6 +166,8 @@ pub(crate) struct Parts {
     pub(crate) text: String,
     pub(crate) metrics: Metrics,
     pub(crate) last_snapshot: Option<SnapshotReport>,
+    /// Where changes are recorded, if they are.
+    pub(crate) audit: Option<Audit>,
     /// Told, once, that the replica has begun to serve.
     pub(crate) on_serving: SyncSender<()>,
 }
@@ -195,6 +201,8 @@ impl Driver {
             heard_us: [None; MEMBERS],
             counted_to,
             leading_since_us: 0,
+            denials: Denials::default(),
+            audit: parts.audit,
             leaving: None,
             clock: parts.clock,
             rules: parts.rules,

@@ -7,6 +7,7 @@ pub mod config;
 pub mod limits;
 pub mod metrics;
 
+mod audit;
 mod clock;
 mod connection;
 mod connections;
@@ -39,7 +40,8 @@ use tenure_wire::SessionId;
 
 pub use admin::OperateError;
 use admin::report::ConfigReport;
-use admin::{AdminClient, AdminQuery, AdminServer, EndAs, Reply};
+use admin::{AdminClient, AdminQuery, AdminServer, EndAs, Reply, wall_ms};
+use audit::{Audit, AuditLine, AuditThread};
 use config::{Changes, ServerConfig};
 use driver::{Driver, Parts, Rules};
 pub use error::{RunError, StartError};
@@ -241,6 +243,7 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
     let peers = peers(config, links, snapshots, &mailbox)?;
     let snapshotter = Snapshotter::start(policy, mailbox.clone())
         .map_err(system("starting the snapshot thread"))?;
+    let (audit, audit_thread) = audit(config)?.unzip();
     let port = |addr: SocketAddr| addr.port();
     let report = ConfigReport::new(config, addrs.plain.map(port), addrs.secure.map(port));
     let (on_serving, serving) = mpsc::sync_channel(1);
@@ -260,12 +263,13 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
         text: config.initial_text.clone(),
         metrics: recovered.metrics,
         last_snapshot: recovered.last_snapshot,
+        audit: audit.clone(),
         on_serving,
     };
     let driver = Driver::new(parts).map_err(system("registering the listener"))?;
     let questions = mailbox.clone();
     let ask = AdminClient::new(move |query| questions.post(Mail::Query(query)));
-    let admin = AdminServer::start(&config.admin, &config.metrics, ask);
+    let admin = AdminServer::start(&config.admin, &config.metrics, ask, audit.clone());
     let admin_addr = admin.addr();
     let reloader =
         tls::Reloader::start(watches).map_err(system("starting the thread for TLS files"))?;
@@ -274,6 +278,7 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
         .spawn(move || {
             let outcome = driver.run();
             drop((admin, reloader));
+            end_audit(audit, audit_thread);
             drop(folder);
             outcome
         })
@@ -285,6 +290,28 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
     }
     let secure_client_addr = addrs.secure;
     Ok(ServerHandle { client_addr, secure_client_addr, admin_addr, mailbox, thread })
+}
+
+/// The audit log, if one is wanted.
+fn audit(config: &ServerConfig) -> Result<Option<(Audit, AuditThread)>, StartError> {
+    if !config.audit.enabled {
+        return Ok(None);
+    }
+    let path = config.audit_file();
+    let started = Audit::start(path.clone(), &config.audit);
+    let (audit, thread) = started.map_err(|source| StartError::Audit { path, source })?;
+    audit.record(AuditLine::of_server("serverStart", wall_ms()));
+    Ok(Some((audit, thread)))
+}
+
+/// The last line, and the end of the thread that writes it.
+fn end_audit(audit: Option<Audit>, thread: Option<AuditThread>) {
+    if let Some(audit) = audit {
+        audit.record(AuditLine::of_server("serverStop", wall_ms()));
+    }
+    if let Some(thread) = thread {
+        thread.finish();
+    }
 }
 
 fn rules(config: &ServerConfig) -> Rules {

@@ -230,3 +230,15 @@ pub const MEMBER_IN_SYNC_ENTRIES: u64 = 10_000;
 
 /// Changes of the leader that are remembered for operators.
 pub const ELECTIONS: usize = 64;
+
+/// Refusals that are remembered for operators.
+pub const DENIALS: usize = 256;
+
+/// Records that wait for the audit log: a tenth of a second of the fastest writes.
+pub const AUDIT_QUEUE: usize = 16 * 1024;
+
+/// Bytes of their texts: an access control list may be as long as a frame.
+pub const AUDIT_QUEUE_BYTES: usize = 32 << 20;
+
+/// Bytes written to the audit log at once, if so many wait.
+pub const AUDIT_WRITE_BYTES: usize = 256 * 1024;

@@ -7,6 +7,7 @@ use serde_json::Value;
 use thiserror::Error;
 use ureq::Agent;
 use ureq::http::Response;
+use ureq::http::header::AUTHORIZATION;
 
 /// Longer than any server holds back an answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -32,6 +33,8 @@ pub(crate) enum AdminError {
 pub(crate) struct Admin {
     agent: Agent,
     url: String,
+    /// The header that shows who asks, if that is to be shown.
+    authorization: Option<String>,
 }
 
 impl Admin {
@@ -51,12 +54,22 @@ impl Admin {
             .http_status_as_error(false)
             .proxy(None)
             .build();
-        Ok(Self { agent: config.new_agent(), url })
+        Ok(Self { agent: config.new_agent(), url, authorization: None })
+    }
+
+    /// Shows with each question who asks: `scheme:auth`, such as `digest:user:password`.
+    pub(crate) fn shown_as(self, auth: Option<&str>) -> Self {
+        let authorization = auth.map(|auth| auth.replacen(':', " ", 1));
+        Self { authorization, ..self }
     }
 
     pub(crate) fn get(&self, path: &str) -> Result<Value, AdminError> {
         let url = format!("{}{path}", self.url);
-        answer(self.agent.get(&url).call(), url)
+        let mut request = self.agent.get(&url);
+        if let Some(shown) = &self.authorization {
+            request = request.header(AUTHORIZATION, shown);
+        }
+        answer(request.call(), url)
     }
 
     /// An answer that is not JSON.
@@ -69,7 +82,11 @@ impl Admin {
 
     pub(crate) fn post(&self, path: &str) -> Result<Value, AdminError> {
         let url = format!("{}{path}", self.url);
-        answer(self.agent.post(&url).send_empty(), url)
+        let mut request = self.agent.post(&url);
+        if let Some(shown) = &self.authorization {
+            request = request.header(AUTHORIZATION, shown);
+        }
+        answer(request.send_empty(), url)
     }
 }
 

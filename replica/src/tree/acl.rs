@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use tenure_wire::{Acl, DecodeError, Perms};
 
 use crate::entry::Policy;
+use crate::session::auth::same_in_constant_time;
 
 /// One entry of an access control list as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,6 +51,7 @@ impl AclEntry {
             "ip" => ip_matches(&self.id, &identity.id),
             // An administrator of the SASL realm is anybody in it.
             "sasl" => self.id == identity.id || *identity.id == *"super",
+            "digest" => same_in_constant_time(self.id.as_bytes(), identity.id.as_bytes()),
             _ => self.id == identity.id,
         }
     }

@@ -8,6 +8,7 @@ use tenure_replica::{ElectionCause, EndReason, Ended, Gone, NoAdministrator, Wat
 use tenure_wire::{OpCode, SessionId, Xid, Zxid};
 
 use super::authorise::Credentials;
+use super::denials::DenialReport;
 use super::elections::ElectionReport;
 use super::events::{EventPage, SessionEvents};
 use super::live::Live;
@@ -190,6 +191,10 @@ impl Live for FakeServer {
             "/cut" => PathReport { lost: 12, ..nothing },
             _ => nothing,
         }
+    }
+
+    fn denials(&self) -> Vec<DenialReport> {
+        Vec::new()
     }
 
     fn elections(&self) -> Vec<ElectionReport> {

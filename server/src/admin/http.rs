@@ -17,12 +17,15 @@ use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Value, json};
+use tenure_wire::ErrorCode;
 use tokio::runtime;
 use tokio::sync::oneshot;
 
 use super::authorise::{Danger, Operator, Trust, authorise};
 use super::bounded::{BoundedListener, Peer};
+use super::clock::wall_ms;
 use super::commands::{self, Command};
+use super::denials;
 use super::elections;
 use super::probes;
 use super::query::{AdminClient, AdminQuery};
@@ -31,6 +34,7 @@ use super::sessions::{self, Answered};
 use super::snapshot::Snapshots;
 use super::status;
 use super::why;
+use crate::audit::{Audit, AuditLine};
 use crate::config::{AdminSettings, Listen, MetricsSettings};
 use crate::limits;
 
@@ -44,7 +48,12 @@ pub struct AdminServer {
 impl AdminServer {
     /// Binds and serves on a thread of its own. An address that cannot be bound is warned about,
     /// and the server runs without it: clients matter more than the admin port.
-    pub fn start(admin: &AdminSettings, metrics: &MetricsSettings, client: AdminClient) -> Self {
+    pub(crate) fn start(
+        admin: &AdminSettings,
+        metrics: &MetricsSettings,
+        client: AdminClient,
+        audit: Option<Audit>,
+    ) -> Self {
         let main = admin.enabled.then(|| bind("admin.serverPort", &admin.listen)).flatten();
         let prometheus =
             metrics.prometheus.as_ref().and_then(|at| bind("metricsProvider.httpPort", at));
@@ -60,6 +69,7 @@ impl AdminServer {
             longest_wait: limits::SESSION_EVENTS_WAIT.min(longest_wait),
             client,
             snapshots: Snapshots::new(admin, longest_wait),
+            audit,
         });
         let routers = [
             (main, Router::new().fallback(admin_page).with_state(Arc::clone(&shared))),
@@ -147,6 +157,7 @@ struct Shared {
     longest_wait: Duration,
     client: AdminClient,
     snapshots: Snapshots,
+    audit: Option<Audit>,
 }
 
 /// Everything on the admin port.
@@ -178,7 +189,17 @@ async fn admin_page(
             return refusal(StatusCode::METHOD_NOT_ALLOWED, "only POST is answered here");
         }
         return match shared.let_in(Danger::EndsSession, peer, &headers).await {
-            Ok(_) => json_response(sessions::close(id, client).await),
+            Ok(operator) => {
+                let closed = sessions::close(id, client).await;
+                shared.record("adminCloseSession", &operator, |line| {
+                    let line = line.with("session", id);
+                    match &closed {
+                        Some((StatusCode::OK, _)) => line,
+                        _ => line.failed(ErrorCode::UnknownSession),
+                    }
+                });
+                json_response(closed)
+            }
             Err(refused) => refused,
         };
     }
@@ -186,7 +207,7 @@ async fn admin_page(
         return not_allowed();
     }
     let path = path.trim_end_matches('/');
-    if (path == "/sessions" || path.starts_with("/sessions/"))
+    if (path == "/denials" || path == "/sessions" || path.starts_with("/sessions/"))
         && let Err(refused) = shared.let_in(Danger::Reveals, peer, &headers).await
     {
         return refused;
@@ -198,6 +219,7 @@ async fn admin_page(
         "/readyz" | "/ready" => json_response(probes::ready(client).await),
         "/status" => json_response(status::status(client).await),
         "/events" => json_response(server_events::events(argument("after"), client).await),
+        "/denials" => json_response(denials::denials(client).await),
         "/elections" => json_response(elections::elections(client).await),
         "/sessions" => {
             json_response(sessions::live(argument("after"), argument("limit"), client).await)
@@ -246,10 +268,14 @@ async fn run(
     peer: Peer,
     headers: &HeaderMap,
 ) -> Response {
-    if let Some(danger) = command.danger()
-        && let Err(refused) = shared.let_in(danger, peer, headers).await
-    {
-        return refused;
+    if let Some(danger) = command.danger() {
+        match shared.let_in(danger, peer, headers).await {
+            Ok(operator) => {
+                shared
+                    .record("adminCommand", &operator, |line| line.with("command", command.name()));
+            }
+            Err(refused) => return refused,
+        }
     }
     let (argument, client) = (|name| argument(query, name), &shared.client);
     match command {
@@ -267,7 +293,24 @@ impl Shared {
         headers: &HeaderMap,
     ) -> Result<Operator, Response> {
         let authorised = authorise(danger, self.trust, peer, headers, &self.client).await;
-        authorised.map_err(|(status, why)| refusal(status, &why))
+        authorised.map_err(|(status, why)| {
+            let stranger = Operator { peer: peer.0.ip().to_canonical(), who: None };
+            self.record("adminAuthenticate", &stranger, |line| line.failed(ErrorCode::AuthFailed));
+            refusal(status, &why)
+        })
+    }
+
+    /// Records in the audit log, if there is one, what an operator had done.
+    fn record(
+        &self,
+        operation: &'static str,
+        operator: &Operator,
+        complete: impl FnOnce(AuditLine) -> AuditLine,
+    ) {
+        if let Some(audit) = &self.audit {
+            let (user, ip) = (operator.who.as_deref(), operator.peer.to_string());
+            audit.record(complete(AuditLine::of_operator(operation, user, ip, wall_ms())));
+        }
     }
 }
 
@@ -328,6 +371,7 @@ const START_PAGE: &str = "<!doctype html>\n<title>Tenure</title>\n<h1>Tenure</h1
     <li><a href=\"/sessions\">/sessions</a>: live sessions</li>\n\
     <li><a href=\"/sessions/ended\">/sessions/ended</a>: sessions that ended, and why</li>\n\
     <li><a href=\"/sessions/events\">/sessions/events</a>: what happened to sessions lately</li>\n\
+    <li><a href=\"/denials\">/denials</a>: who was refused what lately, and why</li>\n\
     <li><a href=\"/elections\">/elections</a>: changes of the leader, and what they cost</li>\n\
     <li><a href=\"/events\">/events</a>: what happened to the server lately</li>\n\
     <li><a href=\"/status\">/status</a>: this member, its leader, its followers</li>\n\

@@ -7,6 +7,7 @@ use tenure_replica::{Ended, NoAdministrator};
 use tenure_wire::SessionId;
 
 use super::authorise::Credentials;
+use super::denials::DenialReport;
 use super::elections::ElectionReport;
 use super::events::EventPage;
 use super::operate::{EndAs, OperateError, SavedSnapshot};
@@ -44,6 +45,8 @@ pub trait Live {
     fn session_events(&mut self, after: u64, until: Option<Instant>, reply: Reply<EventPage>);
     /// What happened to the server after a number, the oldest first.
     fn server_events(&self, after: u64) -> Vec<ServerEvent>;
+    /// Who was refused what lately, the latest first.
+    fn denials(&self) -> Vec<DenialReport>;
     /// Changes of the leader that this server remembers, the latest first.
     fn elections(&self) -> Vec<ElectionReport>;
     /// Every watch of every session.

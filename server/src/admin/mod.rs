@@ -7,6 +7,7 @@ mod authorise;
 mod bounded;
 mod clock;
 mod commands;
+mod denials;
 mod elections;
 mod environment;
 mod events;
@@ -27,6 +28,9 @@ mod why;
 pub mod words;
 
 pub use authorise::Credentials;
+pub(crate) use clock::{Moment, wall_ms};
+pub use denials::DenialReport;
+pub(crate) use denials::Denials;
 pub use elections::ElectionReport;
 pub(crate) use elections::Elections;
 pub(crate) use events::SessionEvents;

@@ -9,6 +9,7 @@ use tenure_wire::SessionId;
 use tokio::sync::oneshot;
 
 use super::authorise::Credentials;
+use super::denials::DenialReport;
 use super::elections::ElectionReport;
 use super::events::EventPage;
 use super::live::Live;
@@ -44,6 +45,8 @@ pub enum AdminQuery {
     SessionEvents(u64, Option<Instant>, Reply<EventPage>),
     /// What happened to the server after a number.
     ServerEvents(u64, Reply<Vec<ServerEvent>>),
+    /// Who was refused what, the latest first.
+    Denials(Reply<Vec<DenialReport>>),
     /// Changes of the leader, the latest first.
     Elections(Reply<Vec<ElectionReport>>),
     /// Every watch.
@@ -104,6 +107,7 @@ impl AdminQuery {
             Self::Path(path, reply) => reply.send(live.path(&path)),
             Self::SessionEvents(after, until, reply) => live.session_events(after, until, reply),
             Self::ServerEvents(after, reply) => reply.send(live.server_events(after)),
+            Self::Denials(reply) => reply.send(live.denials()),
             Self::Elections(reply) => reply.send(live.elections()),
             Self::Watches(reply) => reply.send(live.watches()),
             Self::WatchTotals(reply) => reply.send(live.watch_totals()),

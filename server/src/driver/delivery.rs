@@ -63,6 +63,9 @@ impl Driver {
         for answered in &out.answered {
             self.count(answered);
         }
+        if !out.denied.is_empty() || !out.audited.is_empty() {
+            self.keep_accounts(&mut out);
+        }
         out.clear();
         self.out = out;
         // Only now: what a step puts out must come behind what was just delivered.

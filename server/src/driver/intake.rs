@@ -233,6 +233,9 @@ impl Driver {
             true => Some(i64::from_be_bytes(*bytes[4..].first_chunk()?)),
             false => None,
         };
+        if word.changes() && allowed.allows(word.name()) {
+            self.record_word(id, word.name());
+        }
         let text = words::answer(word, mask, &allowed, self);
         self.send(id, text.as_bytes());
         self.close(id);

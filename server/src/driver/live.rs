@@ -13,9 +13,10 @@ use crate::admin::report::{
     SessionReport, SnapshotReport, WatchReport, WatchTotals,
 };
 use crate::admin::{
-    Credentials, ElectionReport, EndAs, EventPage, Live, OperateError, PathReport, Reply,
-    SavedSnapshot, ServerEvent,
+    Credentials, DenialReport, ElectionReport, EndAs, EventPage, Live, OperateError, PathReport,
+    Reply, SavedSnapshot, ServerEvent,
 };
+use crate::audit::Audit;
 use crate::connection::{Connection, Phase};
 use crate::metrics::{
     FollowerReading, LeaderReadings, ProcessInfo, Readings, ServerState, Snapshot,
@@ -100,6 +101,10 @@ impl Live for Driver {
 
     fn server_events(&self, after: u64) -> Vec<ServerEvent> {
         self.server_events.after(after)
+    }
+
+    fn denials(&self) -> Vec<DenialReport> {
+        self.denials.list()
     }
 
     fn elections(&self) -> Vec<ElectionReport> {
@@ -221,6 +226,7 @@ impl Driver {
             alive_connections: alive,
             plain_remote_connections: remote.len() as u64,
             plain_local_connections: local.len() as u64,
+            audit_records_lost: self.audit.as_ref().map_or(0, Audit::lost),
             outstanding_requests: self.replica.total_outstanding() as u64,
             stopping: self.stop_by.is_some(),
             disk_full: self.disk_is_full,
