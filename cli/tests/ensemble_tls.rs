@@ -188,3 +188,56 @@ fn an_ensemble_changes_over_from_plain_to_encrypted_links_while_it_serves() {
         assert!(ensemble.logs().contains(told), "{told}");
     }
 }
+
+#[test]
+fn members_go_over_to_another_authority_without_a_restart() {
+    if foreign() {
+        return;
+    }
+    let (folder, new) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    certs(folder.path(), &["127.0.0.1"]);
+    certs(new.path(), &["127.0.0.1"]);
+    let (trusted, own) = ("ca.pem", "server-127.0.0.1.pem");
+    let new_file = |name: &str| fs::read_to_string(new.path().join(name)).unwrap();
+    let old_trusted = fs::read_to_string(folder.path().join(trusted)).unwrap();
+    let replace = |name: &str, text: &str| {
+        let fresh = folder.path().join("fresh");
+        fs::write(&fresh, text).unwrap();
+        fs::rename(fresh, folder.path().join(name)).unwrap();
+    };
+    let keys = keys(folder.path(), "127.0.0.1");
+    let lines = format!("sslQuorum=true\nsslQuorumReloadCertFiles=true\n{keys}");
+    let mut ensemble = Ensemble::start_with(&lines);
+    let mut client = ensemble.connect(ensemble.leader(), &Handshake::new(60_000));
+    client.create_mode("/owned", b"", 1).unwrap();
+    let all_say = |ensemble: &Ensemble, line: &str, times: usize| {
+        ensemble.wait_for(|| (0..3).all(|n| log(ensemble, n).matches(line).count() == times));
+    };
+    // A file of no use changes nothing.
+    replace(own, "nothing of use");
+    all_say(&ensemble, "TLS of members: changed keys and certificates cannot be used", 1);
+    // Both are trusted first, then the new one vouches, then the old one is forgotten.
+    let steps = [
+        (trusted, format!("{old_trusted}{}", new_file(trusted))),
+        (own, new_file(own)),
+        (trusted, new_file(trusted)),
+    ];
+    for (step, (name, text)) in steps.iter().enumerate() {
+        replace(name, text);
+        // The first of the steps comes upon a key store that is of no use still.
+        match step {
+            0 => all_say(&ensemble, "certificates cannot be used", 2),
+            step => all_say(&ensemble, "changed keys and certificates are in use", step),
+        }
+    }
+    // Links that are there go on. After a restart there are only new ones.
+    for n in 0..3 {
+        ensemble.kill(n);
+        ensemble.spawn(n);
+        let at = (n + 1) % 3;
+        client = ensemble.connect(at, &client.ticket());
+        assert_eq!(client.exists("/owned").unwrap().ephemeral_owner, client.id());
+        check_replication(&ensemble, (n, at), &format!("/{n}"));
+    }
+    client.close();
+}

@@ -4,6 +4,7 @@ pub(crate) mod folder;
 
 use std::fs;
 use std::io::{self, Write};
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::SystemTime;
@@ -20,8 +21,8 @@ pub(crate) struct Args {
     #[arg(long, default_value = "certs")]
     dir: PathBuf,
     /// A server, by the names and addresses that clients and members find it by; may be repeated
-    #[arg(long, value_name = "HOST[,HOST...]")]
-    server: Vec<String>,
+    #[arg(long, value_name = "HOST[,HOST...]", value_parser = hosts)]
+    server: Vec<Hosts>,
     /// A client, by its name; may be repeated
     #[arg(long, value_name = "NAME", value_parser = client_name)]
     client: Vec<String>,
@@ -123,7 +124,7 @@ fn wanted(args: &Args) -> (Vec<Vec<&str>>, Vec<&str>) {
     if args.server.is_empty() && args.client.is_empty() {
         return (vec![vec!["localhost", "127.0.0.1", "::1"]], vec!["client"]);
     }
-    let servers = args.server.iter().map(|list| list.split(',').map(str::trim).collect());
+    let servers = args.server.iter().map(|Hosts(list)| list.iter().map(String::as_str).collect());
     (servers.collect(), args.client.iter().map(String::as_str).collect())
 }
 
@@ -158,6 +159,21 @@ fn tell(folder: &Folder, told: &[(PathBuf, String)]) -> io::Result<()> {
          or by ssl.* and ssl.quorum.* keys of its zoo.cfg. Clients need ca.pem and their own:\n\
          tenure shell -s HOST:2281 --tls-ca ca.pem --tls-cert client-NAME.pem"
     )
+}
+
+/// The hosts that one server is found at.
+#[derive(Clone, Debug)]
+struct Hosts(Vec<String>);
+
+fn hosts(text: &str) -> Result<Hosts, String> {
+    let is_fit = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.');
+    let is_name =
+        |host: &str| !host.is_empty() && !host.starts_with('.') && host.chars().all(is_fit);
+    let hosts: Vec<String> = text.split(',').map(|host| host.trim().to_owned()).collect();
+    match hosts.iter().find(|host| !is_name(host) && host.parse::<IpAddr>().is_err()) {
+        None => Ok(Hosts(hosts)),
+        Some(host) => Err(format!("{host:?} is no host name or address")),
+    }
 }
 
 /// Fit to be a part of a file's name.
