@@ -30,7 +30,7 @@ mod tree;
 mod watch;
 
 pub use apply::describe as describe_entry;
-pub use config::{AuthConfig, Config, DigestAlgorithm};
+pub use config::{AuthConfig, Bounds, Config, DigestAlgorithm};
 pub use gone::Gone;
 pub use input::{ConnId, Input, Now};
 pub use membership::Membership;

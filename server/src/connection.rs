@@ -5,6 +5,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::time::Instant;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
@@ -12,6 +13,7 @@ use tenure_replica::ConnId;
 
 use crate::limits;
 use crate::metrics::ConnectionStats;
+use crate::tenants::{TenantId, Usage};
 use crate::tls;
 
 /// How far a connection has come.
@@ -64,6 +66,18 @@ pub(crate) struct Connection {
     pub(crate) is_queued: bool,
     /// It is on the driver's list of connections left unread.
     pub(crate) is_paused: bool,
+    /// Whole frames may lie among the bytes held back: its share of time was over, or a bound hit.
+    pub(crate) has_more: bool,
+    /// Its client's address, among those who share the server.
+    pub(crate) address: TenantId,
+    /// Its client's identity among them, once it has proven one.
+    pub(crate) identity: Option<TenantId>,
+    /// What it has under way, as counted for its tenants.
+    pub(crate) used: Usage,
+    /// It waits for a new session.
+    pub(crate) is_opening: bool,
+    /// When it was last left unread.
+    pub(crate) paused_at: Option<Instant>,
     socket: TcpStream,
     /// Between the socket and the bytes below; `None` for a plain connection.
     tls: Option<Box<tls::Session>>,
@@ -90,6 +104,7 @@ impl Connection {
         Incoming { mut socket, peer, tls }: Incoming,
         established_wall_ms: i64,
         (registry, token): (&Registry, Token),
+        address: TenantId,
     ) -> io::Result<Connection> {
         socket.set_nodelay(true)?;
         // Both interests once and for good: readiness is reported on change only, so an interest
@@ -104,6 +119,12 @@ impl Connection {
             is_dirty: false,
             is_queued: false,
             is_paused: false,
+            has_more: false,
+            address,
+            identity: None,
+            used: Usage::default(),
+            is_opening: false,
+            paused_at: None,
             socket,
             tls,
             readable: false,
@@ -121,6 +142,16 @@ impl Connection {
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.half_closed |= event.is_read_closed() || event.is_error();
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+    }
+
+    /// For whom it counts.
+    pub(crate) fn tenants(&self) -> [Option<TenantId>; 2] {
+        [Some(self.address), self.identity]
+    }
+
+    /// With whom it takes turns.
+    pub(crate) fn tenant(&self) -> TenantId {
+        self.identity.unwrap_or(self.address)
     }
 
     /// Whether it came through TLS.
@@ -141,6 +172,11 @@ impl Connection {
     /// Whether a write may go through.
     pub(crate) fn is_writable(&self) -> bool {
         self.writable
+    }
+
+    /// Whether serving it may find something.
+    pub(crate) fn has_work(&self) -> bool {
+        self.readable || self.has_more
     }
 
     /// Whether bytes were read that are not processed yet.

@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use tenure_wire::{
-    ConnectRequest, ConnectResponse, PASSWORD_LEN, SessionId, TENURE_PASSWORD, TENURE_PROTOCOL, Xid,
+    ConnectRequest, ConnectResponse, ErrorCode, PASSWORD_LEN, SessionId, TENURE_PASSWORD,
+    TENURE_PROTOCOL, Xid,
 };
 
 use crate::input::ConnId;
@@ -27,6 +28,8 @@ pub(crate) enum Pending {
     Deferred { payload: Box<[u8]>, received_us: u64 },
     /// A sync, or a read that must not be stale, until this member is known to be up to date.
     Sync { payload: Box<[u8]>, request: i64, received_us: u64 },
+    /// A request that is refused, but not before those in front of it are answered.
+    Refused { xid: Xid, op: i32, error: ErrorCode, received_us: u64 },
 }
 
 /// How a handshake is answered, by what the client has shown to understand.
@@ -100,6 +103,8 @@ pub struct Attachment {
     /// It asked for other members and waits for the answer, which comes many entries later; what
     /// it sends meanwhile waits as well.
     pub(crate) reconfigures: bool,
+    /// How many paths it may watch. Watches that are set again after a reconnect are not refused.
+    pub(crate) max_watches: usize,
     pub(crate) pending: VecDeque<Pending>,
 }
 
@@ -118,6 +123,7 @@ impl Attachment {
             finished: false,
             linearizable: false,
             reconfigures: false,
+            max_watches: usize::MAX,
             pending: VecDeque::new(),
         };
         attachment.add_identity(Identity::new("ip", &peer.to_canonical().to_string()));
@@ -132,6 +138,11 @@ impl Attachment {
             _ => return None,
         };
         Some(Vec::new())
+    }
+
+    /// Who the client has proven to be, as `scheme:id`.
+    pub fn proven_identity(&self) -> Option<String> {
+        self.identities.iter().find_map(Identity::proven)
     }
 
     pub(crate) fn add_identity(&mut self, identity: Identity) {

@@ -3,6 +3,7 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use super::pressure;
 use super::read::Draft;
 use super::settings::{AuthProvider, DigestAlgorithm, WordList};
 use tenure_wire::listen_host;
@@ -47,6 +48,14 @@ pub(crate) fn apply_numbered(draft: &mut Draft, key: &str, value: &str) -> Optio
             draft.config.auth.enforced_schemes = comma_list(value).map(str::to_owned).collect();
             (OnBad::Warn, Ok(()))
         });
+    }
+    let pressure = match (key.strip_prefix("tenure.limits."), key.strip_prefix(STORM_PREFIX)) {
+        (Some(rest), _) => pressure::apply_limit(&mut draft.config.limits, rest, value),
+        (_, Some(rest)) => pressure::apply_storm(&mut draft.config.storm, rest, value),
+        _ => None,
+    };
+    if let Some(outcome) = pressure {
+        return Some((OnBad::Warn, outcome));
     }
     if TLS_PREFIXES.iter().any(|prefix| key.starts_with(prefix)) || TLS_KEYS.contains(&key) {
         draft.config.tls.push((key.to_owned(), value.to_owned()));
@@ -171,6 +180,8 @@ static KEYS: &[Key] = &[
     }),
     warn("request_throttle_max_requests", throttle_limit),
     warn("requestThrottleLimit", throttle_limit),
+    warn("throttledOpWaitTime", throttled_op_wait),
+    warn("throttled_op_wait_time", throttled_op_wait),
     warn("largeRequestThreshold", |d, v| {
         set(&mut d.config.connections.large_request_threshold_bytes, unless_zero(v))
     }),
@@ -270,6 +281,8 @@ static KEYS: &[Key] = &[
     }),
 ];
 
+const STORM_PREFIX: &str = "connection_throttle_";
+
 /// Kept as written: TLS settings are read when the TLS listener starts.
 const TLS_PREFIXES: [&str; 2] = ["ssl.", "quorum.auth."];
 const TLS_KEYS: [&str; 6] = [
@@ -288,8 +301,6 @@ const IGNORED: &[&str] = &[
     "requestThrottleDropStale",
     "request_throttle_stall_time",
     "request_throttle_drop_stale",
-    "throttledOpWaitTime",
-    "throttled_op_wait_time",
     "commitLogCount",
     "maxResponseCacheSize",
     "maxGetChildrenResponseCacheSize",
@@ -330,7 +341,6 @@ const IGNORED_PREFIXES: &[&str] = &[
     "nio.",
     "netty.",
     "commitProcessor.",
-    "connection_throttle_",
     "watcherClean",
     "jvm.pause.monitor",
     "fastleader.",
@@ -364,7 +374,7 @@ fn some<T>(parsed: Result<T, String>) -> Result<Option<T>, String> {
 }
 
 /// A negative number stands for "not set".
-fn unless_negative(text: &str) -> Result<Option<u32>, String> {
+pub(super) fn unless_negative(text: &str) -> Result<Option<u32>, String> {
     number(text, i64::MIN..=MAX).map(|n: i64| u32::try_from(n).ok())
 }
 
@@ -374,7 +384,7 @@ fn unless_zero(text: &str) -> Result<Option<u32>, String> {
 }
 
 /// Zero and below stand for "no bound", which the settings write as 0.
-fn or_none(text: &str) -> Result<u32, String> {
+pub(super) fn or_none(text: &str) -> Result<u32, String> {
     Ok(unless_negative(text)?.unwrap_or(0))
 }
 
@@ -382,7 +392,7 @@ fn at_least_two(n: i64) -> u32 {
     u32::try_from(n.max(2)).unwrap_or(u32::MAX)
 }
 
-fn boolean(text: &str) -> Result<bool, String> {
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" => Ok(true),
         "false" | "no" => Ok(false),
@@ -463,6 +473,10 @@ fn digest_algorithm(text: &str) -> Result<DigestAlgorithm, String> {
 
 fn throttle_limit(draft: &mut Draft, text: &str) -> Result<(), String> {
     set(&mut draft.config.connections.throttle_limit, or_none(text))
+}
+
+fn throttled_op_wait(draft: &mut Draft, text: &str) -> Result<(), String> {
+    set(&mut draft.config.connections.throttled_op_wait_ms, or_none(text))
 }
 
 fn metrics_provider(draft: &mut Draft, class: &str) -> Result<(), String> {

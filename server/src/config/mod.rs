@@ -9,6 +9,7 @@ mod jaas;
 mod keys;
 mod member_list;
 mod my_id;
+mod pressure;
 mod properties;
 mod read;
 mod settings;
@@ -18,6 +19,7 @@ mod tests;
 pub(crate) use address::candidates;
 pub use error::{ConfigError, MemberListError, Warning};
 pub use my_id::claim_data_dir;
+pub use pressure::{Limit, LimitSettings, MemoryLimit, StormSettings};
 pub use read::read_text;
 pub use settings::{
     AdminSettings, AuthProvider, AuthSettings, ConnectionSettings, DigestAlgorithm, Durability,
@@ -28,7 +30,7 @@ pub use tenure_wire::{Listen, Member, MemberAddress, MemberRole};
 use std::path::PathBuf;
 
 /// Everything that a server's owner can decide.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ServerConfig {
     /// The file this came from, if any.
     pub origin: Option<PathBuf>,
@@ -48,6 +50,10 @@ pub struct ServerConfig {
     pub sessions: SessionSettings,
     /// Client connections and their bounds.
     pub connections: ConnectionSettings,
+    /// How much tenants may use.
+    pub limits: LimitSettings,
+    /// What a storm of connections may take.
+    pub storm: StormSettings,
     /// When a write counts as durable.
     pub durability: Durability,
     /// Snapshots and their purge.
@@ -82,6 +88,8 @@ impl Default for ServerConfig {
             tick_ms,
             sessions: SessionSettings::for_tick(tick_ms),
             connections: ConnectionSettings::default(),
+            limits: LimitSettings::default(),
+            storm: StormSettings::default(),
             durability: Durability::default(),
             snapshots: SnapshotSettings::default(),
             tree: TreeSettings::default(),

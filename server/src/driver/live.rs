@@ -197,6 +197,11 @@ impl Driver {
             alive_connections: alive,
             plain_remote_connections: remote.len() as u64,
             plain_local_connections: local.len() as u64,
+            tenants: self.tenants.len() as u64,
+            unread: self.paused.len() as u64,
+            memory_used: self.memory.used(),
+            memory_limit: self.memory.limit().unwrap_or(0),
+            refuses_growth: self.memory.refuses(),
             outstanding_requests: self.replica.total_outstanding() as u64,
             ..Readings::default()
         }
