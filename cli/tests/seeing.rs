@@ -104,6 +104,16 @@ impl Drop for Reading {
     }
 }
 
+fn assert_commands_tell_who_leads(leader: &Row, follower: &Row) {
+    let (_, led) = get_json(host_of(follower), "/commands/leader");
+    assert_eq!((&led["is_leader"], led["leader_id"].as_u64()), (&false.into(), Some(leader.id)));
+    let (_, view) = get_json(host_of(leader), "/commands/voting_view");
+    let view = view["current_config"].as_object().unwrap();
+    assert_eq!((view.len(), &view["1"]["learner_type"]), (3, &"PARTICIPANT".into()));
+    let (_, zab) = get_json(host_of(leader), "/commands/zabstate");
+    assert_eq!((&zab["zabstate"], &zab["is_leader"]), (&"broadcast".into(), &true.into()));
+}
+
 #[tokio::test]
 async fn an_ensemble_is_seen_while_it_has_a_quorum_and_when_it_loses_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -137,6 +147,7 @@ async fn an_ensemble_is_seen_while_it_has_a_quorum_and_when_it_loses_it() {
     );
     let (_, events) = get_json(host_of(leader), "/events");
     assert_eq!(events["events"][0]["kind"], "election", "{events}");
+    assert_commands_tell_who_leads(leader, followers[0]);
 
     let reading = Reading::start(&followers[0].address);
     let (code, text) = tenure(&["top", "--once", "--interval", "0.2", "--admin", &admins(&rows)]);
@@ -215,6 +226,26 @@ async fn many_expiries_at_once_are_one_event() {
     assert_eq!(storms[0]["address"], "127.0.0.1", "{storms:?}");
     let (_, metrics) = get(&admin, "/metrics").unwrap();
     assert_holds(&metrics, &["\ntenure_expiry_storms_total 1\n", "\nstale_sessions_expired 25\n"]);
+}
+
+#[tokio::test]
+async fn slow_syncs_are_one_event_and_count() {
+    let builder = TestServer::builder().admin(true);
+    // Every sync takes that long.
+    let server = builder.configure(|c| c.durability.slow_sync_warning_ms = 0).start().unwrap();
+    let admin = server.admin_addr().unwrap().to_string();
+    let session = Session::establish(&server.hosts()).await.unwrap();
+    session.create("/a", "").await.unwrap();
+    session.set("/a", "b").await.unwrap();
+    session.close().await.unwrap();
+    let (_, events) = get_json(&admin, "/events");
+    let events = events["events"].as_array().unwrap();
+    let slow: Vec<&Value> = events.iter().filter(|e| e["kind"] == "slow_sync").collect();
+    assert_eq!(slow.len(), 1, "{events:?}");
+    let times = slow[0]["times"].as_u64().unwrap();
+    assert!(times >= 4, "{slow:?}");
+    let (_, metrics) = get(&admin, "/metrics").unwrap();
+    assert_holds(&metrics, &["\ntenure_slow_syncs_total "]);
 }
 
 #[test]

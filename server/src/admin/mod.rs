@@ -7,6 +7,7 @@ mod bounded;
 mod clock;
 mod commands;
 mod elections;
+mod ensemble_commands;
 mod environment;
 mod events;
 #[cfg(test)]
