@@ -4,7 +4,9 @@ mod bench;
 mod dev;
 mod doctor;
 mod ensemble;
+mod folder;
 mod four_letter;
+mod import;
 mod inspect;
 mod serve;
 mod session;
@@ -12,6 +14,7 @@ mod shell;
 mod table;
 mod top;
 mod tour;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -41,6 +44,10 @@ enum Command {
     Session(session::Args),
     /// Watch a session live and die in two minutes, on a server of the tour's own
     Tour(tour::Args),
+    /// Take over the data folder of a ZooKeeper server, sessions included
+    Import(import::Args),
+    /// Compare two servers, or a folder and a server, znode by znode
+    Verify(verify::Args),
     /// Show what a data folder holds
     Inspect(inspect::Args),
     /// Load for any ZooKeeper-speaking server, and what came of it
@@ -68,6 +75,8 @@ fn main() -> ExitCode {
         Command::Top(args) => top::run(&args),
         Command::Session(args) => session::run(&args),
         Command::Tour(args) => tour::run(&args),
+        Command::Import(args) => import::run(&args),
+        Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
         Command::Bench(args) => match bench::run(&args) {
             Ok(()) => ExitCode::SUCCESS,

@@ -120,7 +120,7 @@ impl Attachment {
             reconfigures: false,
             pending: VecDeque::new(),
         };
-        attachment.add_identity(Identity::new("ip", &peer.to_canonical().to_string()));
+        attachment.add_identity(Identity::ip(peer));
         attachment
     }
 

@@ -112,7 +112,7 @@ pub(crate) fn who_am_i(identities: &[Identity], out: &mut Vec<u8>) {
 }
 
 /// The part of an identity that is no secret.
-fn user_name(identity: &Identity) -> &str {
+pub(crate) fn user_name(identity: &Identity) -> &str {
     match &*identity.scheme {
         "digest" => identity.id.split(':').next().unwrap_or_default(),
         _ => &identity.id,

@@ -1,7 +1,7 @@
 //! Access control lists: which are legal, and whom they let do what (reference 3.5).
 
 use std::borrow::Cow;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use tenure_wire::{Acl, DecodeError, Perms};
 
@@ -23,6 +23,11 @@ impl AclEntry {
     /// Lets everybody do this.
     pub(crate) fn world(perms: Perms) -> Self {
         AclEntry { perms, scheme: "world".into(), id: "anyone".into() }
+    }
+
+    /// An entry from elsewhere, whatever it says.
+    pub(crate) fn from_wire(acl: &Acl<'_>) -> Self {
+        AclEntry { perms: acl.perms, scheme: (*acl.scheme).into(), id: (*acl.id).into() }
     }
 
     /// The entry as it stands on the wire.
@@ -62,6 +67,11 @@ impl Identity {
         Identity { scheme: scheme.into(), id: id.into() }
     }
 
+    /// Whoever is at this address.
+    pub(crate) fn ip(peer: IpAddr) -> Self {
+        Identity::new("ip", &peer.to_canonical().to_string())
+    }
+
     /// Super users may do everything, whatever the lists say.
     fn is_super(&self) -> bool {
         *self.scheme == *"super"
@@ -95,9 +105,14 @@ pub(crate) enum InvalidAcl {
 /// An empty list allows everything to everybody; clients cannot store one.
 pub(crate) fn permits(acl: &[AclEntry], wanted: Perms, identities: &[Identity]) -> bool {
     let mut granting = acl.iter().filter(|entry| entry.perms.intersects(wanted));
-    acl.is_empty()
-        || granting.clone().any(AclEntry::is_world)
-        || identities.iter().any(Identity::is_super)
+    acl.is_empty() || granting.any(AclEntry::is_world) || permits_by_name(acl, wanted, identities)
+}
+
+/// Whether the list allows any of the wanted permissions to one of the identities, because of who
+/// that is: what it allows to everybody does not count.
+pub(crate) fn permits_by_name(acl: &[AclEntry], wanted: Perms, identities: &[Identity]) -> bool {
+    let mut granting = acl.iter().filter(|entry| entry.perms.intersects(wanted));
+    identities.iter().any(Identity::is_super)
         || granting.any(|entry| identities.iter().any(|identity| entry.matches(identity)))
 }
 

@@ -3,6 +3,7 @@
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::authorise::Danger;
 use super::clock::wall_ms;
 use super::ensemble_commands;
 use super::environment::environment;
@@ -81,6 +82,21 @@ commands! {
     Watches = "watches", ["wchc"], true;
     WatchesByPath = "watches_by_path", ["wchp"], true;
     ZabState = "zabstate", [], true;
+}
+
+impl Command {
+    /// How it could hurt, if it could. The reference server guards the first two alone.
+    pub(crate) const fn danger(self) -> Option<Danger> {
+        match self {
+            Self::Snapshot | Self::Restore => Some(Danger::Changes),
+            // Names of znodes, at the price of all sessions or watches.
+            Self::Dump | Self::Watches | Self::WatchesByPath => Some(Danger::Reveals),
+            Self::InitialConfiguration => Some(Danger::Reveals),
+            // Whoever watches the server loses sight of what happened before.
+            Self::ConnectionStatReset | Self::StatReset => Some(Danger::Reveals),
+            _ => None,
+        }
+    }
 }
 
 /// What a command answers: fields in their order, then `command` and `error`.
@@ -181,7 +197,7 @@ async fn answer(
         Command::SetTraceMask => set_trace_mask(trace_mask, client).await?,
         Command::Hash => hash(client).await?,
         Command::InitialConfiguration => {
-            answer.field("initial_configuration", config.initial_text.clone())
+            answer.field("initial_configuration", config.text_without_secrets())
         }
         Command::IsReadOnly => answer.field("read_only", server.readings.state.is_read_only()),
         Command::LastSnapshot => last_snapshot(client).await?,

@@ -4,9 +4,10 @@
 use std::path::PathBuf;
 use std::time::Instant;
 
-use tenure_replica::{ElectionCause, EndReason, Ended, Gone, WatchKind};
+use tenure_replica::{ElectionCause, EndReason, Ended, Gone, NoAdministrator, WatchKind};
 use tenure_wire::{OpCode, SessionId, Xid, Zxid};
 
+use super::authorise::Credentials;
 use super::elections::ElectionReport;
 use super::events::{EventPage, SessionEvents};
 use super::live::Live;
@@ -253,5 +254,13 @@ impl Live for FakeServer {
                 paths: live.ephemerals,
             }),
         });
+    }
+
+    fn administrator(&mut self, credentials: &Credentials) -> Result<String, NoAdministrator> {
+        match (&*credentials.scheme, &*credentials.auth) {
+            ("digest", b"super:secret") => Ok("digest:super".into()),
+            ("digest", _) => Err(NoAdministrator::NotPermitted),
+            _ => Err(NoAdministrator::Unknown),
+        }
     }
 }

@@ -1,9 +1,9 @@
 //! The admin HTTP server: ZooKeeper's commands, Prometheus metrics, sessions and probes, served by
 //! one thread that asks the I/O thread for everything.
 //!
-//! It reads and it resets counters. The one thing here that changes data is the end of a session,
-//! so that is for this machine alone, unless the configuration says otherwise. `snapshot` and
-//! `restore` answer 503, as the reference server does where they are switched off.
+//! Metrics, probes and figures are for everybody who can reach the port. What could hurt is for
+//! this machine, and for operators who show who they are (`authorise`). `snapshot` and `restore`
+//! answer 503, as the reference server does where they are switched off.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use tokio::runtime;
 use tokio::sync::oneshot;
 
+use super::authorise::{Danger, Operator, Trust, authorise};
 use super::bounded::{BoundedListener, Peer};
 use super::commands::{self, Command};
 use super::elections;
@@ -51,7 +52,7 @@ impl AdminServer {
         let shared = Arc::new(Shared {
             command_url: admin.command_url.clone(),
             process_info: metrics.process_info,
-            anybody_closes: admin.close_sessions,
+            trust: Trust { whom: admin.trust, anybody_closes: admin.close_sessions },
             // A connection on which nothing is sent is closed for idleness.
             longest_wait: limits::SESSION_EVENTS_WAIT.min(idle * 2 / 3),
             client,
@@ -137,8 +138,7 @@ fn spawn(
 struct Shared {
     command_url: String,
     process_info: bool,
-    /// Who is not on this machine may end sessions too.
-    anybody_closes: bool,
+    trust: Trust,
     /// Longest time for which an answer may be held back.
     longest_wait: Duration,
     client: AdminClient,
@@ -155,33 +155,39 @@ async fn admin_page(
 ) -> Response {
     let argument = |name| argument(query.as_deref(), name);
     let path = uri.path();
-    if let Some(command) = command_name(path, &shared.command_url) {
-        let found = Command::find(command);
-        let posted = method == Method::POST && found == Some(Command::Restore);
+    if let Some(name) = command_name(path, &shared.command_url) {
+        let command = Command::find(name);
+        let posted = method == Method::POST && command == Some(Command::Restore);
         if !is_read(&method) && !posted {
             return not_allowed();
         }
-        return match found {
-            _ if command.is_empty() => Html(index(&shared.command_url)).into_response(),
-            None => pretty(commands::unknown(command)),
-            Some(command) => {
-                let mask = argument("traceMask");
-                pretty(commands::run(command, mask, &shared.client).await)
-            }
+        let mask = argument("traceMask");
+        return match (name, command) {
+            ("", _) => Html(index(&shared.command_url)).into_response(),
+            (name, None) => pretty(commands::unknown(name)),
+            (_, Some(command)) => run(command, mask, &shared, peer, &headers).await,
         };
     }
     let client = &shared.client;
     if let Some(id) = path.strip_prefix("/sessions/").and_then(|rest| rest.strip_suffix("/close")) {
-        return match (method == Method::POST, may_close(&shared, peer, &headers)) {
-            (false, _) => refusal(StatusCode::METHOD_NOT_ALLOWED, "only POST is answered here"),
-            (true, Err(why)) => refusal(StatusCode::FORBIDDEN, why),
-            (true, Ok(())) => json_response(sessions::close(id, client).await),
+        if method != Method::POST {
+            return refusal(StatusCode::METHOD_NOT_ALLOWED, "only POST is answered here");
+        }
+        return match shared.let_in(Danger::EndsSession, peer, &headers).await {
+            Ok(_) => json_response(sessions::close(id, client).await),
+            Err(refused) => refused,
         };
     }
     if !is_read(&method) {
         return not_allowed();
     }
-    match path.trim_end_matches('/') {
+    let path = path.trim_end_matches('/');
+    if (path == "/sessions" || path.starts_with("/sessions/"))
+        && let Err(refused) = shared.let_in(Danger::Reveals, peer, &headers).await
+    {
+        return refused;
+    }
+    match path {
         "" => Html(START_PAGE.replace("{commands}", &shared.command_url)).into_response(),
         "/metrics" => metrics(&shared).await,
         "/healthz" | "/health" => json_response(probes::health(client).await),
@@ -228,17 +234,33 @@ fn is_command(name: &str) -> bool {
     Command::find(name).is_some()
 }
 
-/// Whether this request may end a session.
-fn may_close(shared: &Shared, peer: Peer, headers: &HeaderMap) -> Result<(), &'static str> {
-    // Browsers name the page that sends a request. No page has business here, wherever the browser.
-    if headers.contains_key(header::ORIGIN) {
-        return Err("sessions are not closed for web pages");
+/// Runs a command for whoever may have it run.
+async fn run(
+    command: Command,
+    mask: Option<&str>,
+    shared: &Shared,
+    peer: Peer,
+    headers: &HeaderMap,
+) -> Response {
+    if let Some(danger) = command.danger()
+        && let Err(refused) = shared.let_in(danger, peer, headers).await
+    {
+        return refused;
     }
-    if shared.anybody_closes || peer.0.ip().to_canonical().is_loopback() {
-        return Ok(());
+    pretty(commands::run(command, mask, &shared.client).await)
+}
+
+impl Shared {
+    /// Lets a request do what could hurt, or refuses it.
+    async fn let_in(
+        &self,
+        danger: Danger,
+        peer: Peer,
+        headers: &HeaderMap,
+    ) -> Result<Operator, Response> {
+        let authorised = authorise(danger, self.trust, peer, headers, &self.client).await;
+        authorised.map_err(|(status, why)| refusal(status, &why))
     }
-    Err("sessions are closed only from the server's own machine; \
-         tenure.admin.closeSessions=true in its configuration allows it from others")
 }
 
 fn is_read(method: &Method) -> bool {

@@ -3,9 +3,10 @@
 
 use std::time::Instant;
 
-use tenure_replica::Ended;
+use tenure_replica::{Ended, NoAdministrator};
 use tenure_wire::SessionId;
 
+use super::authorise::Credentials;
 use super::elections::ElectionReport;
 use super::events::EventPage;
 use super::operate::{EndAs, OperateError};
@@ -62,4 +63,6 @@ pub trait Live {
     fn reset_connections(&mut self);
     /// Ends a session and answers once that is applied.
     fn end_session(&mut self, id: SessionId, how: EndAs, reply: Reply<Result<Ended, OperateError>>);
+    /// Who somebody is that may administer the server, as `scheme:user`.
+    fn administrator(&mut self, credentials: &Credentials) -> Result<String, NoAdministrator>;
 }

@@ -3,6 +3,7 @@
 //! Both are answered from one [`Live`] view of the server: words on the I/O thread itself, HTTP on
 //! a thread of its own that sends [`AdminQuery`]s.
 
+mod authorise;
 mod bounded;
 mod clock;
 mod commands;
@@ -25,6 +26,7 @@ mod version;
 mod why;
 pub mod words;
 
+pub use authorise::Credentials;
 pub use elections::ElectionReport;
 pub(crate) use elections::Elections;
 pub(crate) use events::SessionEvents;

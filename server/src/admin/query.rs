@@ -4,10 +4,11 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tenure_replica::Ended;
+use tenure_replica::{Ended, NoAdministrator};
 use tenure_wire::SessionId;
 use tokio::sync::oneshot;
 
+use super::authorise::Credentials;
 use super::elections::ElectionReport;
 use super::events::EventPage;
 use super::live::Live;
@@ -61,6 +62,8 @@ pub enum AdminQuery {
     ResetConnections(Reply<()>),
     /// End a session; answered once its end is applied, with what is remembered of it.
     EndSession(SessionId, EndAs, Reply<Result<Ended, OperateError>>),
+    /// Whether somebody may administer the server, and who that is.
+    Authorise(Credentials, Reply<Result<String, NoAdministrator>>),
 }
 
 /// Where an answer goes.
@@ -114,6 +117,7 @@ impl AdminQuery {
                 reply.send(());
             }
             Self::EndSession(id, how, reply) => live.end_session(id, how, reply),
+            Self::Authorise(credentials, reply) => reply.send(live.administrator(&credentials)),
         }
     }
 }

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::read::Draft;
-use super::settings::{AuthProvider, DigestAlgorithm, LogLevel, WordList};
+use super::settings::{AdminTrust, AuthProvider, DigestAlgorithm, LogLevel, WordList};
 use tenure_wire::listen_host;
 use tenure_wire::{Member, MemberRole};
 
@@ -246,6 +246,8 @@ static KEYS: &[Key] = &[
     warn("admin.snapshot.enabled", |d, v| set(&mut d.config.admin.snapshot, boolean(v))),
     // A key of our own: upstream cannot close sessions over HTTP.
     warn("tenure.admin.closeSessions", |d, v| set(&mut d.config.admin.close_sessions, boolean(v))),
+    // Another: the reference server asks for an identity in two commands only.
+    fail("tenure.admin.trust", |d, v| set(&mut d.config.admin.trust, admin_trust(v))),
     warn("admin.restore.enabled", |d, v| set(&mut d.config.admin.restore, boolean(v))),
     // A key of our own: upstream has a file for its logging library.
     warn("tenure.logLevel", |d, v| set(&mut d.config.log_level, some(log_level(v)))),
@@ -458,6 +460,15 @@ fn purge_interval(text: &str) -> Result<Option<u64>, String> {
     let count: i64 = number(digits.trim(), i64::MIN..=MAX)
         .map_err(|_| "a number of hours, or a number with ms, s, m, h or d")?;
     Ok(u64::try_from(count.saturating_mul(unit_ms)).ok().filter(|&ms| ms > 0))
+}
+
+fn admin_trust(text: &str) -> Result<AdminTrust, String> {
+    match text {
+        "local" => Ok(AdminTrust::Local),
+        "all" => Ok(AdminTrust::All),
+        "nobody" => Ok(AdminTrust::Nobody),
+        _ => Err("local, all or nobody".into()),
+    }
 }
 
 fn digest_algorithm(text: &str) -> Result<DigestAlgorithm, String> {

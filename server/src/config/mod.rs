@@ -23,9 +23,9 @@ pub use error::{ConfigError, MemberListError, Warning};
 pub use my_id::claim_data_dir;
 pub use read::{Checked, read_text};
 pub use settings::{
-    AdminSettings, AuthProvider, AuthSettings, ConnectionSettings, DigestAlgorithm, Durability,
-    EnsembleSettings, LogLevel, MetricsSettings, SessionSettings, SnapshotSettings, TreeSettings,
-    WordList,
+    AdminSettings, AdminTrust, AuthProvider, AuthSettings, ConnectionSettings, DigestAlgorithm,
+    Durability, EnsembleSettings, LogLevel, MetricsSettings, SessionSettings, SnapshotSettings,
+    TreeSettings, WordList,
 };
 pub use tenure_wire::{Listen, Member, MemberAddress, MemberRole};
 

@@ -275,8 +275,23 @@ pub struct AdminSettings {
     pub snapshot: bool,
     /// The `restore` command is allowed.
     pub restore: bool,
-    /// Sessions may be closed from other machines too.
+    /// Sessions may be closed from other machines too, by anybody.
     pub close_sessions: bool,
+    /// Who need not show who they are to do what could hurt.
+    pub trust: AdminTrust,
+}
+
+/// Whom admin HTTP lets do what could hurt without asking who they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AdminTrust {
+    /// Everybody on this machine.
+    #[default]
+    Local,
+    /// Also those on other machines, if it tells them something but changes nothing of account: so
+    /// open are most commands of the reference server.
+    All,
+    /// Nobody.
+    Nobody,
 }
 
 impl Default for AdminSettings {
@@ -289,6 +304,7 @@ impl Default for AdminSettings {
             snapshot: true,
             restore: true,
             close_sessions: false,
+            trust: AdminTrust::Local,
         }
     }
 }

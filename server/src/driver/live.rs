@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use tenure_replica::{ConnId, Ended, LocalSession, NodeKind, Session};
+use tenure_replica::{ConnId, Ended, LocalSession, NoAdministrator, NodeKind, Session};
 use tenure_wire::SessionId;
 
 use super::Driver;
@@ -12,7 +12,9 @@ use crate::admin::report::{
     AttachedSession, ConfigReport, ConnectionReport, DigestReport, ServerReport, SessionRange,
     SessionReport, SnapshotReport, WatchReport, WatchTotals,
 };
-use crate::admin::{ElectionReport, EndAs, EventPage, Live, PathReport, Reply, ServerEvent};
+use crate::admin::{
+    Credentials, ElectionReport, EndAs, EventPage, Live, PathReport, Reply, ServerEvent,
+};
 use crate::connection::{Connection, Phase};
 use crate::metrics::{
     FollowerReading, LeaderReadings, ProcessInfo, Readings, ServerState, Snapshot,
@@ -152,6 +154,17 @@ impl Live for Driver {
 
     fn end_session(&mut self, id: SessionId, how: EndAs, reply: EndReply) {
         self.propose_end(id, how, reply);
+    }
+
+    fn administrator(&mut self, credentials: &Credentials) -> Result<String, NoAdministrator> {
+        let Credentials { peer, scheme, auth } = credentials;
+        let judged = self.replica.administrator(*peer, scheme, auth);
+        if let Err(why) = judged
+            && let Some(times) = self.noise.allow()
+        {
+            tracing::warn!(%peer, scheme, %why, times, "an operator was not let in");
+        }
+        judged
     }
 }
 

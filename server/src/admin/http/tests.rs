@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use super::*;
 use crate::admin::fake::{ENDED, FIRST, FakeServer};
+use crate::config::AdminTrust;
 use crate::metrics::ServerState;
 
 /// An admin server in front of a made-up server.
@@ -29,8 +30,14 @@ fn serve(server: FakeServer) -> AdminServer {
 
 /// Status, head and body of one request.
 fn request(addr: SocketAddr, method: &str, path: &str) -> (u16, String, String) {
+    request_with(addr, method, path, "")
+}
+
+/// The same with more lines in its head.
+fn request_with(addr: SocketAddr, method: &str, path: &str, more: &str) -> (u16, String, String) {
     let mut stream = TcpStream::connect(addr).unwrap();
-    write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -395,27 +402,57 @@ fn every_answer_to_why_is_a_sentence() {
 }
 
 #[test]
-fn sessions_are_closed_from_this_machine_unless_the_owner_says_otherwise() {
-    let shared = |anybody_closes| Shared {
-        command_url: String::new(),
-        process_info: false,
-        anybody_closes,
-        longest_wait: Duration::ZERO,
-        client: AdminClient::new(drop),
+fn what_could_hurt_needs_an_administrator_and_figures_do_not() {
+    let nobody = AdminSettings { trust: AdminTrust::Nobody, ..settings() };
+    let admin = start(nobody, MetricsSettings::default(), FakeServer::new());
+    let addr = admin.addr().unwrap();
+    let close = format!("/sessions/{FIRST}/close");
+    let guarded = [
+        "/commands/dump",
+        "/commands/wchc",
+        "/commands/watches_by_path",
+        "/commands/icfg",
+        "/commands/srst",
+        "/commands/crst",
+        "/commands/snapshot",
+        "/sessions",
+        "/sessions/ended",
+        "/sessions/",
+        "/sessions/why?path=/a",
+    ];
+    for path in guarded {
+        let (status, _, body) = request(addr, "GET", path);
+        assert_eq!((status, body.contains("Authorization: digest")), (401, true), "{path}");
+    }
+    for path in [&*close, "/commands/restore"] {
+        assert_eq!(request(addr, "POST", path).0, 401, "{path}");
+    }
+    for path in ["/commands/mntr", "/commands/stat", "/metrics", "/health", "/ready", "/"] {
+        assert_eq!(request(addr, "GET", path).0, 200, "{path}");
+    }
+    let shown = |method: &str, path: &str, auth: &str| {
+        let more = format!("Authorization: digest super:{auth}\r\n");
+        request_with(addr, method, path, &more).0
     };
-    let peer = |addr: &str| Peer(addr.parse().unwrap());
-    let plain = HeaderMap::new();
-    for here in ["127.0.0.1:5", "127.9.9.9:5", "[::1]:5", "[::ffff:127.0.0.1]:5"] {
-        assert_eq!(may_close(&shared(false), peer(here), &plain), Ok(()), "{here}");
-    }
-    for there in ["10.0.0.1:5", "[::ffff:10.0.0.1]:5", "[2001:db8::1]:5"] {
-        let refused = may_close(&shared(false), peer(there), &plain);
-        assert!(refused.is_err_and(|why| why.contains("tenure.admin.closeSessions")), "{there}");
-        assert_eq!(may_close(&shared(true), peer(there), &plain), Ok(()), "{there}");
-    }
-    let mut page = HeaderMap::new();
-    page.insert(header::ORIGIN, "null".parse().unwrap());
-    assert!(may_close(&shared(true), peer("127.0.0.1:5"), &page).is_err());
+    assert_eq!(shown("GET", "/sessions", "secret"), 200);
+    assert_eq!(shown("GET", "/commands/dump", "secret"), 200);
+    assert_eq!(shown("POST", &close, "secret"), 200);
+    assert_eq!(shown("GET", "/sessions", "wrong"), 403);
+    assert_eq!(shown("POST", &close, "wrong"), 403);
+}
+
+#[test]
+fn the_configuration_is_shown_without_its_secrets() {
+    let mut server = FakeServer::new();
+    server.config.initial_text = "clientPort=22181\n\
+        DigestAuthenticationProvider.superDigest = super:xQJmxLMiHGwaqBvst5y6rkB6HQs=\n\
+        ssl.keyStore.password: hush\nssl.keyStore.passwordPath=/etc/pw\n# password=none\n"
+        .into();
+    let admin = serve(server);
+    let shown = get_json(&admin, "/commands/icfg").1["initial_configuration"].clone();
+    let expected = "clientPort=22181\nDigestAuthenticationProvider.superDigest=***\n\
+        ssl.keyStore.password=***\nssl.keyStore.passwordPath=/etc/pw\n# password=none\n";
+    assert_eq!(shown, expected);
 }
 
 #[test]
