@@ -19,6 +19,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use support::dev::{Dev, PATIENCE, Row};
 use tenure_client::Session;
+use tenure_server::config::AdminTrust;
 use tenure_testing::TestServer;
 
 /// Status and body of a GET.
@@ -226,6 +227,30 @@ async fn many_expiries_at_once_are_one_event() {
     assert_eq!(storms[0]["address"], "127.0.0.1", "{storms:?}");
     let (_, metrics) = get(&admin, "/metrics").unwrap();
     assert_holds(&metrics, &["\ntenure_expiry_storms_total 1\n", "\nstale_sessions_expired 25\n"]);
+}
+
+#[tokio::test]
+async fn sessions_are_shown_to_whom_the_server_knows() {
+    let server = TestServer::builder().admin(true).configure(|config| {
+        config.admin.trust = AdminTrust::Nobody;
+        config.auth.super_digest = Some("super:xQJmxLMiHGwaqBvst5y6rkB6HQs=".to_owned());
+    });
+    let server = server.start().unwrap();
+    let admin = format!("http://{}", server.admin_addr().unwrap());
+    let top = ["top", "--once", "--interval", "0.1", "--admin", &admin];
+    let (code, text) = tenure(&top);
+    assert_eq!(code, 0, "{text}");
+    assert_holds(&text, &["0 live, the server refuses: ", "Authorization: digest"]);
+    let (code, text) = tenure(&["session", "list", "--admin", &admin]);
+    assert_eq!(code, 1, "{text}");
+    for arguments in [&top[..], &["session", "list", "--admin", &admin]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+        let command = command.args(arguments).env("TENURE_ADMIN_AUTH", "digest super:admin");
+        let output = command.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{text}");
+        assert!(text.contains("0 nearly expired") || text.contains("no live sessions"), "{text}");
+    }
 }
 
 #[tokio::test]

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::sample::{Answers, Member, Sample};
+use super::sample::{Member, Sample};
 use crate::table::table;
 
 /// Rows of each list at most, so that the picture fits a screen.
@@ -124,8 +124,11 @@ fn latencies(earlier: &Sample, now: &Sample) -> String {
 fn sessions(now: &Sample) -> String {
     let Some(leader) = now.leader() else { return String::new() };
     let count = leader.status["sessions"].as_u64().unwrap_or(0);
-    let near = near_expiry(leader);
-    let mut text = format!("Sessions     {count} live, {near} nearly expired\n");
+    let near = match &leader.sessions {
+        Ok(sessions) => format!("{} nearly expired", near_expiry(sessions)),
+        Err(error) => error.clone(),
+    };
+    let mut text = format!("Sessions     {count} live, {near}\n");
     let ended = leader.ended["ended_sessions"].as_array().into_iter().flatten().take(ROWS);
     for session in ended {
         let part = |key: &str| session[key].as_str().unwrap_or("-");
@@ -143,8 +146,8 @@ fn sessions(now: &Sample) -> String {
 
 /// Sessions of which more than three quarters of the timeout have passed in silence. Clients speak
 /// up after a third.
-fn near_expiry(leader: &Answers) -> usize {
-    let all = leader.sessions["sessions"].as_array().into_iter().flatten();
+fn near_expiry(sessions: &Value) -> usize {
+    let all = sessions["sessions"].as_array().into_iter().flatten();
     let is_near = |session: &&Value| {
         let (left, timeout) = (session["expires_in_ms"].as_u64(), session["timeout_ms"].as_u64());
         left.zip(timeout).is_some_and(|(left, timeout)| left * 4 < timeout)

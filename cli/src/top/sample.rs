@@ -28,8 +28,8 @@ pub(super) struct Member {
 pub(super) struct Answers {
     pub(super) status: Value,
     pub(super) metrics: Metrics,
-    /// A page of live sessions.
-    pub(super) sessions: Value,
+    /// A page of live sessions, or why there is none.
+    pub(super) sessions: Result<Value, String>,
     pub(super) ended: Value,
     pub(super) events: Value,
     /// Packets that came from each connected session, and from where.
@@ -71,6 +71,7 @@ impl Sample {
 
 fn ask(url: &str) -> Result<Answers, String> {
     let admin = Admin::with_timeout(url, ANSWER_LIMIT).map_err(|error| error.to_string())?;
+    let admin = admin.with_credentials();
     let status = admin.get("/status").map_err(|error| error.to_string())?;
     // A member may stop between two questions; what it did not say is missing, no more.
     let get = |path| admin.get(path).unwrap_or_default();
@@ -83,6 +84,7 @@ fn ask(url: &str) -> Result<Answers, String> {
         Some((connection["session_id"].as_i64()?, (connection["packets_received"].as_u64()?, from)))
     });
     let packets = packets.collect();
-    let (sessions, ended, events) = (get("/sessions"), get("/sessions/ended"), get("/events"));
+    let sessions = admin.get("/sessions").map_err(|error| error.to_string());
+    let (ended, events) = (get("/sessions/ended"), get("/events"));
     Ok(Answers { status, metrics, sessions, ended, events, packets })
 }
