@@ -160,6 +160,8 @@ async fn an_ensemble_is_seen_while_it_has_a_quorum_and_when_it_loses_it() {
     assert_holds(requests, &["getData "]);
     let busiest = text.lines().skip_while(|line| !line.starts_with("Busiest")).nth(1).unwrap();
     assert_holds(busiest, &["  0x", "  127.0.0.1:"]);
+    let hot = text.lines().skip_while(|line| !line.starts_with("Hot paths")).nth(1).unwrap();
+    assert!(hot.ends_with(" %  /"), "{text}");
 
     let everywhere = ["-s", &leader.address, "--admin", &admins(&rows)];
     let (code, text) = tenure(&[&["doctor", "--no-disk-speed"], &everywhere[..]].concat());

@@ -1,5 +1,7 @@
 //! One picture of an ensemble, from what its members said at two moments.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::sample::{Member, Sample};
@@ -20,6 +22,7 @@ pub(super) fn frame(earlier: &Sample, now: &Sample) -> String {
         latencies(earlier, now),
         sessions(now),
         busiest(earlier, now, seconds),
+        hot_paths(now),
         events(now),
     ]
     .concat()
@@ -175,6 +178,30 @@ fn busiest(earlier: &Sample, now: &Sample, seconds: f64) -> String {
     for (packets, session, from) in busy.into_iter().take(ROWS) {
         let rate = rate(packets as f64 / seconds);
         text.push_str(&format!("  {rate:>8}  {session:#x}  {from}\n"));
+    }
+    text.push('\n');
+    text
+}
+
+/// What is asked for most.
+fn hot_paths(now: &Sample) -> String {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for answers in now.answering() {
+        for hot in answers.hot["paths"].as_array().into_iter().flatten() {
+            let (path, count) = (hot["path"].as_str(), hot["count"].as_u64());
+            *counts.entry(path.unwrap_or("-")).or_default() += count.unwrap_or(0);
+        }
+    }
+    let sampled: u64 = now.answering().filter_map(|a| a.hot["sampled"].as_u64()).sum();
+    let mut hot: Vec<(u64, &str)> = counts.into_iter().map(|(path, n)| (n, path)).collect();
+    hot.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    let mut text = match hot.is_empty() {
+        true => String::from("Hot paths    none yet\n"),
+        false => String::from("Hot paths    share of the latest requests\n"),
+    };
+    for (count, path) in hot.into_iter().take(ROWS) {
+        let share = count as f64 * 100.0 / sampled.max(1) as f64;
+        text.push_str(&format!("  {share:>6.1} %  {path}\n"));
     }
     text.push('\n');
     text

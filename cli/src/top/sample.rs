@@ -32,6 +32,7 @@ pub(super) struct Answers {
     pub(super) sessions: Result<Value, String>,
     pub(super) ended: Value,
     pub(super) events: Value,
+    pub(super) hot: Value,
     /// Packets that came from each connected session, and from where.
     pub(super) packets: BTreeMap<i64, (u64, String)>,
 }
@@ -85,6 +86,6 @@ fn ask(url: &str) -> Result<Answers, String> {
     });
     let packets = packets.collect();
     let sessions = admin.get("/sessions").map_err(|error| error.to_string());
-    let (ended, events) = (get("/sessions/ended"), get("/events"));
-    Ok(Answers { status, metrics, sessions, ended, events, packets })
+    let (ended, events, hot) = (get("/sessions/ended"), get("/events"), get("/hot"));
+    Ok(Answers { status, metrics, sessions, ended, events, hot, packets })
 }

@@ -17,6 +17,7 @@ use super::report::{
 };
 use super::server_events::ServerEvent;
 use super::why::PathReport;
+use crate::hot_paths::HotPathReport;
 use crate::metrics::Snapshot;
 
 /// A view of the live server, and the few things that operators may change. The driver has one over
@@ -44,6 +45,8 @@ pub trait Live {
     fn session_events(&mut self, after: u64, until: Option<Instant>, reply: Reply<EventPage>);
     /// What happened to the server after a number, the oldest first.
     fn server_events(&self, after: u64) -> Vec<ServerEvent>;
+    /// Which znodes clients ask for most.
+    fn hot_paths(&self) -> HotPathReport;
     /// Changes of the leader that this server remembers, the latest first.
     fn elections(&self) -> Vec<ElectionReport>;
     /// Every watch of every session.

@@ -19,6 +19,7 @@ use super::report::{
 };
 use super::server_events::ServerEvent;
 use super::why::PathReport;
+use crate::hot_paths::HotPathReport;
 use crate::metrics::Snapshot;
 
 /// One question.
@@ -44,6 +45,8 @@ pub enum AdminQuery {
     SessionEvents(u64, Option<Instant>, Reply<EventPage>),
     /// What happened to the server after a number.
     ServerEvents(u64, Reply<Vec<ServerEvent>>),
+    /// Which znodes clients ask for most.
+    HotPaths(Reply<HotPathReport>),
     /// Changes of the leader, the latest first.
     Elections(Reply<Vec<ElectionReport>>),
     /// Every watch.
@@ -102,6 +105,7 @@ impl AdminQuery {
             Self::Path(path, reply) => reply.send(live.path(&path)),
             Self::SessionEvents(after, until, reply) => live.session_events(after, until, reply),
             Self::ServerEvents(after, reply) => reply.send(live.server_events(after)),
+            Self::HotPaths(reply) => reply.send(live.hot_paths()),
             Self::Elections(reply) => reply.send(live.elections()),
             Self::Watches(reply) => reply.send(live.watches()),
             Self::WatchTotals(reply) => reply.send(live.watch_totals()),

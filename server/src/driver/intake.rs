@@ -170,6 +170,7 @@ impl Driver {
                     connection.stats.received += 1;
                     self.metrics.frame_received(used);
                 }
+                self.hot_paths.request(&bytes[range.clone()]);
                 let input = Input::Frame { conn: id, payload: &bytes[range] };
                 self.replica.step(input, self.now, &mut self.out);
                 Some(used)

@@ -16,6 +16,7 @@ use crate::admin::{
     Credentials, ElectionReport, EndAs, EventPage, Live, PathReport, Reply, ServerEvent,
 };
 use crate::connection::{Connection, Phase};
+use crate::hot_paths::HotPathReport;
 use crate::metrics::{
     FollowerReading, LeaderReadings, ProcessInfo, Readings, ServerState, Snapshot,
 };
@@ -99,6 +100,10 @@ impl Live for Driver {
 
     fn server_events(&self, after: u64) -> Vec<ServerEvent> {
         self.server_events.after(after)
+    }
+
+    fn hot_paths(&self) -> HotPathReport {
+        self.hot_paths.report()
     }
 
     fn elections(&self) -> Vec<ElectionReport> {
