@@ -141,7 +141,7 @@ impl ServerEventKind {
                  slept. Sessions are not concerned, times in logs and stats are"
             ),
             Self::Pause { for_ms } => format!(
-                "the server stood still for {for_ms} ms: it was paused, had no CPU or memory, or was \
+                "the server stood still for {for_ms} ms: paused, without CPU or memory, or \
                  busy with one large thing"
             ),
             Self::ExpiryStorm { sessions, over_ms, cause } => format!(
