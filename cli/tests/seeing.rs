@@ -19,6 +19,7 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use support::dev::{Dev, PATIENCE, Row};
 use tenure_client::Session;
+use tenure_server::config::AdminTrust;
 use tenure_testing::TestServer;
 
 /// Status and body of a GET.
@@ -104,6 +105,16 @@ impl Drop for Reading {
     }
 }
 
+fn assert_commands_tell_who_leads(leader: &Row, follower: &Row) {
+    let (_, led) = get_json(host_of(follower), "/commands/leader");
+    assert_eq!((&led["is_leader"], led["leader_id"].as_u64()), (&false.into(), Some(leader.id)));
+    let (_, view) = get_json(host_of(leader), "/commands/voting_view");
+    let view = view["current_config"].as_object().unwrap();
+    assert_eq!((view.len(), &view["1"]["learner_type"]), (3, &"PARTICIPANT".into()));
+    let (_, zab) = get_json(host_of(leader), "/commands/zabstate");
+    assert_eq!((&zab["zabstate"], &zab["is_leader"]), (&"broadcast".into(), &true.into()));
+}
+
 #[tokio::test]
 async fn an_ensemble_is_seen_while_it_has_a_quorum_and_when_it_loses_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -137,6 +148,7 @@ async fn an_ensemble_is_seen_while_it_has_a_quorum_and_when_it_loses_it() {
     );
     let (_, events) = get_json(host_of(leader), "/events");
     assert_eq!(events["events"][0]["kind"], "election", "{events}");
+    assert_commands_tell_who_leads(leader, followers[0]);
 
     let reading = Reading::start(&followers[0].address);
     let (code, text) = tenure(&["top", "--once", "--interval", "0.2", "--admin", &admins(&rows)]);
@@ -148,6 +160,8 @@ async fn an_ensemble_is_seen_while_it_has_a_quorum_and_when_it_loses_it() {
     assert_holds(requests, &["getData "]);
     let busiest = text.lines().skip_while(|line| !line.starts_with("Busiest")).nth(1).unwrap();
     assert_holds(busiest, &["  0x", "  127.0.0.1:"]);
+    let hot = text.lines().skip_while(|line| !line.starts_with("Hot paths")).nth(1).unwrap();
+    assert!(hot.ends_with(" %  /"), "{text}");
 
     let everywhere = ["-s", &leader.address, "--admin", &admins(&rows)];
     let (code, text) = tenure(&[&["doctor", "--no-disk-speed"], &everywhere[..]].concat());
@@ -215,6 +229,50 @@ async fn many_expiries_at_once_are_one_event() {
     assert_eq!(storms[0]["address"], "127.0.0.1", "{storms:?}");
     let (_, metrics) = get(&admin, "/metrics").unwrap();
     assert_holds(&metrics, &["\ntenure_expiry_storms_total 1\n", "\nstale_sessions_expired 25\n"]);
+}
+
+#[tokio::test]
+async fn sessions_are_shown_to_whom_the_server_knows() {
+    let server = TestServer::builder().admin(true).configure(|config| {
+        config.admin.trust = AdminTrust::Nobody;
+        config.auth.super_digest = Some("super:xQJmxLMiHGwaqBvst5y6rkB6HQs=".to_owned());
+    });
+    let server = server.start().unwrap();
+    let admin = format!("http://{}", server.admin_addr().unwrap());
+    let top = ["top", "--once", "--interval", "0.1", "--admin", &admin];
+    let (code, text) = tenure(&top);
+    assert_eq!(code, 0, "{text}");
+    assert_holds(&text, &["0 live, the server refuses: ", "Authorization: digest"]);
+    let (code, text) = tenure(&["session", "list", "--admin", &admin]);
+    assert_eq!(code, 1, "{text}");
+    for arguments in [&top[..], &["session", "list", "--admin", &admin]] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+        let command = command.args(arguments).env("TENURE_ADMIN_AUTH", "digest super:admin");
+        let output = command.output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(output.status.success(), "{text}");
+        assert!(text.contains("0 nearly expired") || text.contains("no live sessions"), "{text}");
+    }
+}
+
+#[tokio::test]
+async fn slow_syncs_are_one_event_and_count() {
+    let builder = TestServer::builder().admin(true);
+    // Every sync takes that long.
+    let server = builder.configure(|c| c.durability.slow_sync_warning_ms = 0).start().unwrap();
+    let admin = server.admin_addr().unwrap().to_string();
+    let session = Session::establish(&server.hosts()).await.unwrap();
+    session.create("/a", "").await.unwrap();
+    session.set("/a", "b").await.unwrap();
+    session.close().await.unwrap();
+    let (_, events) = get_json(&admin, "/events");
+    let events = events["events"].as_array().unwrap();
+    let slow: Vec<&Value> = events.iter().filter(|e| e["kind"] == "slow_sync").collect();
+    assert_eq!(slow.len(), 1, "{events:?}");
+    let times = slow[0]["times"].as_u64().unwrap();
+    assert!(times >= 4, "{slow:?}");
+    let (_, metrics) = get(&admin, "/metrics").unwrap();
+    assert_holds(&metrics, &["\ntenure_slow_syncs_total "]);
 }
 
 #[test]

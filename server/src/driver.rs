@@ -45,6 +45,7 @@ use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::config::{LimitSettings, StormSettings, WordList};
 use crate::connections::Connections;
+use crate::hot_paths::HotPaths;
 use crate::limits;
 use crate::listener::{Accepted, Listener};
 use crate::log_limit::LogLimit;
@@ -125,6 +126,7 @@ pub(crate) struct Driver {
     elections: Elections,
     server_events: ServerEvents,
     watch: LoopWatch,
+    hot_paths: HotPaths,
     /// When each member was last heard, by its number, in microseconds of the monotonic clock.
     heard_us: [Option<u64>; MEMBERS],
     /// The last entry whose application was counted.
@@ -250,6 +252,7 @@ impl Driver {
             elections: Elections::default(),
             server_events: ServerEvents::default(),
             watch: LoopWatch::default(),
+            hot_paths: HotPaths::new(),
             heard_us: [None; MEMBERS],
             counted_to,
             leading_since_us: 0,

@@ -259,6 +259,18 @@ pub const STORM_SESSIONS_LOOKED_AT: usize = 1024;
 /// Slow syncs that are no further apart than this are told as one.
 pub const SLOW_SYNCS_TOGETHER: Duration = Duration::from_secs(60);
 
+/// One of so many requests is looked at for the path it is about.
+pub const HOT_PATH_EVERY: u32 = 32;
+
+/// Paths that are counted. Whatever makes more than one of so many requests is among them.
+pub const HOT_PATHS: usize = 64;
+
+/// Requests looked at before all counts are halved, so that the list tells of the present.
+pub const HOT_PATH_MEMORY: u64 = 8192;
+
+/// Longer paths are counted by their beginning.
+pub const HOT_PATH_BYTES: usize = 256;
+
 /// Events of the server that are remembered for operators.
 pub const SERVER_EVENTS: usize = 256;
 

@@ -64,7 +64,7 @@ impl Found {
             .iter()
             .flat_map(|(kind, list)| list.iter().map(move |line| format!("{kind}: {line}\n")));
         let counts = format!(
-            "errors: {}, warnings: {}, keys without effect: {}; a server {} with this configuration\n",
+            "errors: {}, warnings: {}, keys without effect: {}; a server {} with this\n",
             self.errors.len(),
             self.warnings.len(),
             self.ignored.len(),

@@ -1,8 +1,10 @@
 //! One picture of an ensemble, from what its members said at two moments.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
-use super::sample::{Answers, Member, Sample};
+use super::sample::{Member, Sample};
 use crate::table::table;
 
 /// Rows of each list at most, so that the picture fits a screen.
@@ -20,6 +22,7 @@ pub(super) fn frame(earlier: &Sample, now: &Sample) -> String {
         latencies(earlier, now),
         sessions(now),
         busiest(earlier, now, seconds),
+        hot_paths(now),
         events(now),
     ]
     .concat()
@@ -124,8 +127,11 @@ fn latencies(earlier: &Sample, now: &Sample) -> String {
 fn sessions(now: &Sample) -> String {
     let Some(leader) = now.leader() else { return String::new() };
     let count = leader.status["sessions"].as_u64().unwrap_or(0);
-    let near = near_expiry(leader);
-    let mut text = format!("Sessions     {count} live, {near} nearly expired\n");
+    let near = match &leader.sessions {
+        Ok(sessions) => format!("{} nearly expired", near_expiry(sessions)),
+        Err(error) => error.clone(),
+    };
+    let mut text = format!("Sessions     {count} live, {near}\n");
     let ended = leader.ended["ended_sessions"].as_array().into_iter().flatten().take(ROWS);
     for session in ended {
         let part = |key: &str| session[key].as_str().unwrap_or("-");
@@ -143,8 +149,8 @@ fn sessions(now: &Sample) -> String {
 
 /// Sessions of which more than three quarters of the timeout have passed in silence. Clients speak
 /// up after a third.
-fn near_expiry(leader: &Answers) -> usize {
-    let all = leader.sessions["sessions"].as_array().into_iter().flatten();
+fn near_expiry(sessions: &Value) -> usize {
+    let all = sessions["sessions"].as_array().into_iter().flatten();
     let is_near = |session: &&Value| {
         let (left, timeout) = (session["expires_in_ms"].as_u64(), session["timeout_ms"].as_u64());
         left.zip(timeout).is_some_and(|(left, timeout)| left * 4 < timeout)
@@ -172,6 +178,30 @@ fn busiest(earlier: &Sample, now: &Sample, seconds: f64) -> String {
     for (packets, session, from) in busy.into_iter().take(ROWS) {
         let rate = rate(packets as f64 / seconds);
         text.push_str(&format!("  {rate:>8}  {session:#x}  {from}\n"));
+    }
+    text.push('\n');
+    text
+}
+
+/// What is asked for most.
+fn hot_paths(now: &Sample) -> String {
+    let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+    for answers in now.answering() {
+        for hot in answers.hot["paths"].as_array().into_iter().flatten() {
+            let (path, count) = (hot["path"].as_str(), hot["count"].as_u64());
+            *counts.entry(path.unwrap_or("-")).or_default() += count.unwrap_or(0);
+        }
+    }
+    let sampled: u64 = now.answering().filter_map(|a| a.hot["sampled"].as_u64()).sum();
+    let mut hot: Vec<(u64, &str)> = counts.into_iter().map(|(path, n)| (n, path)).collect();
+    hot.sort_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(b.1)));
+    let mut text = match hot.is_empty() {
+        true => String::from("Hot paths    none yet\n"),
+        false => String::from("Hot paths    share of the latest requests\n"),
+    };
+    for (count, path) in hot.into_iter().take(ROWS) {
+        let share = count as f64 * 100.0 / sampled.max(1) as f64;
+        text.push_str(&format!("  {share:>6.1} %  {path}\n"));
     }
     text.push('\n');
     text

@@ -35,7 +35,8 @@ pub(crate) struct Args {
 const AFTER_HELP: &str = "\
 Name the admin HTTP of every member: requests, latencies and packets are those of the members named.
 Rates and latencies are those of the last interval. A session is nearly expired when three quarters
-of its timeout have passed in silence; only the leader knows. Ctrl-C ends it.
+of its timeout have passed in silence; only the leader knows. Servers on other machines tell of
+sessions only to whom they know: TENURE_ADMIN_AUTH='digest user:password'. Ctrl-C ends it.
 
 Exit codes:
   0  done

@@ -28,10 +28,11 @@ pub(super) struct Member {
 pub(super) struct Answers {
     pub(super) status: Value,
     pub(super) metrics: Metrics,
-    /// A page of live sessions.
-    pub(super) sessions: Value,
+    /// A page of live sessions, or why there is none.
+    pub(super) sessions: Result<Value, String>,
     pub(super) ended: Value,
     pub(super) events: Value,
+    pub(super) hot: Value,
     /// Packets that came from each connected session, and from where.
     pub(super) packets: BTreeMap<i64, (u64, String)>,
 }
@@ -71,6 +72,7 @@ impl Sample {
 
 fn ask(url: &str) -> Result<Answers, String> {
     let admin = Admin::with_timeout(url, ANSWER_LIMIT).map_err(|error| error.to_string())?;
+    let admin = admin.with_credentials();
     let status = admin.get("/status").map_err(|error| error.to_string())?;
     // A member may stop between two questions; what it did not say is missing, no more.
     let get = |path| admin.get(path).unwrap_or_default();
@@ -83,6 +85,7 @@ fn ask(url: &str) -> Result<Answers, String> {
         Some((connection["session_id"].as_i64()?, (connection["packets_received"].as_u64()?, from)))
     });
     let packets = packets.collect();
-    let (sessions, ended, events) = (get("/sessions"), get("/sessions/ended"), get("/events"));
-    Ok(Answers { status, metrics, sessions, ended, events, packets })
+    let sessions = admin.get("/sessions").map_err(|error| error.to_string());
+    let (ended, events, hot) = (get("/sessions/ended"), get("/events"), get("/hot"));
+    Ok(Answers { status, metrics, sessions, ended, events, hot, packets })
 }

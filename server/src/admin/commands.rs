@@ -5,6 +5,7 @@ use serde_json::{Map, Value, json};
 
 use super::authorise::Danger;
 use super::clock::wall_ms;
+use super::ensemble_commands;
 use super::environment::environment;
 use super::query::{AdminClient, AdminQuery};
 use super::report::{
@@ -117,6 +118,11 @@ impl Answer {
         self
     }
 
+    fn fields(mut self, fields: Vec<(String, Value)>) -> Self {
+        self.fields.extend(fields);
+        self
+    }
+
     /// Status and pretty-printed JSON.
     pub(crate) fn render(self, command: &str) -> (StatusCode, String) {
         let error = self.error.map_or(Value::Null, Value::from);
@@ -166,7 +172,7 @@ async fn answer(
     if command.needs_serving() && !server.readings.serving {
         return Some(Answer::error(StatusCode::OK, NOT_SERVING));
     }
-    let answer = Answer::default();
+    let (answer, ensemble) = (Answer::default(), config.ensemble.as_ref());
     Some(match command {
         Command::Configuration => configuration(config),
         Command::ConnectionStatReset => {
@@ -198,8 +204,7 @@ async fn answer(
         }
         Command::IsReadOnly => answer.field("read_only", server.readings.state.is_read_only()),
         Command::LastSnapshot => last_snapshot(client).await?,
-        // What the reference server says of a server of its own.
-        Command::Leader => Answer::error(StatusCode::OK, "server is not initialized"),
+        Command::Leader => leader(&server, config),
         Command::Monitor => monitor(client).await?,
         Command::ObserverConnectionStatReset | Command::Ruok => answer,
         Command::Observers => answer.field("synced_observers", 0).field("observers", json!([])),
@@ -216,12 +221,23 @@ async fn answer(
             &client.ask(AdminQuery::Connections).await?,
             brief,
         ),
-        Command::VotingView => answer.field("current_config", json!({})),
+        Command::VotingView => answer.fields(ensemble_commands::voting_view(ensemble)),
         Command::WatchSummary => watch_summary(client).await?,
         Command::Watches => watches(&client.ask(AdminQuery::Watches).await?),
         Command::WatchesByPath => by_path(&client.ask(AdminQuery::Watches).await?),
-        Command::ZabState => answer.field("voting", false).field("zabstate", ""),
+        Command::ZabState => {
+            answer.fields(ensemble_commands::zab_state(&server.readings, ensemble))
+        }
     })
+}
+
+fn leader(server: &ServerReport, config: &ConfigReport) -> Answer {
+    let ensemble = config.ensemble.as_ref();
+    match ensemble.and_then(|ensemble| ensemble_commands::leader(&server.readings, ensemble)) {
+        Some(fields) => Answer::default().fields(fields),
+        // What the reference server says of a server of its own.
+        None => Answer::error(StatusCode::OK, "server is not initialized"),
+    }
 }
 
 fn configuration(config: &ConfigReport) -> Answer {

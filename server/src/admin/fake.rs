@@ -17,6 +17,7 @@ use super::query::Reply;
 use super::report::*;
 use super::server_events::{ServerEvent, ServerEventKind};
 use super::why::PathReport;
+use crate::hot_paths::{HotPath, HotPathReport};
 use crate::metrics::{ConnectionStats, Done, Metrics, ProcessInfo, Readings, Snapshot};
 
 pub(crate) const FIRST: SessionId = SessionId(0x0100_001f_6012_0000);
@@ -210,6 +211,11 @@ impl Live for FakeServer {
         let kind = ServerEventKind::ClockStep { by_ms: -60_000 };
         let event = ServerEvent { seq: 3, wall_ms: 1_700_000_000_000, kind };
         Some(event).filter(|event| event.seq > after).into_iter().collect()
+    }
+
+    fn hot_paths(&self) -> HotPathReport {
+        let paths = vec![HotPath { path: "/a".into(), count: 3 }];
+        HotPathReport { sampled: 4, paths }
     }
 
     fn session_events(&mut self, after: u64, until: Option<Instant>, reply: Reply<EventPage>) {

@@ -207,7 +207,7 @@ async fn admin_page(
         return not_allowed();
     }
     let path = path.trim_end_matches('/');
-    if (path == "/denials" || path == "/sessions" || path.starts_with("/sessions/"))
+    if (matches!(path, "/denials" | "/hot" | "/sessions") || path.starts_with("/sessions/"))
         && let Err(refused) = shared.let_in(Danger::Reveals, peer, &headers).await
     {
         return refused;
@@ -220,6 +220,7 @@ async fn admin_page(
         "/status" => json_response(status::status(client).await),
         "/events" => json_response(server_events::events(argument("after"), client).await),
         "/denials" => json_response(denials::denials(client).await),
+        "/hot" => json_response(status::hot_paths(client).await),
         "/elections" => json_response(elections::elections(client).await),
         "/sessions" => {
             json_response(sessions::live(argument("after"), argument("limit"), client).await)
@@ -374,6 +375,7 @@ const START_PAGE: &str = "<!doctype html>\n<title>Tenure</title>\n<h1>Tenure</h1
     <li><a href=\"/denials\">/denials</a>: who was refused what lately, and why</li>\n\
     <li><a href=\"/elections\">/elections</a>: changes of the leader, and what they cost</li>\n\
     <li><a href=\"/events\">/events</a>: what happened to the server lately</li>\n\
+    <li><a href=\"/hot\">/hot</a>: the znodes that clients ask for most</li>\n\
     <li><a href=\"/status\">/status</a>: this member, its leader, its followers</li>\n\
     <li><a href=\"/healthz\">/healthz</a>, <a href=\"/readyz\">/readyz</a>: probes</li>\n</ul>\n";
 

@@ -18,6 +18,7 @@ use super::report::{
 };
 use super::server_events::ServerEvent;
 use super::why::PathReport;
+use crate::hot_paths::HotPathReport;
 use crate::metrics::Snapshot;
 
 /// A view of the live server, and the few things that operators may change. The driver has one over
@@ -47,6 +48,8 @@ pub trait Live {
     fn server_events(&self, after: u64) -> Vec<ServerEvent>;
     /// Who was refused what lately, the latest first.
     fn denials(&self) -> Vec<DenialReport>;
+    /// Which znodes clients ask for most.
+    fn hot_paths(&self) -> HotPathReport;
     /// Changes of the leader that this server remembers, the latest first.
     fn elections(&self) -> Vec<ElectionReport>;
     /// Every watch of every session.

@@ -9,6 +9,7 @@ mod clock;
 mod commands;
 mod denials;
 mod elections;
+mod ensemble_commands;
 mod environment;
 mod events;
 #[cfg(test)]

@@ -20,6 +20,7 @@ use super::report::{
 };
 use super::server_events::ServerEvent;
 use super::why::PathReport;
+use crate::hot_paths::HotPathReport;
 use crate::metrics::Snapshot;
 
 /// One question.
@@ -47,6 +48,8 @@ pub enum AdminQuery {
     ServerEvents(u64, Reply<Vec<ServerEvent>>),
     /// Who was refused what, the latest first.
     Denials(Reply<Vec<DenialReport>>),
+    /// Which znodes clients ask for most.
+    HotPaths(Reply<HotPathReport>),
     /// Changes of the leader, the latest first.
     Elections(Reply<Vec<ElectionReport>>),
     /// Every watch.
@@ -108,6 +111,7 @@ impl AdminQuery {
             Self::SessionEvents(after, until, reply) => live.session_events(after, until, reply),
             Self::ServerEvents(after, reply) => reply.send(live.server_events(after)),
             Self::Denials(reply) => reply.send(live.denials()),
+            Self::HotPaths(reply) => reply.send(live.hot_paths()),
             Self::Elections(reply) => reply.send(live.elections()),
             Self::Watches(reply) => reply.send(live.watches()),
             Self::WatchTotals(reply) => reply.send(live.watch_totals()),

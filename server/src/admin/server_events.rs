@@ -32,6 +32,11 @@ pub enum ServerEventKind {
         /// Whether it begins.
         begins: bool,
     },
+    /// This member lost its data and has no vote, or has caught up with a leader.
+    DataLost {
+        /// Whether it begins.
+        begins: bool,
+    },
     /// Syncs of the log took longer than `fsync.warningthresholdms`.
     SlowSync {
         /// The longest.
@@ -98,6 +103,7 @@ impl ServerEventKind {
         match self {
             Self::Election { .. } => "election",
             Self::ReadOnly { .. } => "read_only",
+            Self::DataLost { .. } => "data_lost",
             Self::SlowSync { .. } => "slow_sync",
             Self::DiskStalled => "disk_stalled",
             Self::DiskFull => "disk_full",
@@ -117,6 +123,10 @@ impl ServerEventKind {
             }
             Self::ReadOnly { begins: true } => "no leader: only reads are served".into(),
             Self::ReadOnly { begins: false } => "there is a leader again".into(),
+            Self::DataLost { begins: true } => {
+                "this member lost its data: it has no vote before it has caught up".into()
+            }
+            Self::DataLost { begins: false } => "caught up with the leader; votes again".into(),
             Self::SlowSync { worst_ms, times } => format!(
                 "{times} slow syncs of the log, the worst of {worst_ms} ms: every write waited; \
                  look for what else uses this disk"
@@ -131,7 +141,8 @@ impl ServerEventKind {
                  slept. Sessions are not concerned, times in logs and stats are"
             ),
             Self::Pause { for_ms } => format!(
-                "the server stood still for {for_ms} ms: it was paused, or had no CPU or memory"
+                "the server stood still for {for_ms} ms: paused, without CPU or memory, or \
+                 busy with one large thing"
             ),
             Self::ExpiryStorm { sessions, over_ms, cause } => format!(
                 "{sessions} sessions expired within {over_ms} ms: {}",
@@ -160,6 +171,7 @@ impl ServerEventKind {
             self,
             Self::Election { .. }
                 | Self::ReadOnly { begins: false }
+                | Self::DataLost { begins: false }
                 | Self::DiskHasRoom { .. }
                 | Self::Reloaded { .. }
         )
@@ -174,7 +186,7 @@ impl ServerEventKind {
                 "cause": cause.name(),
                 "leaderless_ms": leaderless_ms,
             }),
-            Self::ReadOnly { begins } => json!({"begins": begins}),
+            Self::ReadOnly { begins } | Self::DataLost { begins } => json!({"begins": begins}),
             Self::SlowSync { worst_ms, times } => json!({"worst_ms": worst_ms, "times": times}),
             Self::DiskStalled | Self::DiskFull => json!({}),
             Self::DiskHasRoom { after_ms } => json!({"after_ms": after_ms}),

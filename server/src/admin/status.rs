@@ -1,5 +1,5 @@
 //! This member as programs want it, in one answer: who leads, how far everybody is, which version
-//! runs, what the clock shows.
+//! runs, what the clock shows. And which znodes its clients ask for.
 
 use axum::http::StatusCode;
 use serde_json::{Value, json};
@@ -8,6 +8,7 @@ use super::probes::NotReady;
 use super::query::{AdminClient, AdminQuery};
 use super::sessions::Answered;
 use super::version::version;
+use crate::hot_paths::HotPath;
 use crate::metrics::FollowerReading;
 
 /// The answer to `/status`.
@@ -33,6 +34,14 @@ pub(crate) async fn status(client: &AdminClient) -> Answered {
         "followers": readings.followers.iter().map(follower).collect::<Vec<Value>>(),
     });
     Some((StatusCode::OK, body))
+}
+
+/// The answer to `/hot`: which znodes clients ask for most.
+pub(crate) async fn hot_paths(client: &AdminClient) -> Answered {
+    let report = client.ask(AdminQuery::HotPaths).await?;
+    let path = |hot: &HotPath| json!({"path": hot.path, "count": hot.count});
+    let paths: Vec<Value> = report.paths.iter().map(path).collect();
+    Some((StatusCode::OK, json!({"sampled": report.sampled, "paths": paths})))
 }
 
 fn follower(follower: &FollowerReading) -> Value {

@@ -31,12 +31,7 @@ impl Driver {
                 self.elections.settled(epoch, returned, lost);
             }
             Event::DiskStalled => self.tell(ServerEventKind::DiskStalled),
-            Event::CatchingUp { begins: true } => tracing::warn!(
-                "this server's data was lost: it does not vote before it has caught up with a \
-                 leader. If there is none any more, a file named `initialize` in its data folder \
-                 makes it go on with what it has after a restart"
-            ),
-            Event::CatchingUp { begins: false } => tracing::info!("caught up; votes again"),
+            Event::CatchingUp { begins } => self.note_data_lost(begins),
             Event::ReadOnlyBegan { leaderless_ms } => {
                 self.remember(ServerEventKind::ReadOnly { begins: true });
                 tracing::warn!("serves read-only: no leader for {leaderless_ms} ms");
@@ -77,6 +72,18 @@ impl Driver {
                 let reason = Some(format!("{reason}; ephemerals lost: {ephemerals}"));
                 self.tell_followers(kind, session, timeout_ms, conn, reason);
             }
+        }
+    }
+
+    fn note_data_lost(&mut self, begins: bool) {
+        self.remember(ServerEventKind::DataLost { begins });
+        match begins {
+            true => tracing::warn!(
+                "this server's data was lost: it does not vote before it has caught up with a \
+                 leader. If there is none any more, a file named `initialize` in its data folder \
+                 makes it go on with what it has after a restart"
+            ),
+            false => tracing::info!("caught up; votes again"),
         }
     }
 

@@ -253,6 +253,7 @@ impl Driver {
                     self.metrics.frame_received(used);
                 }
                 let payload = &bytes[range];
+                self.hot_paths.request(payload);
                 if self.limits_requests
                     && let Some(connection) = self.connections.get(id)
                     && needs_allowance(Phase::Attached, bytes)

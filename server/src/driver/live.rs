@@ -18,6 +18,7 @@ use crate::admin::{
 };
 use crate::audit::Audit;
 use crate::connection::{Connection, Phase};
+use crate::hot_paths::HotPathReport;
 use crate::metrics::{
     FollowerReading, LeaderReadings, ProcessInfo, Readings, ServerState, Snapshot,
 };
@@ -105,6 +106,10 @@ impl Live for Driver {
 
     fn denials(&self) -> Vec<DenialReport> {
         self.denials.list()
+    }
+
+    fn hot_paths(&self) -> HotPathReport {
+        self.hot_paths.report()
     }
 
     fn elections(&self) -> Vec<ElectionReport> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::Driver;
+use super::{Driver, Rules};
 use crate::admin::ServerEventKind;
 use crate::config::{Changes, ServerConfig, changes};
 
@@ -12,7 +12,14 @@ impl Driver {
         let (started, last) = &self.texts;
         let changes = changes(started, last, &config.initial_text);
         self.texts.1.clone_from(&config.initial_text);
-        self.rules = crate::rules(config);
+        let before = self.rules;
+        self.rules = Rules {
+            throttled_op_wait: before.throttled_op_wait,
+            limits: before.limits,
+            storm: before.storm,
+            local_sessions: before.local_sessions,
+            ..crate::rules(config)
+        };
         self.words = Arc::new(config.four_letter_words.clone());
         let (connections, sessions) = (&config.connections, &config.sessions);
         for listener in &mut self.listeners {

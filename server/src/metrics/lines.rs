@@ -33,6 +33,9 @@ impl Snapshot {
     /// The text of `mntr`.
     pub fn mntr(&self, version: &str) -> String {
         let mut text = format!("zk_version\t{version}\nzk_server_state\t{}\n", self.state.name());
+        if let Some(peer_state) = self.state.peer_state() {
+            writeln!(text, "zk_peer_state\t{peer_state}").expect("strings take everything");
+        }
         for (name, number) in self.lines() {
             writeln!(text, "zk_{name}\t{number}").expect("strings take everything");
         }

@@ -32,6 +32,16 @@ impl ServerState {
         }
     }
 
+    /// What `mntr` says of a member while it serves; nothing of others.
+    pub const fn peer_state(self) -> Option<&'static str> {
+        match self {
+            Self::Standalone | Self::ReadOnly => None,
+            Self::Leader => Some("leading - broadcast"),
+            Self::Follower => Some("following - broadcast"),
+            Self::Observer => Some("observing - broadcast"),
+        }
+    }
+
     /// Whether writes are refused.
     pub const fn is_read_only(self) -> bool {
         matches!(self, Self::ReadOnly)

@@ -246,6 +246,13 @@ fn a_disk_that_does_not_finish_is_no_health() {
 }
 
 #[test]
+fn the_znodes_that_are_asked_for_most() {
+    let (status, json) = get_json(&serve(FakeServer::new()), "/hot");
+    assert_eq!((status, &json["sampled"]), (200, &json!(4)));
+    assert_eq!(json["paths"], json!([{"path": "/a", "count": 3}]));
+}
+
+#[test]
 fn what_happened_to_the_server() {
     let admin = serve(FakeServer::new());
     let (status, json) = get_json(&admin, "/events");
