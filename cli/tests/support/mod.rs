@@ -14,6 +14,7 @@
 
 pub mod client;
 pub mod dev;
+pub mod hosted;
 pub mod ops;
 pub mod random;
 pub mod record;

@@ -3,8 +3,8 @@
 //!
 //! It reads and it resets counters. The one thing here that changes data is the end of a session,
 //! so that is for this machine alone, unless the configuration says otherwise; so is `snapshot`,
-//! which shows everything to whoever asks. `restore` answers 503, as the reference server does where
-//! it is switched off: a state that replaces another is no change that an ensemble can agree on.
+//! which shows everything to whoever asks. `restore` answers 503, as the reference server does
+//! where it is switched off: a state that replaces another is no change of it.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
