@@ -1,6 +1,7 @@
 //! `cargo xtask peers`: the checks of `xtask/peers`, which are written against stock clients, run
 //! with a server that is started for them and restarted when they ask for it.
 
+mod certificates;
 pub(crate) mod clients;
 mod server;
 mod zkcli;
@@ -30,6 +31,9 @@ pub(crate) struct Arguments {
     /// The program to check; `serve ZOO_CFG` is added
     #[arg(long, default_value = "target/release/tenure")]
     server: PathBuf,
+    /// Check instead how clients prove who they are: mutual TLS, digest, SASL DIGEST-MD5 (not Rust)
+    #[arg(long)]
+    secure: bool,
     /// Only these clients
     #[arg(long, value_delimiter = ',')]
     only: Vec<Client>,
@@ -60,15 +64,17 @@ struct Tally {
 /// Runs the checks and prints a line for each.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     let mut server = if arguments.reference {
-        PeerServer::reference()?
+        PeerServer::reference(arguments.secure)?
     } else {
-        PeerServer::tenure(&arguments.server)?
+        PeerServer::tenure(&arguments.server, arguments.secure)?
     };
     let mut summary = Vec::new();
     for client in Client::value_variants() {
-        if arguments.only.is_empty() || arguments.only.contains(client) {
+        let is_wanted = arguments.only.is_empty() || arguments.only.contains(client);
+        // The Rust client's TLS is another build of it.
+        if is_wanted && !(arguments.secure && *client == Client::Rust) {
             let name = format!("{client:?}").to_lowercase();
-            let tally = check(*client, &name, &mut server)
+            let tally = check(*client, &name, &mut server, arguments.secure)
                 .with_context(|| format!("the checks of {name} did not run to their end"))?;
             summary.push((name, tally));
         }
@@ -88,17 +94,27 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn check(client: Client, name: &str, server: &mut PeerServer) -> anyhow::Result<Tally> {
-    if client == Client::Zkcli {
-        return zkcli::check(server);
-    }
-    let mut command = match client {
-        Client::Go => clients::go()?,
-        Client::Java | Client::Zkcli => clients::java()?,
-        Client::Python => clients::python()?,
-        Client::Rust => clients::rust()?,
+fn check(
+    client: Client,
+    name: &str,
+    server: &mut PeerServer,
+    secure: bool,
+) -> anyhow::Result<Tally> {
+    let mut command = match (client, secure) {
+        (Client::Zkcli, false) => return zkcli::check(server),
+        (Client::Zkcli, true) => return zkcli::check_secure(server),
+        (Client::Go, _) => clients::go(secure)?,
+        (Client::Java, _) => clients::java(secure)?,
+        (Client::Python, false) => clients::kazoo("checks.py")?,
+        (Client::Python, true) => clients::kazoo("secure.py")?,
+        (Client::Rust, _) => clients::rust()?,
     };
     command.arg(server.address().to_string());
+    if secure {
+        let (address, certificates) = server.secure()?;
+        // By the name in the server's certificate.
+        command.arg(format!("localhost:{}", address.port())).arg(&certificates.0);
+    }
     let child = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
     let mut child = child.with_context(|| format!("cannot run {command:?}"))?;
     let in_time = kill_after(LIMIT, &child);
