@@ -1,5 +1,5 @@
-//! Certificates for `cargo xtask peers --secure`: made anew for each run, with `openssl` and, for the
-//! server's stores, `keytool`.
+//! Certificates for `cargo xtask peers --secure`: made anew for each run, with `openssl` and, for
+//! the server's stores, `keytool`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -10,9 +10,9 @@ use super::prepare;
 /// Of the stores that only Java reads.
 pub(super) const STORE_PASSWORD: &str = "changeit";
 
-/// A folder with, in PEM, `ca.pem`, `client.pem` and `client.key`, which the server trusts, and the
-/// same of `other-ca` and `stranger`, which it does not. `client-both.pem` has key and certificate in
-/// one file, as Java wants them.
+/// A folder with, in PEM, `ca.pem`, `client.pem` and `client.key`, which the server trusts, and
+/// the same of `other-ca` and `stranger`, which it does not. `client-both.pem` has key and
+/// certificate in one file, as Java wants them.
 pub(super) struct Certificates(pub(super) PathBuf);
 
 impl Certificates {
