@@ -7,20 +7,26 @@ pub mod config;
 pub mod limits;
 pub mod metrics;
 
+mod audit;
 mod clock;
 mod connection;
 mod connections;
 mod driver;
 mod error;
+mod founding;
+mod hot_paths;
 mod listener;
 mod log_limit;
 mod mail;
 mod members_file;
+mod memory;
 mod peers;
 mod persister;
 mod process;
 mod recovery;
 mod snapshotter;
+mod storm;
+mod tenants;
 mod tls;
 mod transfer;
 
@@ -38,20 +44,23 @@ use tenure_wire::SessionId;
 
 pub use admin::OperateError;
 use admin::report::ConfigReport;
-use admin::{AdminClient, AdminQuery, AdminServer, EndAs, Reply};
-use config::ServerConfig;
+use admin::{AdminClient, AdminQuery, AdminServer, EndAs, Reply, wall_ms};
+use audit::{Audit, AuditLine, AuditThread};
+use config::{Changes, ServerConfig};
 use driver::{Driver, Parts, Rules};
 pub use error::{RunError, StartError};
+pub use founding::{FoundError, found_data_folder};
+pub use hot_paths::{HotPath, HotPathReport};
 use listener::Listener;
 use mail::{Mail, Mailbox};
 use members_file::MembersFile;
 use peers::Peers;
 use persister::{Persister, SyncPolicy};
 pub use process::{prefer_small_pages, raise_open_files_limit};
-pub use recovery::read_snapshot;
+pub use recovery::{read_snapshot, read_snapshot_part};
 use snapshotter::{SnapshotPolicy, Snapshotter};
-pub use tls::{FileError, JksError, TlsError};
-use tls::{LinkTls, Live, Reloader, Watch};
+pub use tls::{FileError, JksError, TlsError, Validity, validities};
+use tls::{LinkTls, Live, Watch};
 use transfer::SnapshotFolder;
 
 /// A running server. Dropping it leaves the server running; [`ServerHandle::stop`] ends it.
@@ -74,6 +83,23 @@ impl Stopper {
     }
 }
 
+/// Changes what can be changed about a running server, from any thread.
+#[derive(Clone)]
+pub struct Reloader(Mailbox);
+
+impl Reloader {
+    /// Applies what of another configuration needs no restart: limits, bounds of session timeouts,
+    /// the list of four-letter words, thresholds. Returns what changed, and what waits for a
+    /// restart.
+    ///
+    /// # Errors
+    /// If the server has stopped, or does not answer.
+    pub fn reload(&self, config: &ServerConfig) -> Result<Changes, OperateError> {
+        let config = Box::new(config.clone());
+        ask(&self.0, |reply| Mail::Reload(config, reply))
+    }
+}
+
 impl ServerHandle {
     /// Where clients connect: without TLS, if the server has a port for that.
     pub fn client_addr(&self) -> SocketAddr {
@@ -93,6 +119,12 @@ impl ServerHandle {
     /// A means to stop the server while another thread waits in [`ServerHandle::join`].
     pub fn stopper(&self) -> Stopper {
         Stopper(self.mailbox.clone())
+    }
+
+    /// A means to reload the server's configuration while another thread waits in
+    /// [`ServerHandle::join`].
+    pub fn reloader(&self) -> Reloader {
+        Reloader(self.mailbox.clone())
     }
 
     /// Closes a session as an operator: its client is told nothing but the end of its connection,
@@ -145,14 +177,7 @@ impl ServerHandle {
         &self,
         question: impl FnOnce(Reply<T>) -> Mail,
     ) -> Result<T, OperateError> {
-        let (sender, answer) = mpsc::sync_channel(1);
-        // Whoever asked may have given up; then nobody misses the answer.
-        let reply = Reply::new(move |answer| drop(sender.try_send(answer)));
-        self.mailbox.post(question(reply));
-        answer.recv_timeout(admin::END_TIMEOUT).map_err(|error| match error {
-            RecvTimeoutError::Timeout => OperateError::NoAnswer,
-            RecvTimeoutError::Disconnected => OperateError::Stopped,
-        })
+        ask(&self.mailbox, question)
     }
 
     /// Waits until the server has ended, by a stop or by a failure.
@@ -166,6 +191,30 @@ impl ServerHandle {
         self.stopper().stop();
         self.join()
     }
+}
+
+fn ask<T: Send + 'static>(
+    mailbox: &Mailbox,
+    question: impl FnOnce(Reply<T>) -> Mail,
+) -> Result<T, OperateError> {
+    let (sender, answer) = mpsc::sync_channel(1);
+    // Whoever asked may have given up; then nobody misses the answer.
+    let reply = Reply::new(move |answer| drop(sender.try_send(answer)));
+    mailbox.post(question(reply));
+    answer.recv_timeout(admin::END_TIMEOUT).map_err(|error| match error {
+        RecvTimeoutError::Timeout => OperateError::NoAnswer,
+        RecvTimeoutError::Disconnected => OperateError::Stopped,
+    })
+}
+
+/// Whether a server could start with a configuration: what [`start`] refuses before it touches
+/// anything. Keys and certificates are read.
+///
+/// # Errors
+/// If it could not.
+pub fn check(config: &ServerConfig) -> Result<(), StartError> {
+    refuse_unsupported(config)?;
+    Secured::start(config).map(drop)
 }
 
 /// Starts a server: recovers its data folder, then listens. Clients are served when this returns.
@@ -183,10 +232,7 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
     let poll = Poll::new().map_err(system("creating the readiness queue"))?;
     let waker = Waker::new(poll.registry(), driver::WAKE).map_err(system("creating a waker"))?;
     let (mailbox, mail) = Mailbox::new(Arc::new(waker));
-    let policy = SyncPolicy {
-        force_sync: config.durability.force_sync,
-        slow_warning: Duration::from_millis(config.durability.slow_sync_warning_ms.into()),
-    };
+    let policy = SyncPolicy { force_sync: config.durability.force_sync };
     let persister = Persister::start(recovered.log, policy, mailbox.clone())
         .map_err(system("starting the disk thread"))?;
     let snapshots = SnapshotFolder {
@@ -202,6 +248,7 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
     let peers = peers(config, links, snapshots, &mailbox)?;
     let snapshotter = Snapshotter::start(policy, mailbox.clone())
         .map_err(system("starting the snapshot thread"))?;
+    let (audit, audit_thread) = audit(config)?.unzip();
     let port = |addr: SocketAddr| addr.port();
     let report = ConfigReport::new(config, addrs.plain.map(port), addrs.secure.map(port));
     let (on_serving, serving) = mpsc::sync_channel(1);
@@ -217,22 +264,26 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
         clock: recovered.clock,
         rules: rules(config),
         words: config.four_letter_words.clone(),
-        config: report.clone(),
+        config: report,
+        text: config.initial_text.clone(),
         metrics: recovered.metrics,
         last_snapshot: recovered.last_snapshot,
+        audit: audit.clone(),
         on_serving,
     };
     let driver = Driver::new(parts).map_err(system("registering the listener"))?;
     let questions = mailbox.clone();
     let ask = AdminClient::new(move |query| questions.post(Mail::Query(query)));
-    let admin = AdminServer::start(&config.admin, &config.metrics, report, ask);
+    let admin = AdminServer::start(&config.admin, &config.metrics, ask, audit.clone());
     let admin_addr = admin.addr();
-    let reloader = Reloader::start(watches).map_err(system("starting the thread for TLS files"))?;
+    let reloader =
+        tls::Reloader::start(watches).map_err(system("starting the thread for TLS files"))?;
     let thread = thread::Builder::new()
         .name("tenure-io".into())
         .spawn(move || {
             let outcome = driver.run();
             drop((admin, reloader));
+            end_audit(audit, audit_thread);
             drop(folder);
             outcome
         })
@@ -246,12 +297,46 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
     Ok(ServerHandle { client_addr, secure_client_addr, admin_addr, mailbox, thread })
 }
 
+/// The audit log, if one is wanted.
+fn audit(config: &ServerConfig) -> Result<Option<(Audit, AuditThread)>, StartError> {
+    if !config.audit.enabled {
+        return Ok(None);
+    }
+    let path = config.audit_file();
+    let started = Audit::start(path.clone(), &config.audit);
+    let (audit, thread) = started.map_err(|source| StartError::Audit { path, source })?;
+    audit.record(AuditLine::of_server("serverStart", wall_ms()));
+    Ok(Some((audit, thread)))
+}
+
+/// The last line, and the end of the thread that writes it.
+fn end_audit(audit: Option<Audit>, thread: Option<AuditThread>) {
+    if let Some(audit) = audit {
+        audit.record(AuditLine::of_server("serverStop", wall_ms()));
+    }
+    if let Some(thread) = thread {
+        thread.finish();
+    }
+}
+
 fn rules(config: &ServerConfig) -> Rules {
     let connections = &config.connections;
     Rules {
         max_frame_bytes: connections.max_frame_bytes as usize,
-        max_outstanding: connections.max_outstanding as usize,
+        // Either key says how much may be in work at once.
+        max_outstanding: match connections.throttle_limit {
+            0 => connections.max_outstanding,
+            limit => limit.min(connections.max_outstanding),
+        } as usize,
+        throttled_op_wait: match connections.throttled_op_wait_ms {
+            0 => None,
+            ms => Some(Duration::from_millis(ms.into())),
+        },
+        limits: config.limits,
+        storm: config.storm,
+        local_sessions: config.sessions.local,
         sessionless_timeout: Duration::from_millis(connections.sessionless_timeout_ms.into()),
+        slow_sync_us: u64::from(config.durability.slow_sync_warning_ms) * 1000,
     }
 }
 

@@ -98,6 +98,12 @@ impl Listener {
         Listener { tls: Some(tls), takes_plain: false, ..self }
     }
 
+    /// Changes the limits, 0 meaning none. Whoever is here stays.
+    pub(crate) fn set_limits(&mut self, max_per_address: u32, max_total: u32) {
+        self.max_per_address = max_per_address;
+        self.max_total = max_total;
+    }
+
     /// The same listener for clients that speak TLS and for those that do not.
     pub(crate) fn unified(self, tls: Arc<Live<rustls::ServerConfig>>) -> Listener {
         Listener { tls: Some(tls), takes_plain: true, ..self }

@@ -15,7 +15,8 @@ const LIMITS: &str = "/zookeeper_limits";
 const STATS: &str = "/zookeeper_stats";
 
 impl State {
-    /// Refuses what would exceed a hard limit, if quotas are enforced.
+    /// Refuses what would exceed a hard limit, if quotas are enforced, and what there is no room
+    /// for at all.
     pub(super) fn quota_allows(
         &self,
         path: &str,
@@ -23,6 +24,12 @@ impl State {
         bytes: i64,
         policy: Policy,
     ) -> Result<(), ErrorCode> {
+        let max = policy.bounds.znodes as usize;
+        if policy.refuse_growth && (count > 0 || bytes > 0)
+            || count > 0 && max > 0 && self.tree.len() >= max
+        {
+            return Err(ErrorCode::QuotaExceeded);
+        }
         if policy.enforce_quota && self.quotas.exceeds_hard(path, count, bytes) {
             return Err(ErrorCode::QuotaExceeded);
         }
@@ -101,6 +108,15 @@ impl State {
         for id in found {
             let path = self.tree.path(id);
             self.quota_changed(&path, id);
+        }
+    }
+
+    /// Writes what every limited subtree holds into its stats znode.
+    pub(crate) fn show_quotas(&mut self) {
+        for (limited, usage) in self.quotas.usages() {
+            if let Some(id) = self.tree.find(&format!("{QUOTA}{limited}{STATS}")) {
+                self.tree.set_local_data(id, usage.to_string().as_bytes());
+            }
         }
     }
 }

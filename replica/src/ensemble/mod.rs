@@ -26,7 +26,7 @@ pub(crate) use read_only::ReadOnly;
 pub(crate) use reconfig::{Reconfigurer, cluster_in};
 use sync::Syncs;
 
-use crate::entry::{LoggedEntry, Operation};
+use crate::entry::{LoggedEntry, Operation, Policy};
 use crate::input::{ConnId, Now};
 use crate::limits;
 use crate::output::{CloseWhy, ElectionCause, Event, Output, Outputs};
@@ -60,6 +60,13 @@ pub(crate) struct Following {
     /// Connections that want to resume a session, with its password.
     resuming: BTreeMap<ConnId, (SessionId, [u8; 16])>,
     syncs: Syncs,
+}
+
+impl Following {
+    /// Client syncs that are not answered yet.
+    pub(crate) fn pending_syncs(&self) -> usize {
+        self.syncs.under_way()
+    }
 }
 
 /// Which member each session was last used through: leader only, not replicated (reference 2.5).
@@ -236,7 +243,7 @@ impl Replica {
         timeout_ms: u32,
         out: &mut Outputs,
     ) {
-        let password = request.password.and_then(|password| password.try_into().ok());
+        let password = request.password.and_then(|password| <[u8; 16]>::try_from(password).ok());
         let Some(password) = password else {
             self.detach(conn);
             return self.refuse(conn, request.session, Manner::of(request), out);
@@ -246,8 +253,16 @@ impl Replica {
             self.propose_collected(out);
         }
         let session = request.session;
-        // What was heard on an earlier connection must not count for the new one.
+        // What was heard on an earlier connection must not count for the new one, and what is still
+        // to be heard there neither: the client left it before it came here.
         self.following.touched.retain(|touched| *touched != session);
+        let known = self.state.sessions.get(session);
+        if known.is_some_and(|known| known.has_password(Some(&password[..])))
+            && let Some(old) = self.attachments.conn_of(session)
+        {
+            self.detach(old);
+            close(old, CloseWhy::Superseded, out);
+        }
         self.following.resuming.insert(conn, (session, password));
         let password = &password;
         let is_tenure = Manner::of(request).is_tenure;
@@ -438,7 +453,10 @@ impl Replica {
                 | Operation::EndReconfig { .. }
                 | Operation::NameCluster { .. } => continue,
             }
-            let stamped = LoggedEntry { time_ms: now.wall_ms, policy: self.policy(), ..entry };
+            // A member that is short of memory itself speaks for its own clients.
+            let refuse_growth = self.refuses_growth || entry.policy.refuse_growth;
+            let policy = Policy { refuse_growth, ..self.policy() };
+            let stamped = LoggedEntry { time_ms: now.wall_ms, policy, ..entry };
             let mut bytes = Vec::with_capacity(bytes.len());
             stamped.encode(&mut bytes);
             self.proposals.push(Bytes::from(bytes));
@@ -549,7 +567,7 @@ impl Replica {
     pub(crate) fn may_answer(&self, pending: &Pending) -> bool {
         match pending {
             Pending::Write { .. } => false,
-            Pending::Deferred { .. } => true,
+            Pending::Deferred { .. } | Pending::Refused { .. } => true,
             Pending::Sync { request, .. } => self.is_synced(*request),
         }
     }

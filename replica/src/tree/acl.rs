@@ -1,11 +1,12 @@
 //! Access control lists: which are legal, and whom they let do what (reference 3.5).
 
 use std::borrow::Cow;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use tenure_wire::{Acl, DecodeError, Perms};
 
 use crate::entry::Policy;
+use crate::session::auth::same_in_constant_time;
 
 /// One entry of an access control list as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -27,6 +28,11 @@ impl AclEntry {
         AclEntry { perms, scheme: "world".into(), id: "anyone".into() }
     }
 
+    /// An entry from elsewhere, whatever it says.
+    pub(crate) fn from_wire(acl: &Acl<'_>) -> Self {
+        AclEntry { perms: acl.perms, scheme: (*acl.scheme).into(), id: (*acl.id).into() }
+    }
+
     /// The entry as it stands on the wire.
     pub(crate) fn as_wire(&self) -> Acl<'_> {
         let (scheme, id) = (Cow::Borrowed(&*self.scheme), Cow::Borrowed(&*self.id));
@@ -45,6 +51,7 @@ impl AclEntry {
             "ip" => ip_matches(&self.id, &identity.id),
             // An administrator of the SASL realm is anybody in it.
             "sasl" => self.id == identity.id || *identity.id == *"super",
+            "digest" => same_in_constant_time(self.id.as_bytes(), identity.id.as_bytes()),
             _ => self.id == identity.id,
         }
     }
@@ -62,6 +69,18 @@ pub(crate) struct Identity {
 impl Identity {
     pub(crate) fn new(scheme: &str, id: &str) -> Self {
         Identity { scheme: scheme.into(), id: id.into() }
+    }
+
+    /// Whoever is at this address.
+    pub(crate) fn ip(peer: IpAddr) -> Self {
+        Identity::new("ip", &peer.to_canonical().to_string())
+    }
+
+    /// As it is shown, if this server has made sure of it: names in `digest` are anybody's to make
+    /// up, and addresses are no proof.
+    pub(crate) fn proven(&self) -> Option<String> {
+        let is_proven = matches!(&*self.scheme, "sasl" | "x509");
+        is_proven.then(|| format!("{}:{}", self.scheme, self.id))
     }
 
     /// Super users may do everything, whatever the lists say.
@@ -99,9 +118,14 @@ pub(crate) enum InvalidAcl {
 /// An empty list allows everything to everybody; clients cannot store one.
 pub(crate) fn permits(acl: &[AclEntry], wanted: Perms, identities: &[Identity]) -> bool {
     let mut granting = acl.iter().filter(|entry| entry.perms.intersects(wanted));
-    acl.is_empty()
-        || granting.clone().any(AclEntry::is_world)
-        || identities.iter().any(Identity::is_super)
+    acl.is_empty() || granting.any(AclEntry::is_world) || permits_by_name(acl, wanted, identities)
+}
+
+/// Whether the list allows any of the wanted permissions to one of the identities, because of who
+/// that is: what it allows to everybody does not count.
+pub(crate) fn permits_by_name(acl: &[AclEntry], wanted: Perms, identities: &[Identity]) -> bool {
+    let mut granting = acl.iter().filter(|entry| entry.perms.intersects(wanted));
+    identities.iter().any(Identity::is_super)
         || granting.any(|entry| identities.iter().any(|identity| entry.matches(identity)))
 }
 

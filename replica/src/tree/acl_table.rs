@@ -68,6 +68,12 @@ impl AclTable {
         AclId(slot)
     }
 
+    /// Whether a list is in use.
+    pub(crate) fn has(&self, list: &AclList) -> bool {
+        let hash = self.seed.hash_one(list);
+        self.index.find(hash, |slot| same(&self.slots, *slot, list)).is_some()
+    }
+
     /// Counts one more use of a list.
     pub(crate) fn add_ref(&mut self, id: AclId) {
         let interned = self.slots[id.0 as usize].as_mut();
@@ -133,14 +139,8 @@ impl AclTable {
                 table.free.insert(slot);
                 continue;
             }
-            let list: AclList = decode_acls(reader)?
-                .into_iter()
-                .map(|acl| AclEntry {
-                    perms: acl.perms,
-                    scheme: acl.scheme.into(),
-                    id: acl.id.into(),
-                })
-                .collect();
+            let list: AclList =
+                decode_acls(reader)?.into_iter().map(|acl| AclEntry::from_wire(&acl)).collect();
             let hash = table.seed.hash_one(&list);
             if table.index.find(hash, |slot| same(&table.slots, *slot, &list)).is_some() {
                 let value = slot as i32;

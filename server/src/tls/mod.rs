@@ -13,6 +13,7 @@ mod live;
 mod session;
 mod settings;
 mod store;
+mod validity;
 mod verifier;
 mod version1;
 
@@ -32,6 +33,7 @@ pub(crate) use links::{LinkTls, is_for};
 pub(crate) use live::{Live, Reloader, Watch};
 pub(crate) use session::Session;
 use settings::{ClientAuth, Settings, Store};
+pub use validity::{Validity, validities};
 use verifier::Verifier;
 
 /// The first byte of whoever begins a TLS handshake. No client and no member begins a plain
