@@ -241,3 +241,31 @@ fn members_go_over_to_another_authority_without_a_restart() {
     }
     client.close();
 }
+
+#[test]
+fn a_fourth_server_joins_a_secured_ensemble_by_reconfig() {
+    if foreign() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    certs(folder.path(), &["127.0.0.1"]);
+    let keys = keys(folder.path(), "127.0.0.1");
+    let lines = format!(
+        "sslQuorum=true\nreconfigEnabled=true\nskipACL=yes\ntenure.logTailEntries=20\n{keys}"
+    );
+    let mut ensemble = Ensemble::start_with(&lines);
+    let leader = ensemble.leader();
+    let mut client = ensemble.connect(leader, &Handshake::new(30_000));
+    for i in 0..100 {
+        client.create(&format!("/{i}"), b"").unwrap();
+    }
+    client.close();
+    ensemble.spawn_fourth();
+    let line = ensemble.fourth_line();
+    let joined = ensemble.shell(leader, &["reconfig", "-add", &line]);
+    assert!(joined.contains(&line), "{joined}");
+    check_replication(&ensemble, (3, leader), "/from-the-fourth");
+    // Three of four, of which the new one is needed.
+    ensemble.kill(leader);
+    check_replication(&ensemble, (3, (leader + 1) % 3), "/with-the-fourth");
+}
