@@ -5,14 +5,23 @@ use std::io::{self, ErrorKind, Read, Write};
 use std::net::{TcpStream, ToSocketAddrs};
 use std::time::{Duration, Instant};
 
+use tenure_client::Tls;
+
 /// Longer than any answer that is asked for here.
 const MAX_ANSWER_BYTES: u64 = 256 * 1024;
 
-/// The answer of the server at `HOST:PORT` to a word.
+/// The answer of the server at `HOST:PORT` to a word, over TLS if there is any.
 ///
 /// # Errors
 /// If it cannot be reached, or has not answered when the limit is over.
-pub(crate) fn ask(address: &str, word: &str, limit: Duration) -> io::Result<String> {
+pub(crate) fn ask(
+    address: &str,
+    tls: Option<&Tls>,
+    word: &str,
+    limit: Duration,
+) -> io::Result<String> {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let host = host.trim_start_matches('[').trim_end_matches(']');
     let deadline = Instant::now() + limit;
     let late = || io::Error::new(ErrorKind::TimedOut, format!("no answer within {limit:?}"));
     let left = || match deadline.saturating_duration_since(Instant::now()) {
@@ -25,17 +34,22 @@ pub(crate) fn ask(address: &str, word: &str, limit: Duration) -> io::Result<Stri
     };
     let mut failed = io::Error::new(ErrorKind::NotFound, "the name has no address");
     for address in address.to_socket_addrs()? {
-        let mut stream = match TcpStream::connect_timeout(&address, left()?) {
-            Ok(stream) => stream,
+        let socket = match TcpStream::connect_timeout(&address, left()?) {
+            Ok(socket) => socket,
             Err(error) => {
                 failed = in_time(error);
                 continue;
             }
         };
-        stream.write_all(word.as_bytes())?;
+        socket.set_read_timeout(Some(left()?))?;
+        let mut stream: Box<dyn Conversation> = match tls {
+            Some(tls) => Box::new(tls.over(host, &socket)?),
+            None => Box::new(&socket),
+        };
+        stream.write_all(word.as_bytes()).map_err(in_time)?;
         let (mut answer, mut part) = (Vec::new(), [0; 4096]);
         while (answer.len() as u64) < MAX_ANSWER_BYTES {
-            stream.set_read_timeout(Some(left()?))?;
+            socket.set_read_timeout(Some(left()?))?;
             match stream.read(&mut part).map_err(in_time)? {
                 0 => break,
                 read => answer.extend_from_slice(&part[..read]),
@@ -45,6 +59,11 @@ pub(crate) fn ask(address: &str, word: &str, limit: Duration) -> io::Result<Stri
     }
     Err(failed)
 }
+
+/// What can be said and heard, encrypted or not.
+trait Conversation: Read + Write {}
+
+impl<T: Read + Write> Conversation for T {}
 
 /// What a server says of itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -98,8 +117,8 @@ impl Srvr {
     ///
     /// # Errors
     /// As [`ask`].
-    pub(crate) fn of(address: &str, limit: Duration) -> io::Result<Self> {
-        Ok(Self::parse(&ask(address, "srvr", limit)?))
+    pub(crate) fn of(address: &str, tls: Option<&Tls>, limit: Duration) -> io::Result<Self> {
+        Ok(Self::parse(&ask(address, tls, "srvr", limit)?))
     }
 
     pub(crate) fn parse(answer: &str) -> Self {
@@ -150,11 +169,11 @@ mod tests {
     fn a_server_that_says_nothing_is_not_waited_for() {
         let silent = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let address = silent.local_addr().expect("bound").to_string();
-        let error = ask(&address, "srvr", Duration::from_millis(20)).expect_err("silence");
+        let error = ask(&address, None, "srvr", Duration::from_millis(20)).expect_err("silence");
         assert_eq!(error.kind(), ErrorKind::TimedOut);
         assert!(error.to_string().contains("20ms"), "{error}");
         drop(silent);
-        let error = ask(&address, "srvr", Duration::from_secs(5)).expect_err("nobody there");
+        let error = ask(&address, None, "srvr", Duration::from_secs(5)).expect_err("nobody there");
         assert_eq!(error.kind(), ErrorKind::ConnectionRefused);
     }
 }

@@ -269,3 +269,37 @@ fn a_fourth_server_joins_a_secured_ensemble_by_reconfig() {
     ensemble.kill(leader);
     check_replication(&ensemble, (3, (leader + 1) % 3), "/with-the-fourth");
 }
+
+#[test]
+fn an_ensemble_for_tls_alone_tells_its_status_over_tls() {
+    if foreign() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    certs(folder.path(), &["127.0.0.1"]);
+    let tenure = |arguments: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
+        command.args(arguments).current_dir(folder.path()).output().unwrap()
+    };
+    assert!(tenure(&["certs", "--dir", ".", "--client", "operator"]).status.success());
+    let quorum = keys(folder.path(), "127.0.0.1");
+    let clients = quorum.replace("ssl.quorum.", "ssl.");
+    let mut ensemble = Ensemble::prepare(&format!("sslQuorum=true\n{quorum}{clients}"));
+    for n in 0..3 {
+        edit(&ensemble, n, |text| text.replace("clientPort", "secureClientPort"));
+        ensemble.spawn(n);
+    }
+    let addresses: Vec<_> = (0..3).map(|n| ensemble.address(n).to_string()).collect();
+    let addresses = addresses.join(",");
+    let status = ["ensemble", "status", "-s", &addresses];
+    let flags = ["--tls-ca", "ca.pem", "--tls-cert", "client-operator.pem"];
+    ensemble.wait_for(|| {
+        let told = tenure(&[&status[..], &flags].concat()).stdout;
+        String::from_utf8(told).unwrap().contains("\nhealthy: 3 of 3")
+    });
+    let told = tenure(&status);
+    assert_eq!(told.status.code(), Some(1), "{told:?}");
+    // An operator's certificate is that of a client alone, and its shell works as well.
+    let shell = [&["shell", "-s", &addresses], &flags[..], &["create", "/x", "y"]].concat();
+    assert!(tenure(&shell).status.success());
+}

@@ -14,7 +14,7 @@ impl Tls {
         match *self {}
     }
 
-    pub(crate) fn blocking<S: Read + Write>(&self, _host: &str, _socket: S) -> io::Result<S> {
+    pub(crate) fn over<S: Read + Write>(&self, _host: &str, _socket: S) -> io::Result<S> {
         match *self {}
     }
 }

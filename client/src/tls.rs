@@ -112,12 +112,12 @@ impl Tls {
         Ok(Records { tls: self.connection(host)?, has_ended: false })
     }
 
-    /// The same, on a socket that blocks.
-    pub(crate) fn blocking<S: Read + Write>(
-        &self,
-        host: &str,
-        socket: S,
-    ) -> io::Result<impl Read + Write> {
+    /// A connection to a server at a host, over a socket that blocks, for what needs no session:
+    /// four-letter words. The handshake happens with the first read or write.
+    ///
+    /// # Errors
+    /// If the host can have no certificate.
+    pub fn over<S: Read + Write>(&self, host: &str, socket: S) -> io::Result<impl Read + Write> {
         Ok(StreamOwned::new(self.connection(host)?, socket))
     }
 

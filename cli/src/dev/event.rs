@@ -95,7 +95,7 @@ pub(super) fn asker(id: u64, address: String, events: Sender<Event>) -> io::Resu
     spawn("dev-asker", move || {
         while asked.recv().is_ok() {
             let asked_at = Instant::now();
-            let answer = Srvr::of(&address, ANSWER_LIMIT).ok();
+            let answer = Srvr::of(&address, None, ANSWER_LIMIT).ok();
             let heard = Event::Heard { id, asked_at, at: Instant::now(), answer };
             if events.send(heard).is_err() {
                 return;

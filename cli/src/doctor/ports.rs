@@ -90,7 +90,7 @@ fn at(host: &str, port: u16) -> String {
 }
 
 fn is_server(address: &str) -> bool {
-    let Ok(answer) = four_letter::ask(address, "srvr", ANSWER_LIMIT) else { return false };
+    let Ok(answer) = four_letter::ask(address, None, "srvr", ANSWER_LIMIT) else { return false };
     // Even a server that keeps its words to itself says so.
     !matches!(Srvr::parse(&answer), Srvr::Unanswered) || answer.contains("srvr is not executed")
 }

@@ -3,7 +3,7 @@
 use std::thread;
 use std::time::Duration;
 
-use tenure_client::Session;
+use tenure_client::{Session, Tls};
 
 use super::hosts::{self, Listed};
 use super::http;
@@ -47,16 +47,18 @@ struct Answers {
 }
 
 /// Asks these servers, learns of the other members from them, and asks those too. `admin` is where
-/// their admin HTTP is, if it is not where it usually is.
-pub(super) fn members(given: &[String], admin: Option<&str>) -> Members {
-    let mut answers = ask_all(given);
+/// their admin HTTP is, if it is not where it usually is; clients' ports are those for TLS if there is
+/// any.
+pub(super) fn members(given: &[String], admin: Option<&str>, tls: Option<&Tls>) -> Members {
+    let mut answers = ask_all(given, tls);
     let told = answers.iter_mut().find_map(|answers| answers.listed.take());
     let told = told.or_else(|| {
         let serving = answers.iter().find(|a| matches!(a.srvr, Ok(Srvr::Serving(_))))?;
-        listed_for_clients(&serving.address)
+        listed_for_clients(&serving.address, tls)
     });
     let runs = answers.iter().any(|answers| answers.srvr.is_ok());
-    let listed = told.or_else(|| http::configured(&http::urls(admin, given)).filter(|_| runs));
+    let configured = || http::configured(&http::urls(admin, given), tls.is_some());
+    let listed = told.or_else(|| configured().filter(|_| runs));
     let Some(listed) = listed else {
         let members = answers.into_iter().map(|answers| answers.member(None)).collect();
         return Members { members, voters: None };
@@ -66,7 +68,7 @@ pub(super) fn members(given: &[String], admin: Option<&str>) -> Members {
         .filter(|listed| !answers.iter().any(|answers| answers.is_of(listed)))
         .partition(|listed| listed.address.is_some());
     let others: Vec<String> = others.iter().filter_map(|listed| listed.address.clone()).collect();
-    answers.extend(ask_all(&others));
+    answers.extend(ask_all(&others, tls));
     let with_line = |answers: Answers| {
         let line = listed.iter().find(|listed| answers.is_of(listed));
         answers.member(line)
@@ -107,21 +109,23 @@ impl Answers {
 }
 
 /// Asks all at the same moment, as nearly as can be.
-fn ask_all(addresses: &[String]) -> Vec<Answers> {
+fn ask_all(addresses: &[String], tls: Option<&Tls>) -> Vec<Answers> {
     thread::scope(|scope| {
         let asking: Vec<_> =
-            addresses.iter().map(|address| scope.spawn(move || ask(address))).collect();
+            addresses.iter().map(|address| scope.spawn(move || ask(address, tls))).collect();
         let joined = asking.into_iter().map(|thread| thread.join());
         joined.map(|answers| answers.expect("asking does not panic")).collect()
     })
 }
 
-fn ask(address: &str) -> Answers {
-    let srvr = Srvr::of(address, ANSWER_LIMIT).map_err(|error| error.to_string());
+fn ask(address: &str, tls: Option<&Tls>) -> Answers {
+    let srvr = Srvr::of(address, tls, ANSWER_LIMIT).map_err(|error| error.to_string());
     // A server that serves nobody answers nothing else, and one that is not there is not tried
     // again.
     let more = |word| match srvr {
-        Ok(Srvr::Serving(_)) => four_letter::ask(address, word, ANSWER_LIMIT).unwrap_or_default(),
+        Ok(Srvr::Serving(_)) => {
+            four_letter::ask(address, tls, word, ANSWER_LIMIT).unwrap_or_default()
+        }
         _ => String::new(),
     };
     let (mntr, conf) = (more("mntr"), more("conf"));
@@ -132,23 +136,28 @@ fn ask(address: &str) -> Answers {
         address: address.to_owned(),
         sessions: sessions.and_then(|sessions| sessions.parse().ok()),
         id,
-        listed: hosts::listed(&conf, hosts::port_of(address)),
+        listed: hosts::listed(&conf, hosts::port_of(address), tls.is_some()),
         srvr,
     }
 }
 
 /// The members as clients see them, in a znode that everybody may read. Nothing if the server does
 /// not tell, or has not within the limit.
-fn listed_for_clients(address: &str) -> Option<Vec<Listed>> {
+fn listed_for_clients(address: &str, tls: Option<&Tls>) -> Option<Vec<Listed>> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().ok()?;
     runtime.block_on(async {
         let builder = Session::builder(address).establish_timeout(SESSION_LIMIT);
         // A member without a leader knows the configuration too.
         let builder = builder.request_timeout(SESSION_LIMIT).read_only(true);
+        let builder = match tls {
+            Some(tls) => builder.tls(tls.clone()),
+            None => builder,
+        };
         let session = builder.establish().await.ok()?;
         let node = session.config().await;
         // It would expire otherwise.
         let _ = tokio::time::timeout(SESSION_LIMIT, session.close()).await;
-        hosts::listed(&String::from_utf8_lossy(&node.ok()?.data), hosts::port_of(address))
+        let text = String::from_utf8_lossy(&node.ok()?.data).into_owned();
+        hosts::listed(&text, hosts::port_of(address), tls.is_some())
     })
 }

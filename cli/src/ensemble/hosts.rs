@@ -46,16 +46,19 @@ pub(super) fn parse(text: &str) -> Result<Vec<String>, String> {
 
 /// The members in a configuration's text; nothing if it lists none. Those whose lines do not say
 /// where clients connect are looked for at the one port that the text, or else the caller, knows.
-pub(super) fn listed(text: &str, port: Option<u16>) -> Option<Vec<Listed>> {
+/// Clients with TLS connect elsewhere, where a line says so.
+pub(super) fn listed(text: &str, port: Option<u16>, tls: bool) -> Option<Vec<Listed>> {
     let members: Vec<Member> = text.lines().filter_map(Member::from_line).collect();
-    let of_text = text.lines().find_map(|line| line.trim().strip_prefix("clientPort="));
+    let key = if tls { "secureClientPort=" } else { "clientPort=" };
+    let of_text = text.lines().find_map(|line| line.trim().strip_prefix(key));
     let port = of_text.and_then(|port| port.trim().parse().ok()).or(port);
     let host = |member: &Member| member.addresses.first().map(|at| at.host.clone());
     let shares_host = |member: &Member| {
         members.iter().any(|other| other.id != member.id && host(other) == host(member))
     };
     let listed = |member: &Member| {
-        let address = match &member.client {
+        let secure = member.secure_client.as_ref().filter(|_| tls);
+        let address = match secure.or(member.client.as_ref()) {
             // A member that listens everywhere is found where its peers find it.
             Some(client) => client.host.clone().or(host(member)).zip(Some(client.port)),
             // Servers on one host have different ports.
@@ -119,16 +122,33 @@ mod tests {
             member(2, false, Some("[::1]:2182")),
             member(3, true, Some("c:1")),
         ];
-        assert_eq!(listed(text, Some(7)).as_ref(), Some(&expected));
+        assert_eq!(listed(text, Some(7), false).as_ref(), Some(&expected));
         let text = text.replace("clientPort=1", "");
         expected[2] = member(3, true, Some("c:7"));
-        assert_eq!(listed(&text, Some(7)).as_ref(), Some(&expected));
+        assert_eq!(listed(&text, Some(7), false).as_ref(), Some(&expected));
         expected[2] = member(3, true, None);
-        assert_eq!(listed(&text, None), Some(expected));
-        assert_eq!(listed("version=0", Some(7)), None);
+        assert_eq!(listed(&text, None, false), Some(expected));
+        assert_eq!(listed("version=0", Some(7), false), None);
         // On one host they cannot all have that port.
         let text = "clientPort=1\nserver.1=a:1:2\nserver.2=a:3:4\n";
-        assert_eq!(listed(text, None), Some(vec![member(1, true, None), member(2, true, None)]));
+        assert_eq!(
+            listed(text, None, false),
+            Some(vec![member(1, true, None), member(2, true, None)])
+        );
+    }
+
+    #[test]
+    fn clients_with_tls_connect_elsewhere_where_that_is_said() {
+        let of = |text: &str, tls| {
+            let found = listed(text, Some(7), tls).expect("members");
+            found[0].address.clone().expect("an address")
+        };
+        let both = "server.1=a:1:2:participant;3;4\n";
+        assert_eq!([of(both, false), of(both, true)], ["a:3", "a:4"]);
+        let one = "server.1=a:1:2:participant;3\n";
+        assert_eq!(of(one, true), "a:3", "it may take both");
+        let properties = "clientPort=5\nsecureClientPort=6\nserver.1=a:1:2\n";
+        assert_eq!([of(properties, false), of(properties, true)], ["a:5", "a:6"]);
     }
 
     #[test]

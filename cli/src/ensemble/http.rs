@@ -52,10 +52,11 @@ pub(super) fn urls(given: Option<&str>, servers: &[String]) -> Vec<String> {
 }
 
 /// The members in the configuration file of one of these.
-pub(super) fn configured(urls: &[String]) -> Option<Vec<Listed>> {
+pub(super) fn configured(urls: &[String], tls: bool) -> Option<Vec<Listed>> {
     let answers = ask_all(urls, "/commands/initial_configuration");
-    let text = |answer: &Value| hosts::listed(answer["initial_configuration"].as_str()?, None);
-    answers.iter().find_map(text)
+    let listed =
+        |answer: &Value| hosts::listed(answer["initial_configuration"].as_str()?, None, tls);
+    answers.iter().find_map(listed)
 }
 
 /// The last election that any of these tells of, in this epoch or later: another ensemble's admin

@@ -10,6 +10,8 @@ use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use health::Health;
+
+use crate::tls_flags::TlsFlags;
 use serde_json::Value;
 
 /// What is to be known of an ensemble.
@@ -38,6 +40,8 @@ struct StatusArgs {
     /// JSON instead of text
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    tls: TlsFlags,
 }
 
 const AFTER_HELP: &str = "\
@@ -60,7 +64,7 @@ const BAD_USAGE: u8 = 2;
 
 /// What `tenure ensemble status --json` prints, and where admin HTTP of the members is looked for.
 pub(crate) fn status(servers: &str, admin: Option<&str>) -> Result<(Value, Vec<String>), String> {
-    let health = Health::of(ask::members(&hosts::parse(servers)?, admin));
+    let health = Health::of(ask::members(&hosts::parse(servers)?, admin, None));
     let addresses = health.members.iter().filter_map(|member| member.address.clone());
     let urls = http::urls(admin, &addresses.collect::<Vec<_>>());
     Ok((show::json(&health), urls))
@@ -75,7 +79,14 @@ pub(crate) fn run(args: &Args) -> ExitCode {
             return ExitCode::from(BAD_USAGE);
         }
     };
-    let mut health = Health::of(ask::members(&given, args.admin.as_deref()));
+    let tls = match args.tls.tls() {
+        Ok(tls) => tls,
+        Err(error) => {
+            eprintln!("tenure ensemble: {error}");
+            return ExitCode::from(BAD_USAGE);
+        }
+    };
+    let mut health = Health::of(ask::members(&given, args.admin.as_deref(), tls.as_ref()));
     health.election = health.last_election(args.admin.as_deref());
     let text = match args.json {
         true => format!("{}\n", show::json(&health)),

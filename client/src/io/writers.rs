@@ -62,7 +62,7 @@ fn can_write(host: &Host, tls: Option<&Tls>) -> io::Result<bool> {
     stream.set_read_timeout(Some(PATIENCE))?;
     stream.set_write_timeout(Some(PATIENCE))?;
     match tls {
-        Some(tls) => answers_rw(tls.blocking(&host.name, stream)?),
+        Some(tls) => answers_rw(tls.over(&host.name, stream)?),
         None => answers_rw(stream),
     }
 }
