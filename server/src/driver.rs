@@ -34,7 +34,7 @@ use turns::Turns;
 use crate::RunError;
 use crate::admin::report::{ConfigReport, SnapshotReport};
 use crate::admin::words;
-use crate::admin::{Elections, SessionEvents};
+use crate::admin::{Elections, SessionEvents, TenantReports};
 use crate::clock::Clock;
 use crate::config::{LimitSettings, StormSettings, WordList};
 use crate::connections::Connections;
@@ -144,6 +144,8 @@ pub(crate) struct Driver {
     /// The limit that the connection being served has reached.
     reached: Option<Reached>,
     limit_noise: [LogLimit; Limited::COUNT],
+    /// Who reached which limit since the start.
+    limits_reached: TenantReports,
     /// Connections that the replica had closed and must be told are gone.
     let_go: Vec<ConnId>,
     /// Connections without a handshake, by deadline.
@@ -236,6 +238,7 @@ impl Driver {
             watches_counted: now,
             reached: None,
             limit_noise: Default::default(),
+            limits_reached: TenantReports::new(),
             let_go: Vec::new(),
             opening: VecDeque::new(),
             closing: VecDeque::new(),
@@ -482,6 +485,10 @@ impl Driver {
         let now = self.clock.now();
         self.replica.flush(now, &mut self.out);
         self.deliver();
+        while self.replica.is_applying() && !self.tenants.are_several() {
+            self.replica.step(Input::Work { snapshot_room: false }, now, &mut self.out);
+            self.deliver();
+        }
         let snapshot_room = self.snapshotter.has_room();
         if self.replica.has_work(snapshot_room) {
             self.replica.step(Input::Work { snapshot_room }, now, &mut self.out);

@@ -1,6 +1,7 @@
 //! A made-up live server for tests: two clients, three ephemerals, three watches, as they were when
 //! the golden outputs were captured from the reference server.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -13,6 +14,7 @@ use super::live::Live;
 use super::operate::{EndAs, OperateError};
 use super::query::Reply;
 use super::report::*;
+use super::tenants::{TenantReport, TenantReports};
 use super::why::PathReport;
 use crate::metrics::{ConnectionStats, Done, Metrics, ProcessInfo, Readings, Snapshot};
 
@@ -188,6 +190,13 @@ impl Live for FakeServer {
         let first =
             ElectionReport { wall_ms, epoch, leader, cause, leaderless_ms, sessions, settled };
         vec![ElectionReport { epoch: 6, settled: None, ..first.clone() }, first]
+    }
+
+    fn tenants(&self) -> TenantReports {
+        let limits_reached = BTreeMap::from([("watches", 3)]);
+        let report =
+            TenantReport { connections: 2, watches: 7, limits_reached, ..Default::default() };
+        BTreeMap::from([("sasl:bob".to_owned(), report)])
     }
 
     fn session_events(&mut self, after: u64, until: Option<Instant>, reply: Reply<EventPage>) {

@@ -25,6 +25,7 @@ use super::elections;
 use super::query::{AdminClient, AdminQuery};
 use super::report::ConfigReport;
 use super::sessions::{self, Answered};
+use super::tenants;
 use super::why;
 use crate::config::{AdminSettings, Listen, MetricsSettings};
 use crate::limits;
@@ -192,6 +193,7 @@ async fn admin_page(
         "/health" => json_response(health(client).await),
         "/ready" => json_response(ready(client).await),
         "/elections" => json_response(elections::elections(client).await),
+        "/tenants" => json_response(tenants::tenants(client).await),
         "/sessions" => {
             json_response(sessions::live(argument("after"), argument("limit"), client).await)
         }
@@ -321,6 +323,7 @@ const START_PAGE: &str = "<!doctype html>\n<title>Tenure</title>\n<h1>Tenure</h1
     <li><a href=\"/sessions/ended\">/sessions/ended</a>: sessions that ended, and why</li>\n\
     <li><a href=\"/sessions/events\">/sessions/events</a>: what happened to sessions lately</li>\n\
     <li><a href=\"/elections\">/elections</a>: changes of the leader, and what they cost</li>\n\
+    <li><a href=\"/tenants\">/tenants</a>: who shares the server, and limits reached</li>\n\
     <li><a href=\"/health\">/health</a>, <a href=\"/ready\">/ready</a>: probes</li>\n</ul>\n";
 
 #[cfg(test)]

@@ -14,6 +14,7 @@ use super::report::{
     ConfigReport, ConnectionReport, DigestReport, ServerReport, SessionRange, SessionReport,
     SnapshotReport, WatchReport, WatchTotals,
 };
+use super::tenants::TenantReports;
 use super::why::PathReport;
 use crate::metrics::Snapshot;
 
@@ -42,6 +43,8 @@ pub trait Live {
     fn session_events(&mut self, after: u64, until: Option<Instant>, reply: Reply<EventPage>);
     /// Changes of the leader that this server remembers, the latest first.
     fn elections(&self) -> Vec<ElectionReport>;
+    /// Who shares the server, by name.
+    fn tenants(&self) -> TenantReports;
     /// Every watch of every session.
     fn watches(&self) -> Vec<WatchReport>;
     /// How many watches there are.

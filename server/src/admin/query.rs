@@ -16,6 +16,7 @@ use super::report::{
     ConnectionReport, DigestReport, ServerReport, SessionRange, SessionReport, SnapshotReport,
     WatchReport, WatchTotals,
 };
+use super::tenants::TenantReports;
 use super::why::PathReport;
 use crate::metrics::Snapshot;
 
@@ -40,6 +41,8 @@ pub enum AdminQuery {
     SessionEvents(u64, Option<Instant>, Reply<EventPage>),
     /// Changes of the leader, the latest first.
     Elections(Reply<Vec<ElectionReport>>),
+    /// Who shares the server.
+    Tenants(Reply<TenantReports>),
     /// Every watch.
     Watches(Reply<Vec<WatchReport>>),
     /// How many watches there are.
@@ -93,6 +96,7 @@ impl AdminQuery {
             Self::Path(path, reply) => reply.send(live.path(&path)),
             Self::SessionEvents(after, until, reply) => live.session_events(after, until, reply),
             Self::Elections(reply) => reply.send(live.elections()),
+            Self::Tenants(reply) => reply.send(live.tenants()),
             Self::Watches(reply) => reply.send(live.watches()),
             Self::WatchTotals(reply) => reply.send(live.watch_totals()),
             Self::Digests(reply) => reply.send(live.digests()),

@@ -68,6 +68,7 @@ impl Driver {
         if connection.is_paused || !connection.has_work() {
             return;
         }
+        self.reached = None;
         self.allowance = self.allowance(id);
         let chunk = match self.allowance {
             Allowance::Free if self.share_ends.is_some() => limits::READ_CHUNK_SHARED_BYTES,
@@ -77,7 +78,6 @@ impl Driver {
             }
             Allowance::None => return self.pause(id),
         };
-        self.now = self.clock.now();
         self.bound_watches(id);
         let Some(connection) = self.connections.get_mut(id) else { return };
         let has_more = std::mem::take(&mut connection.has_more);
@@ -87,7 +87,10 @@ impl Driver {
         let max = self.rules.throttled_op_wait;
         self.refuses = has_more && max.zip(waited).is_some_and(|(max, waited)| waited > max);
         match has_more {
-            true => self.take_in(id, &[]),
+            true => {
+                self.now = self.clock.now();
+                self.take_in(id, &[]);
+            }
             false => self.read_once(id, chunk),
         }
         self.settle(id);
