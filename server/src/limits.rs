@@ -18,10 +18,10 @@ pub const READ_CHUNK_OVER_LIMIT_BYTES: usize = 4 * 1024;
 /// How long connections are read, or written, in one turn of the loop while several tenants share
 /// the server. Between two turns it is looked who else has something; that takes a few
 /// microseconds, so shorter turns would cost the busy ones and longer ones the others.
-pub const TURN: Duration = Duration::from_micros(100);
+pub const TURN: Duration = Duration::from_micros(80);
 
 /// How long one tenant is served before the next has its turn: some tens of requests.
-pub const TURN_SHARE: Duration = Duration::from_micros(50);
+pub const TURN_SHARE: Duration = Duration::from_micros(40);
 
 /// Bytes taken by one read while several tenants share the server: some hundred requests, of which
 /// what does not fit into a share of time has to be kept.

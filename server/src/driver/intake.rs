@@ -38,7 +38,7 @@ impl Driver {
         }
         self.share_ends = None;
         for _ in 0..self.to_read.len() {
-            let Some(tenant) = self.to_read.next_tenant() else { return };
+            let Some((tenant, _)) = self.to_read.next_tenant() else { return };
             if let Some(id) = self.to_read.pop(tenant) {
                 self.serve(id);
             }
@@ -49,12 +49,17 @@ impl Driver {
         let mut now = self.clock.instant();
         let turn_ends = now + limits::TURN;
         while now < turn_ends {
-            let Some(tenant) = self.to_read.next_tenant() else { return };
+            let Some((tenant, is_fresh)) = self.to_read.next_tenant() else { return };
             let ends = now + limits::TURN_SHARE;
             self.share_ends = Some(ends);
             while now < ends {
                 let Some(id) = self.to_read.pop(tenant) else { break };
                 self.serve(id);
+                now = self.clock.instant();
+            }
+            if is_fresh {
+                // Whoever asks for little need not wait for all that follows in this turn.
+                self.write_dirty_of(tenant, ends);
                 now = self.clock.instant();
             }
         }
