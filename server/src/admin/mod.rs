@@ -22,6 +22,7 @@ mod version;
 mod why;
 pub mod words;
 
+pub use clock::iso;
 pub use elections::ElectionReport;
 pub(crate) use elections::Elections;
 pub(crate) use events::SessionEvents;
