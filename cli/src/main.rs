@@ -2,7 +2,9 @@
 
 mod backup;
 mod bench;
+mod certs;
 mod dev;
+mod doctor;
 mod ensemble;
 mod export;
 mod folder;
@@ -14,6 +16,8 @@ mod serve;
 mod session;
 mod shell;
 mod table;
+mod tls_flags;
+mod top;
 mod tour;
 mod verify;
 
@@ -37,6 +41,10 @@ enum Command {
     Shell(shell::Args),
     /// Show the members of an ensemble, who leads, and whether all is well
     Ensemble(ensemble::Args),
+    /// Look for what is wrong: configuration, disk, clock, limits, ports, members, certificates
+    Doctor(doctor::Args),
+    /// Show live what an ensemble does: members, requests, latencies, sessions
+    Top(top::Args),
     /// Show sessions, live and ended; end one; say why a znode vanished
     Session(session::Args),
     /// Watch a session live and die in two minutes, on a server of the tour's own
@@ -53,6 +61,8 @@ enum Command {
     Verify(verify::Args),
     /// Show what a data folder holds
     Inspect(inspect::Args),
+    /// Make an authority of one's own, and certificates for servers and clients
+    Certs(certs::Args),
     /// Load for any ZooKeeper-speaking server, and what came of it
     Bench(bench::Args),
 }
@@ -74,6 +84,8 @@ fn main() -> ExitCode {
         Command::Dev(args) => dev::run(&args),
         Command::Shell(args) => shell::run(args),
         Command::Ensemble(args) => ensemble::run(&args),
+        Command::Doctor(args) => doctor::run(&args),
+        Command::Top(args) => top::run(&args),
         Command::Session(args) => session::run(&args),
         Command::Tour(args) => tour::run(&args),
         Command::Import(args) => import::run(&args),
@@ -82,6 +94,7 @@ fn main() -> ExitCode {
         Command::Export(args) => export::run(&args),
         Command::Verify(args) => verify::run(&args),
         Command::Inspect(args) => inspect::run(&args),
+        Command::Certs(args) => certs::run(&args),
         Command::Bench(args) => match bench::run(&args) {
             Ok(()) => ExitCode::SUCCESS,
             Err(error) => {

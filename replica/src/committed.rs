@@ -4,9 +4,11 @@
 use tenure_wire::{ErrorCode, EventType, MemberRole, OpCode, Perms, SessionId, Xid};
 
 use crate::apply::{Applied, Change, Closed, Done, local};
+use crate::audit::is_refusal;
 use crate::consensus::Committed;
 use crate::entry::Origin;
 use crate::input::{ConnId, Now};
+use crate::limits;
 use crate::output::{CloseWhy, Event, Output, Outputs};
 use crate::replica::Replica;
 use crate::reply::{Asked, body_of, notify, reply};
@@ -15,10 +17,14 @@ use crate::session::attach::Pending;
 use crate::tree::acl::permits;
 
 impl Replica {
-    /// Applies committed entries, until one turns out to be a session's end of many slices.
+    /// Applies one slice of committed entries, or fewer if one turns out to be a session's end of
+    /// many slices.
     pub(crate) fn apply_committed(&mut self, now: Now, out: &mut Outputs) {
         let mut applied = None;
-        while self.closing.is_none() {
+        for _ in 0..limits::APPLY_SLICE {
+            if self.closing.is_some() {
+                break;
+            }
             // A sync, and the reads behind it, come before the session's next write.
             self.finish_syncs(now, out);
             let Some(entry) = self.to_apply.pop_front() else { break };
@@ -65,6 +71,9 @@ impl Replica {
             Applied::Request { origin, xid, op, outcome } => {
                 self.fire(out);
                 if let Some(conn) = local(origin, self.config.incarnation) {
+                    if self.config.audit || is_refusal(&outcome) {
+                        self.account_for_write(conn, &entry.data, &outcome, out);
+                    }
                     self.answer_write(conn, xid, op, outcome, now, out);
                 }
             }
@@ -74,6 +83,12 @@ impl Replica {
                 out.items.push(Output::Event(Event::SessionOpened { session, timeout_ms, conn }));
                 if let Some(conn) = conn {
                     self.establish(conn, session, password, now, out);
+                }
+            }
+            Applied::NotOpened { origin } => {
+                if let Some(conn) = local(origin, self.config.incarnation) {
+                    self.detach(conn);
+                    close(conn, CloseWhy::TooManySessions, out);
                 }
             }
             Applied::Upgraded { session, timeout_ms } => {
@@ -92,7 +107,7 @@ impl Replica {
         if was_reconfiguring != self.state.reconfiguring.is_some() {
             self.links_changed = true;
         }
-        self.remember_gone();
+        self.remember_gone(out);
         self.state.tree.finish_entry();
     }
 
@@ -115,10 +130,13 @@ impl Replica {
         }
     }
 
-    fn remember_gone(&mut self) {
-        for gone in self.changes.gone.drain(..) {
+    fn remember_gone(&mut self, out: &mut Outputs) {
+        let mut vanished = std::mem::take(&mut self.changes.gone);
+        for gone in vanished.drain(..) {
+            self.account_for_gone(&gone, out);
             self.gone.push(gone);
         }
+        self.changes.gone = vanished;
     }
 
     /// One slice of a session's end.
@@ -127,7 +145,7 @@ impl Replica {
         self.changes.wanted = !self.watches.is_empty();
         let gone_on = self.state.go_on_closing(closing, &mut self.changes);
         self.fire(out);
-        self.remember_gone();
+        self.remember_gone(out);
         self.state.tree.finish_entry();
         match gone_on {
             Err(closing) => self.closing = Some(closing),
@@ -142,6 +160,9 @@ impl Replica {
         let conn = self.attachments.conn_of(session);
         let ended = Event::SessionEnded { session, reason, timeout_ms, ephemerals, conn };
         out.items.push(Output::Event(ended));
+        if self.consensus.is_leader() {
+            self.account_for_end(session, reason, out);
+        }
         let asked = closed.origin.and_then(|(origin, xid)| self.asked_here(origin, xid));
         if let Some((conn, xid)) = asked {
             let op = OpCode::CloseSession;
@@ -227,7 +248,12 @@ impl Replica {
         if self.closing.is_some() {
             self.close_slice(now, out);
             self.apply_committed(now, out);
-        } else if snapshot_room {
+            return;
+        }
+        if !self.to_apply.is_empty() {
+            self.apply_committed(now, out);
+        }
+        if snapshot_room {
             self.snapshot_slice(out);
         }
     }

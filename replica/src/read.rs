@@ -6,6 +6,7 @@ use tenure_wire::{
 };
 
 use crate::config::Config;
+use crate::denials::Denial;
 use crate::input::ConnId;
 use crate::limits;
 use crate::output::Outputs;
@@ -26,6 +27,8 @@ pub(crate) struct Read<'a> {
     pub(crate) watches: &'a mut WatchTable,
     pub(crate) asker: &'a Attachment,
     pub(crate) asked: Asked,
+    /// What was refused on the way.
+    pub(crate) denied: Option<Denial>,
 }
 
 impl Read<'_> {
@@ -46,14 +49,26 @@ impl Read<'_> {
                 _ = reply(out, asked, zxid, |_| Ok(()));
             }
             Request::Ping => pong(asked, zxid, out),
-            request => _ = reply(out, asked, zxid, |bytes| self.body(request, bytes)),
+            request => {
+                let outcome = reply(out, asked, zxid, |bytes| self.body(request, bytes));
+                if let Err(error) = outcome {
+                    self.denied = self.denial(request, error);
+                }
+                out.denied.extend(self.denied);
+            }
         }
+    }
+
+    fn denial(&self, request: &Request<'_>, error: ErrorCode) -> Option<Denial> {
+        let Attachment { session, identities, .. } = self.asker;
+        Denial::of_request(self.state, request, error, *session, identities)
     }
 
     fn body(&mut self, request: &Request<'_>, bytes: &mut Vec<u8>) -> Result<(), ErrorCode> {
         match request {
             Request::GetData { path, watch } => {
                 let node = self.readable(path)?;
+                self.may_watch(*watch, path)?;
                 bytes.put_buffer(node.data.as_deref());
                 node.stat().encode(bytes);
                 self.watch(*watch, path, WatchKind::Data);
@@ -61,11 +76,13 @@ impl Read<'_> {
             Request::Exists { path, watch } => self.exists(path, *watch, bytes)?,
             Request::GetChildren { path, watch } => {
                 let node = self.readable(path)?;
+                self.may_watch(*watch, path)?;
                 self.children(node, bytes);
                 self.watch(*watch, path, WatchKind::Child);
             }
             Request::GetChildren2 { path, watch } => {
                 let node = self.readable(path)?;
+                self.may_watch(*watch, path)?;
                 self.children(node, bytes);
                 node.stat().encode(bytes);
                 self.watch(*watch, path, WatchKind::Child);
@@ -85,6 +102,7 @@ impl Read<'_> {
                     1 => WatchKind::PersistentRecursive,
                     _ => return Err(ErrorCode::MarshallingError),
                 };
+                self.may_watch(true, path)?;
                 self.watches.add(self.asked.conn, path, kind);
                 bytes.put_i32(0);
             }
@@ -123,6 +141,16 @@ impl Read<'_> {
         self.find_readable(path).map(|id| self.state.tree.at(id))
     }
 
+    /// Whether the connection may watch one path more, or does so already.
+    fn may_watch(&self, wanted: bool, path: &str) -> Result<(), ErrorCode> {
+        let (conn, max) = (self.asked.conn, self.asker.max_watches);
+        let is_full = wanted && max < usize::MAX && self.watches.paths_of(conn) >= max;
+        match is_full && !self.watches.has_path(conn, path) {
+            true => Err(ErrorCode::QuotaExceeded),
+            false => Ok(()),
+        }
+    }
+
     fn watch(&mut self, wanted: bool, path: &str, kind: WatchKind) {
         if wanted {
             self.watches.add(self.asked.conn, path, kind);
@@ -135,6 +163,7 @@ impl Read<'_> {
             return Err(ErrorCode::BadArguments);
         }
         let found = self.readable(path);
+        self.may_watch(watch, path)?;
         if !matches!(found, Err(ErrorCode::NoAuth)) {
             self.watch(watch, path, WatchKind::Data);
         }
@@ -188,6 +217,11 @@ impl Read<'_> {
                 }),
                 _ => Err(ErrorCode::MarshallingError),
             };
+            if let Err(error) = result
+                && self.denied.is_none()
+            {
+                self.denied = self.denial(request, error);
+            }
             result.unwrap_or_else(|code| MultiResult::Error(code.code())).encode(bytes);
         }
         MultiHeader::END.encode(bytes);

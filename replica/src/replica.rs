@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::apply::{Changes, Closing};
 use crate::config::Config;
-use crate::consensus::{Committed, Consensus, Durable, Outgoing};
+use crate::consensus::{Committed, Consensus, Durable, Follower, Outgoing};
 use crate::ensemble::{
     Elections, Following, Owners, PeerMessage, ReadOnly, Reconfigurer, cluster_in,
 };
@@ -18,7 +18,7 @@ use crate::limits;
 use crate::output::{CloseWhy, Event, HardState, LogEntry, Output, Outputs, SnapshotMeta};
 use crate::planted::PlantedBug;
 use crate::requests::Resuming;
-use crate::session::attach::{Attachment, Attachments};
+use crate::session::attach::{Attachment, Attachments, Caller};
 use crate::session::ended::EndReason;
 use crate::session::expiry::Expiry;
 use crate::session::local::{LocalSession, LocalSessions};
@@ -79,6 +79,8 @@ pub struct Replica {
     pub(crate) cluster_in_log: u64,
     next_tick_us: u64,
     pub(crate) serving: bool,
+    /// What is proposed here is stamped so that it is refused if it needs more memory.
+    pub(crate) refuses_growth: bool,
 }
 
 /// How much was applied since the last snapshot began.
@@ -135,6 +137,7 @@ impl Replica {
             cluster_in_log,
             next_tick_us: now.mono_us,
             serving: false,
+            refuses_growth: false,
             config,
         }
     }
@@ -142,10 +145,20 @@ impl Replica {
     /// Takes one input. Writes it leads to are proposed by the next `flush`.
     pub fn step(&mut self, input: Input<'_>, now: Now, out: &mut Outputs) {
         match input {
-            Input::Connect { conn, peer, request, entropy } => {
-                self.connect(conn, peer, &request, entropy, now, out);
+            Input::Connect { conn, peer, certificate, request, entropy } => {
+                let caller = Caller { peer, certificate };
+                self.connect(conn, caller, &request, entropy, now, out);
             }
             Input::Frame { conn, payload } => self.frame(conn, payload, now, out),
+            Input::Refuse { conn, payload, error } => {
+                self.refuse_request(conn, payload, error, now, out);
+            }
+            Input::RefuseGrowth(refuses) => self.refuses_growth = refuses,
+            Input::WatchBound { conn, paths } => {
+                if let Some(attachment) = self.attachments.get_mut(conn) {
+                    attachment.max_watches = paths;
+                }
+            }
             Input::Unread { conn } => {
                 let attachment = self.attachments.get(conn).filter(|a| a.established);
                 if let Some(session) = attachment.map(|attachment| attachment.session) {
@@ -286,6 +299,9 @@ impl Replica {
             enforce_quota: self.config.enforce_quota,
             extended_types: self.config.extended_types,
             sasl: !self.config.auth.sasl_users.is_empty(),
+            x509: self.config.auth.x509_enabled,
+            refuse_growth: self.refuses_growth,
+            bounds: self.config.bounds,
         }
     }
 
@@ -318,6 +334,7 @@ impl Replica {
     /// Whether `Input::Work` would do something, given room for a snapshot chunk or not.
     pub fn has_work(&self, snapshot_room: bool) -> bool {
         self.closing.is_some()
+            || !self.to_apply.is_empty()
             || self.watches.has_leaving()
             || snapshot_room && self.capture.is_some()
     }
@@ -373,6 +390,30 @@ impl Replica {
         Some(self.consensus.leader()).filter(|leader| *leader != 0)
     }
 
+    /// How many members vote.
+    pub fn voter_count(&self) -> usize {
+        self.consensus.voters().len()
+    }
+
+    /// The other members, as the leader knows them; none if this replica does not lead.
+    pub fn followers(&self) -> Vec<Follower> {
+        match self.consensus.is_leader() {
+            true => self.consensus.followers(),
+            false => Vec::new(),
+        }
+    }
+
+    /// Client syncs that are not answered yet.
+    pub fn pending_syncs(&self) -> usize {
+        self.following.pending_syncs()
+    }
+
+    /// Has sessions be established and resumed within other bounds of their timeouts, from now on.
+    pub fn set_session_timeouts(&mut self, min_ms: u32, max_ms: u32) {
+        self.config.min_session_timeout_ms = min_ms;
+        self.config.max_session_timeout_ms = max_ms;
+    }
+
     /// The ensemble's id, random and the same at every member; 0 for a server by itself, and before
     /// the first leader's entry has come here.
     pub fn cluster_id(&self) -> u64 {
@@ -422,6 +463,11 @@ impl Replica {
     /// What one connection watches, by kind and path.
     pub fn watches_of(&self, conn: ConnId) -> Vec<(WatchKind, &str)> {
         self.watches.of_conn(conn)
+    }
+
+    /// How many paths one connection watches.
+    pub fn watched_by(&self, conn: ConnId) -> usize {
+        self.watches.paths_of(conn)
     }
 
     /// How the last ephemeral znode at a path vanished, as far as this server remembers since its

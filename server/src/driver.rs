@@ -7,13 +7,18 @@
 //! Nothing is handed to another thread on the way from a request to its reply, except what must be
 //! durable: on few cores the hand-over costs more than the request.
 
+mod accounts;
+mod admission;
 mod delivery;
 mod happenings;
 mod intake;
 mod left_behind;
 mod live;
 mod orders;
+mod reload;
 mod snapshots;
+mod turns;
+mod watch;
 
 use std::collections::VecDeque;
 use std::io;
@@ -22,34 +27,46 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
+use admission::Reached;
+use intake::Allowance;
 use left_behind::LeftBehind;
 use mio::{Events, Poll, Token};
 use orders::AwaitedEnds;
 use snapshots::AwaitedSnapshots;
 use tenure_replica::{ConnId, Input, Now, Outputs, Replica};
+use turns::Turns;
 
 use crate::RunError;
+use crate::admin::ServerEventKind;
 use crate::admin::report::{ConfigReport, SnapshotReport};
 use crate::admin::words;
-use crate::admin::{Elections, SessionEvents};
+use crate::admin::{Denials, Elections, ServerEvents, SessionEvents};
+use crate::audit::Audit;
 use crate::clock::Clock;
-use crate::config::WordList;
+use crate::config::{LimitSettings, StormSettings, WordList};
 use crate::connections::Connections;
+use crate::hot_paths::HotPaths;
 use crate::limits;
 use crate::listener::{Accepted, Listener};
 use crate::log_limit::LogLimit;
 use crate::mail::Mail;
 use crate::members_file::MembersFile;
-use crate::metrics::Metrics;
+use crate::memory::MemoryGuard;
+use crate::metrics::{Limited, Metrics};
 use crate::peers::Peers;
 use crate::persister::Persister;
 use crate::snapshotter::Snapshotter;
+use crate::storm::Storm;
+use crate::tenants::{TenantName, Tenants};
+use watch::LoopWatch;
 
 /// The bell of [`crate::mail::Mailbox`].
 pub(crate) const WAKE: Token = Token(0);
 /// The plain listener, the secure one, or both.
 const FIRST_LISTENER: usize = 1;
 const FIRST_CONNECTION: usize = 3;
+/// Numbers that members can have, and 0.
+const MEMBERS: usize = 256;
 
 /// What the loop takes from the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -60,6 +77,24 @@ pub(crate) struct Rules {
     pub(crate) max_outstanding: usize,
     /// How long a connection may take to send its handshake.
     pub(crate) sessionless_timeout: Duration,
+    /// A sync of the log that takes longer is told of.
+    pub(crate) slow_sync_us: u64,
+    /// How long a request may be left unread without being refused.
+    pub(crate) throttled_op_wait: Option<Duration>,
+    /// How much tenants may use.
+    pub(crate) limits: LimitSettings,
+    /// What a storm of connections may take.
+    pub(crate) storm: StormSettings,
+    /// New sessions are this server's own.
+    pub(crate) local_sessions: bool,
+}
+
+impl Rules {
+    /// Whether anything may have to be left unread because of a tenant's limit.
+    fn limits_requests(&self) -> bool {
+        let LimitSettings { outstanding, unsent_kib, requests_per_second, .. } = self.limits;
+        outstanding.is_set() || unsent_kib.is_set() || requests_per_second.is_set()
+    }
 }
 
 /// The loop and everything it owns.
@@ -68,6 +103,12 @@ pub(crate) struct Driver {
     /// Gone once the server is stopping.
     listeners: Vec<Listener>,
     connections: Connections,
+    /// Who shares the server.
+    tenants: Tenants,
+    /// Some limit may have to leave connections unread.
+    limits_requests: bool,
+    storm: Storm,
+    memory: MemoryGuard,
     replica: Replica,
     persister: Persister,
     /// Links to the other members, if there are any.
@@ -83,6 +124,17 @@ pub(crate) struct Driver {
     snapshots_awaited: AwaitedSnapshots,
     session_events: SessionEvents,
     elections: Elections,
+    server_events: ServerEvents,
+    watch: LoopWatch,
+    hot_paths: HotPaths,
+    /// When each member was last heard, by its number, in microseconds of the monotonic clock.
+    heard_us: [Option<u64>; MEMBERS],
+    /// The last entry whose application was counted.
+    counted_to: u64,
+    /// When this leadership began.
+    leading_since_us: u64,
+    denials: Denials,
+    audit: Option<Audit>,
     /// The client whose connection is being dropped.
     leaving: Option<(ConnId, SocketAddr)>,
     clock: Clock,
@@ -94,12 +146,29 @@ pub(crate) struct Driver {
     spare: Vec<Vec<u8>>,
     /// The time at which the bytes being processed were read.
     now: Now,
-    /// Connections to read in this turn.
-    to_read: VecDeque<ConnId>,
+    /// Connections to read.
+    to_read: Turns,
     /// Connections with unsent bytes that were not tried yet.
-    dirty: Vec<ConnId>,
+    dirty: Turns,
+    /// When the tenant being served has had its share of time, if there are several.
+    share_ends: Option<Instant>,
+    /// What is being taken in has waited too long and is refused.
+    refuses: bool,
+    /// What the connection being served may have.
+    allowance: Allowance,
     /// Connections left unread because of a bound.
     paused: VecDeque<ConnId>,
+    /// How many of these are still to be looked at, since something happened that may change it.
+    to_resume: usize,
+    /// When somebody may make requests again who made all that the limits allow.
+    rates_open_at: Option<Instant>,
+    /// Connections that wait for a new session.
+    openings: usize,
+    /// When all watches were last counted.
+    watches_counted: Instant,
+    /// The limit that the connection being served has reached.
+    reached: Option<Reached>,
+    limit_noise: [LogLimit; Limited::COUNT],
     /// Connections that the replica had closed and must be told are gone.
     let_go: Vec<ConnId>,
     /// Connections without a handshake, by deadline.
@@ -120,6 +189,8 @@ pub(crate) struct Driver {
     metrics: Metrics,
     words: Arc<WordList>,
     config: ConfigReport,
+    /// What the configuration said at the start, and when it was last read.
+    texts: (String, String),
     last_snapshot: Option<SnapshotReport>,
     trace_mask: i64,
 }
@@ -140,8 +211,12 @@ pub(crate) struct Parts {
     pub(crate) rules: Rules,
     pub(crate) words: WordList,
     pub(crate) config: ConfigReport,
+    /// The configuration's text.
+    pub(crate) text: String,
     pub(crate) metrics: Metrics,
     pub(crate) last_snapshot: Option<SnapshotReport>,
+    /// Where changes are recorded, if they are.
+    pub(crate) audit: Option<Audit>,
     /// Told, once, that the replica has begun to serve.
     pub(crate) on_serving: SyncSender<()>,
 }
@@ -153,10 +228,16 @@ impl Driver {
         for (i, listener) in parts.listeners.iter_mut().enumerate() {
             listener.register(parts.poll.registry(), Token(FIRST_LISTENER + i))?;
         }
+        let counted_to = parts.replica.applied();
+        let now = parts.clock.instant();
         Ok(Driver {
             poll: parts.poll,
             listeners: parts.listeners,
             connections: Connections::default(),
+            tenants: Tenants::default(),
+            limits_requests: parts.rules.limits_requests(),
+            storm: Storm::new(parts.rules.storm, now),
+            memory: MemoryGuard::new(parts.rules.limits.memory, now),
             replica: parts.replica,
             persister: parts.persister,
             peers: parts.peers,
@@ -169,6 +250,14 @@ impl Driver {
             snapshots_awaited: AwaitedSnapshots::default(),
             session_events: SessionEvents::default(),
             elections: Elections::default(),
+            server_events: ServerEvents::default(),
+            watch: LoopWatch::default(),
+            hot_paths: HotPaths::new(),
+            heard_us: [None; MEMBERS],
+            counted_to,
+            leading_since_us: 0,
+            denials: Denials::default(),
+            audit: parts.audit,
             leaving: None,
             clock: parts.clock,
             rules: parts.rules,
@@ -176,9 +265,18 @@ impl Driver {
             scratch: vec![0; limits::READ_CHUNK_BYTES],
             spare: Vec::new(),
             now: parts.clock.now(),
-            to_read: VecDeque::new(),
-            dirty: Vec::new(),
+            to_read: Turns::default(),
+            dirty: Turns::default(),
+            share_ends: None,
+            refuses: false,
+            allowance: Allowance::Free,
             paused: VecDeque::new(),
+            to_resume: 0,
+            rates_open_at: None,
+            openings: 0,
+            watches_counted: now,
+            reached: None,
+            limit_noise: Default::default(),
             let_go: Vec::new(),
             opening: VecDeque::new(),
             closing: VecDeque::new(),
@@ -191,6 +289,7 @@ impl Driver {
             metrics: parts.metrics,
             words: Arc::new(parts.words),
             config: parts.config,
+            texts: (parts.text.clone(), parts.text),
             last_snapshot: parts.last_snapshot,
             trace_mask: words::DEFAULT_TRACE_MASK,
         })
@@ -216,10 +315,12 @@ impl Driver {
                 Err(e) => return Err(RunError::Poll(e.to_string())),
                 Ok(()) => {}
             }
+            self.watch_turn(polled, timeout);
             self.note_ready(&events);
             for i in 0..self.listeners.len() {
                 self.accept(i, polled);
             }
+            self.open_rates(polled);
             self.read_all();
             let stood_still = self.open_mail()?;
             self.resume_paused();
@@ -230,6 +331,7 @@ impl Driver {
                 self.tick(polled);
             }
             self.flush_replica();
+            self.look_at_memory(polled);
             self.announce_serving();
             self.drop_overdue(polled);
             self.write_dirty();
@@ -239,7 +341,7 @@ impl Driver {
 
     /// How long the poll may wait for something to happen.
     fn sleep(&self, now: Instant) -> Option<Duration> {
-        if !self.to_read.is_empty() {
+        if !self.to_read.is_empty() || !self.dirty.is_empty() || self.to_resume > 0 {
             return Some(Duration::ZERO);
         }
         if self.replica.has_work(self.snapshotter.has_room()) {
@@ -256,6 +358,8 @@ impl Driver {
             self.opening.front().map(|(at, _)| *at),
             self.closing.front().map(|(at, _)| *at),
             self.stop_by,
+            self.watch.storm_ends_at(),
+            self.rates_open_at,
         ]
         .into_iter()
         .flatten()
@@ -282,11 +386,11 @@ impl Driver {
         connection.note_ready(event);
         if connection.is_readable() && !connection.is_queued && !connection.is_paused {
             connection.is_queued = true;
-            self.to_read.push_back(connection.id);
+            self.to_read.push(connection.tenant(), connection.id);
         }
         if connection.wants_write() && connection.is_writable() && !connection.is_dirty {
             connection.is_dirty = true;
-            self.dirty.push(connection.id);
+            self.dirty.push(connection.tenant(), connection.id);
         }
     }
 
@@ -306,12 +410,14 @@ impl Driver {
                     self.metrics.connection_requests += 1;
                     let wall_ms = self.clock.now().wall_ms;
                     let place = (self.poll.registry(), FIRST_CONNECTION);
-                    match self.connections.open(incoming, wall_ms, place) {
+                    let address = self.tenants.enter(TenantName::Address(peer.ip()));
+                    match self.connections.open(incoming, wall_ms, place, address) {
                         Ok(id) => {
                             let deadline = now + self.rules.sessionless_timeout;
                             self.opening.push_back((deadline, id));
                         }
                         Err(e) => {
+                            self.tenants.leave(address);
                             listener.released(peer.ip());
                             tracing::debug!(%peer, error = %e, "connection lost at accept");
                         }
@@ -344,12 +450,16 @@ impl Driver {
                 Mail::Persisted { ticket, synced } => {
                     if let Some(synced) = synced {
                         self.metrics.batch_synced(synced.entries, synced.took_us, synced.waiting);
-                        self.metrics.slow_syncs += u64::from(synced.was_slow);
+                        if synced.took_us >= self.rules.slow_sync_us {
+                            self.metrics.slow_syncs += 1;
+                            let worst_ms = synced.took_us / 1000;
+                            self.tell(ServerEventKind::SlowSync { worst_ms, times: 1 });
+                        }
                     }
                     self.replica.step(Input::Persisted { ticket }, now, &mut self.out);
                     self.deliver();
                 }
-                Mail::DiskFull(is_full) => self.disk_is_full = is_full,
+                Mail::DiskFull(is_full) => self.watch_disk(is_full),
                 Mail::Fatal(error) => return Err(error),
                 Mail::SnapshotRoom => {}
                 Mail::SnapshotSaved { index, path, log_from, report, took_us } => {
@@ -367,6 +477,9 @@ impl Driver {
                     self.deliver();
                 }
                 Mail::Peer { from, message } => {
+                    if let Some(heard) = self.heard_us.get_mut(from as usize) {
+                        *heard = Some(now.mono_us);
+                    }
                     let message = &message;
                     self.replica.step(Input::Peer { from, message }, now, &mut self.out);
                     self.deliver();
@@ -395,6 +508,7 @@ impl Driver {
                     self.stand_still(reply);
                 }
                 Mail::Resume => {}
+                Mail::Reload(config, reply) => reply.send(self.reload(&config)),
                 Mail::Stop => self.begin_stop(),
             }
         }
@@ -428,6 +542,9 @@ impl Driver {
             self.replica.flush(now, &mut self.out);
             self.deliver();
         }
+        let applied = self.replica.applied();
+        self.metrics.commits += applied.saturating_sub(self.counted_to);
+        self.counted_to = applied;
     }
 
     fn announce_serving(&mut self) {

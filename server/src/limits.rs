@@ -15,6 +15,47 @@ pub const READ_CHUNK_BYTES: usize = 64 * 1024;
 /// outstanding requests may still hand in a few, so that nobody starves, but not a bufferful.
 pub const READ_CHUNK_OVER_LIMIT_BYTES: usize = 4 * 1024;
 
+/// How long connections are read, or written, in one turn of the loop while several tenants share
+/// the server. Between two turns it is looked who else has something; that takes a few
+/// microseconds, so shorter turns would cost the busy ones and longer ones the others.
+pub const TURN: Duration = Duration::from_micros(250);
+
+/// How long one tenant is served before the next has its turn: some tens of requests.
+pub const TURN_SHARE: Duration = Duration::from_micros(60);
+
+/// Bytes taken by one read while several tenants share the server: some hundred requests, of which
+/// what does not fit into a share of time has to be kept.
+pub const READ_CHUNK_SHARED_BYTES: usize = 16 * 1024;
+
+/// Frames processed between two looks at the clock.
+pub const FRAMES_PER_LOOK: u32 = 8;
+
+/// Handshakes that wait for a new session at once. Further ones wait unread, so that clients who
+/// come back to a session they had never stand behind more than these.
+pub const OPENINGS_AT_ONCE: usize = 256;
+
+/// How often it is looked at the memory: a system call, while the server may get some ten megabytes
+/// more.
+pub const MEMORY_LOOK: Duration = Duration::from_millis(100);
+
+/// Percent of the limit of memory at which writes are taken again that need more. So much has to be
+/// deleted first that it does not come and go with every request.
+pub const MEMORY_FREE_PERCENT: u64 = 95;
+
+/// Roughly what a znode, a session and a watch take beside their bytes, where it is estimated what
+/// has become free.
+pub const ZNODE_BYTES: u64 = 160;
+/// See [`ZNODE_BYTES`].
+pub const SESSION_BYTES: u64 = 256;
+/// See [`ZNODE_BYTES`].
+pub const WATCH_BYTES: u64 = 64;
+
+/// How often all watches are counted for the sake of those who may have no more.
+pub const RECOUNT: Duration = Duration::from_millis(100);
+
+/// Connections left unread that are looked at in one turn of the loop.
+pub const RESUMES_PER_TURN: usize = 64;
+
 /// Requests of one connection that may wait for their turn before its socket is left unread. Deep
 /// enough for any pipelining client; a connection that floods holds this many frames at most,
 /// plus one read.
@@ -45,7 +86,7 @@ pub const UNSENT_SOFT_CROWDED_BYTES: usize = 16 * 1024;
 
 /// Connections accepted in one turn of the loop, so that a storm of them does not hold up those
 /// that are already here.
-pub const ACCEPTS_PER_TURN: u32 = 256;
+pub const ACCEPTS_PER_TURN: u32 = 32;
 
 /// How long accepting rests after the process ran out of file descriptors or memory for sockets.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -110,6 +151,10 @@ pub const TLS_READS_AT_ONCE: u32 = 16;
 /// Plaintext encrypted at once: the most that a TLS record can have. More would only lie in memory
 /// a second time while the client does not read.
 pub const TLS_RECORD_BYTES: usize = 16 * 1024;
+
+/// How often it is looked whether files of keys and certificates have changed: soon enough for
+/// whoever renews them and tries, and seldom enough to cost nothing.
+pub const TLS_RELOAD: Duration = Duration::from_secs(1);
 
 /// Output buffers kept for reuse instead of being given back to the allocator.
 pub const SPARE_BUFFERS: usize = 64;
@@ -179,5 +224,74 @@ pub const PEER_RETRY: Duration = Duration::from_millis(100);
 /// The same after one that was refused: it takes an operator to change that.
 pub const PEER_REFUSED_RETRY: Duration = Duration::from_millis(500);
 
+/// How long the I/O loop may take to answer before the server counts as unhealthy: probes give up
+/// sooner than other askers.
+pub const HEALTH_ANSWER: Duration = Duration::from_secs(2);
+
+/// How long the disk may take for one write or sync before the server counts as unhealthy. Another
+/// member leads long before that.
+pub const DISK_STUCK: Duration = Duration::from_secs(30);
+
+/// A pause of the I/O loop that is worth an event: clients with short timeouts notice it.
+pub const PAUSE_EVENT: Duration = Duration::from_millis(500);
+
+/// How often the wall clock is compared with the monotonic one.
+pub const CLOCK_CHECK: Duration = Duration::from_millis(100);
+
+/// How far the two may come apart between two looks before it counts as a step.
+pub const CLOCK_STEP: Duration = Duration::from_millis(500);
+
+/// Expiries soon after one another that make a storm: more than one machine's clients usually are.
+pub const STORM_EXPIRIES: u64 = 20;
+
+/// A storm is over when nobody expired for this long,
+pub const STORM_QUIET: Duration = Duration::from_secs(2);
+
+/// or after this long, so that one without an end is told of too.
+pub const STORM_LONGEST: Duration = Duration::from_secs(30);
+
+/// What happened this long before a storm may have caused it: the longest usual session timeout.
+pub const STORM_CAUSE: Duration = Duration::from_secs(60);
+
+/// Sessions of a storm whose clients' addresses are looked at.
+pub const STORM_SESSIONS_LOOKED_AT: usize = 1024;
+
+/// Slow syncs that are no further apart than this are told as one.
+pub const SLOW_SYNCS_TOGETHER: Duration = Duration::from_secs(60);
+
+/// One of so many requests is looked at for the path it is about.
+pub const HOT_PATH_EVERY: u32 = 32;
+
+/// Paths that are counted. Whatever makes more than one of so many requests is among them.
+pub const HOT_PATHS: usize = 64;
+
+/// Requests looked at before all counts are halved, so that the list tells of the present.
+pub const HOT_PATH_MEMORY: u64 = 8192;
+
+/// Longer paths are counted by their beginning.
+pub const HOT_PATH_BYTES: usize = 256;
+
+/// Events of the server that are remembered for operators.
+pub const SERVER_EVENTS: usize = 256;
+
+/// How long a member may be silent and still count as connected. Its leader hears of it several
+/// times a second.
+pub const MEMBER_HEARD: Duration = Duration::from_secs(2);
+
+/// Entries that a member may lack and still count as in sync: less than a second of writes.
+pub const MEMBER_IN_SYNC_ENTRIES: u64 = 10_000;
+
 /// Changes of the leader that are remembered for operators.
 pub const ELECTIONS: usize = 64;
+
+/// Refusals that are remembered for operators.
+pub const DENIALS: usize = 256;
+
+/// Records that wait for the audit log: a tenth of a second of the fastest writes.
+pub const AUDIT_QUEUE: usize = 16 * 1024;
+
+/// Bytes of their texts: an access control list may be as long as a frame.
+pub const AUDIT_QUEUE_BYTES: usize = 32 << 20;
+
+/// Bytes written to the audit log at once, if so many wait.
+pub const AUDIT_WRITE_BYTES: usize = 256 * 1024;

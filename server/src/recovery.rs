@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tenure_replica::{
-    AuthConfig, Config, DigestAlgorithm, HardState, LogEntry, Membership, Replica, Restored,
-    Restorer, SnapshotMeta, State,
+    AuthConfig, Bounds, Config, HardState, LogEntry, Membership, Replica, Restored, Restorer,
+    SnapshotMeta, State,
 };
 use tenure_storage::snapshots::{SnapshotMeta as SnapshotFileMeta, SnapshotReader};
 use tenure_storage::{DataFolder, Disk, Entry, FoundSnapshot, Log, LogOptions};
@@ -15,7 +15,7 @@ use tenure_wire::Zxid;
 
 use crate::admin::report::SnapshotReport;
 use crate::clock::Clock;
-use crate::config::{self, MemberRole, ServerConfig};
+use crate::config::{MemberRole, ServerConfig};
 use crate::error::StartError;
 use crate::limits;
 use crate::metrics::Metrics;
@@ -176,6 +176,7 @@ fn replica_config(config: &ServerConfig) -> Result<Config, StartError> {
             .tree
             .read_only_mode
             .then(|| u64::from(config.tick_ms).max(limits::READ_ONLY_AFTER_MS)),
+        audit: config.audit.enabled,
         local_sessions: config.sessions.local,
         local_upgrading: config.sessions.local_upgrading,
         members: match config.ensemble.is_distributed() {
@@ -186,19 +187,28 @@ fn replica_config(config: &ServerConfig) -> Result<Config, StartError> {
         log_tail_entries: config.snapshots.log_tail_entries.into(),
         snapshot_entries: config.snapshots.every_entries.into(),
         snapshot_bytes: config.snapshots.every_log_kib.map_or(0, |kib| u64::from(kib) * 1024),
+        bounds: Bounds {
+            sessions: config.limits.sessions.total,
+            znodes: config.limits.znodes,
+            session_ephemerals: config.limits.session_ephemerals,
+        },
         reap_interval_ms: config.tree.container_check_interval_ms.into(),
         reap_per_minute: config.tree.container_max_per_minute,
         reap_unused_ms: config.tree.container_max_never_used_ms,
         auth: AuthConfig {
             super_digest: config.auth.super_digest.clone(),
-            sasl_users: config.auth.sasl_users.clone(),
-            sasl_super_user: config.auth.sasl_super_user.clone(),
-            digest_enabled: !config.auth.digest_disabled,
-            digest_algorithm: match config.auth.digest {
-                config::DigestAlgorithm::Sha1 => DigestAlgorithm::Sha1,
-                config::DigestAlgorithm::Sha256 => DigestAlgorithm::Sha256,
-                config::DigestAlgorithm::Sha512 => DigestAlgorithm::Sha512,
+            sasl_users: match config.auth.fips {
+                // It forbids MD5, and no other mechanism is spoken.
+                Some(true) => Vec::new(),
+                _ => config.auth.sasl_users.clone(),
             },
+            required_schemes: config.auth.required_schemes(),
+            allow_sasl_failed: config.auth.allow_sasl_failed,
+            sasl_super_user: config.auth.sasl_super_user.clone(),
+            x509_enabled: config.secure_client.is_some() || config.connections.port_unification,
+            x509_super_user: config.auth.x509_super_user.clone(),
+            digest_enabled: !config.auth.digest_disabled,
+            digest_algorithm: config.auth.digest,
         },
     })
 }

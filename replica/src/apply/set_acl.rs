@@ -16,11 +16,14 @@ impl State {
         asker: &Asker<'_>,
     ) -> Result<Stat, ErrorCode> {
         path::validate(path).map_err(|_| ErrorCode::BadArguments)?;
-        let acl =
-            fix_up(acl, asker.identities, asker.policy.sasl).map_err(|_| ErrorCode::InvalidAcl)?;
+        let acl = fix_up(acl, asker.identities, asker.policy).map_err(|_| ErrorCode::InvalidAcl)?;
         let id = self.tree.find(path).ok_or(ErrorCode::NoNode)?;
         asker.may(self, id, Perms::ADMIN)?;
         expect_version(version, self.tree.at(id).aversion)?;
+        // Lists that are in use already cost nothing more.
+        if asker.policy.refuse_growth && !self.tree.acls.has(&acl) {
+            return Err(ErrorCode::QuotaExceeded);
+        }
         let acl = self.tree.acls.intern(acl);
         self.tree.set_acl(id, acl);
         Ok(self.tree.at(id).stat())

@@ -6,10 +6,12 @@ use std::net::IpAddr;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use tenure_wire::{
-    ConnectRequest, ConnectResponse, PASSWORD_LEN, SessionId, TENURE_PASSWORD, TENURE_PROTOCOL, Xid,
+    ConnectRequest, ConnectResponse, ErrorCode, PASSWORD_LEN, SessionId, TENURE_PASSWORD,
+    TENURE_PROTOCOL, Xid,
 };
 
 use crate::input::ConnId;
+use crate::limits;
 use crate::session::ended::Ended;
 use crate::session::sasl::SaslExchange;
 use crate::tree::acl::{Identity, encode_identities};
@@ -27,6 +29,8 @@ pub(crate) enum Pending {
     Deferred { payload: Box<[u8]>, received_us: u64 },
     /// A sync, or a read that must not be stale, until this member is known to be up to date.
     Sync { payload: Box<[u8]>, request: i64, received_us: u64 },
+    /// A request that is refused, but not before those in front of it are answered.
+    Refused { xid: Xid, op: i32, error: ErrorCode, received_us: u64 },
 }
 
 /// How a handshake is answered, by what the client has shown to understand.
@@ -73,6 +77,14 @@ impl Manner {
     }
 }
 
+/// Who has connected, as far as the connection itself shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller<'a> {
+    pub(crate) peer: IpAddr,
+    /// Whom the certificate is for that the client has shown.
+    pub(crate) certificate: Option<&'a str>,
+}
+
 /// A connection and the session on it.
 #[derive(Debug)]
 pub struct Attachment {
@@ -100,6 +112,8 @@ pub struct Attachment {
     /// It asked for other members and waits for the answer, which comes many entries later; what
     /// it sends meanwhile waits as well.
     pub(crate) reconfigures: bool,
+    /// How many paths it may watch. Watches that are set again after a reconnect are not refused.
+    pub(crate) max_watches: usize,
     pub(crate) pending: VecDeque<Pending>,
 }
 
@@ -118,9 +132,10 @@ impl Attachment {
             finished: false,
             linearizable: false,
             reconfigures: false,
+            max_watches: usize::MAX,
             pending: VecDeque::new(),
         };
-        attachment.add_identity(Identity::new("ip", &peer.to_canonical().to_string()));
+        attachment.add_identities([Identity::ip(peer)]);
         attachment
     }
 
@@ -134,12 +149,32 @@ impl Attachment {
         Some(Vec::new())
     }
 
-    pub(crate) fn add_identity(&mut self, identity: Identity) {
-        if !self.identities.contains(&identity) {
-            self.identities.push(identity);
+    /// Who the client has proven to be, as `scheme:id`.
+    pub fn proven_identity(&self) -> Option<String> {
+        self.identities.iter().find_map(Identity::proven)
+    }
+
+    /// Adds what the client has shown to be. Returns whether there is room for it; if not, the
+    /// client is who it was before.
+    pub(crate) fn add_identities(&mut self, added: impl IntoIterator<Item = Identity>) -> bool {
+        let before = self.identities.len();
+        for identity in added {
+            if !self.identities.contains(&identity) {
+                self.identities.push(identity);
+            }
+        }
+        if self.identities.len() > before {
             self.encoded.clear();
             encode_identities(&self.identities, &mut self.encoded);
         }
+        let has_room = self.identities.len() <= limits::IDENTITIES
+            && self.encoded.len() <= limits::IDENTITY_BYTES;
+        if !has_room {
+            self.identities.truncate(before);
+            self.encoded.clear();
+            encode_identities(&self.identities, &mut self.encoded);
+        }
+        has_room
     }
 }
 

@@ -5,16 +5,20 @@ use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Instant;
 
-use tenure_replica::{ElectionCause, EndReason, Ended, Gone, WatchKind};
+use tenure_replica::{ElectionCause, EndReason, Ended, Gone, NoAdministrator, WatchKind};
 use tenure_wire::{OpCode, SessionId, Xid, Zxid};
 
+use super::authorise::Credentials;
+use super::denials::DenialReport;
 use super::elections::ElectionReport;
 use super::events::{EventPage, SessionEvents};
 use super::live::Live;
 use super::operate::{EndAs, OperateError, SavedSnapshot};
 use super::query::Reply;
 use super::report::*;
+use super::server_events::{ServerEvent, ServerEventKind};
 use super::why::PathReport;
+use crate::hot_paths::{HotPath, HotPathReport};
 use crate::metrics::{ConnectionStats, Done, Metrics, ProcessInfo, Readings, Snapshot};
 
 pub(crate) const FIRST: SessionId = SessionId(0x0100_001f_6012_0000);
@@ -199,6 +203,10 @@ impl Live for FakeServer {
         }
     }
 
+    fn denials(&self) -> Vec<DenialReport> {
+        Vec::new()
+    }
+
     fn elections(&self) -> Vec<ElectionReport> {
         let (wall_ms, cause) = (1_700_000_000_000, ElectionCause::LinkBroken);
         let (epoch, leader, leaderless_ms, sessions) = (5, 2, 184, 200);
@@ -206,6 +214,17 @@ impl Live for FakeServer {
         let first =
             ElectionReport { wall_ms, epoch, leader, cause, leaderless_ms, sessions, settled };
         vec![ElectionReport { epoch: 6, settled: None, ..first.clone() }, first]
+    }
+
+    fn server_events(&self, after: u64) -> Vec<ServerEvent> {
+        let kind = ServerEventKind::ClockStep { by_ms: -60_000 };
+        let event = ServerEvent { seq: 3, wall_ms: 1_700_000_000_000, kind };
+        Some(event).filter(|event| event.seq > after).into_iter().collect()
+    }
+
+    fn hot_paths(&self) -> HotPathReport {
+        let paths = vec![HotPath { path: "/a".into(), count: 3 }];
+        HotPathReport { sampled: 4, paths }
     }
 
     fn session_events(&mut self, after: u64, until: Option<Instant>, reply: Reply<EventPage>) {
@@ -271,5 +290,13 @@ impl Live for FakeServer {
                 paths: live.ephemerals,
             }),
         });
+    }
+
+    fn administrator(&mut self, credentials: &Credentials) -> Result<String, NoAdministrator> {
+        match (&*credentials.scheme, &*credentials.auth) {
+            ("digest", b"super:secret") => Ok("digest:super".into()),
+            ("digest", _) => Err(NoAdministrator::NotPermitted),
+            _ => Err(NoAdministrator::Unknown),
+        }
     }
 }

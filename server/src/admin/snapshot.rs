@@ -12,7 +12,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use axum::body::Body;
-use axum::http::{HeaderMap, StatusCode, header};
+use axum::http::{StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use bytes::Bytes;
 use futures_core::Stream;
@@ -21,19 +21,11 @@ use tokio::sync::Mutex;
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::task::JoinHandle;
 
-use super::bounded::Peer;
 use super::operate::{OperateError, SavedSnapshot};
 use super::query::{AdminClient, AdminQuery};
 use super::version::version;
 use crate::config::AdminSettings;
 use crate::limits;
-
-/// Who asks.
-#[derive(Clone, Copy)]
-pub(crate) struct Asker<'a> {
-    pub(crate) peer: Peer,
-    pub(crate) headers: &'a HeaderMap,
-}
 
 /// The snapshots that were asked for.
 pub(crate) struct Snapshots {
@@ -67,13 +59,8 @@ impl Snapshots {
     }
 
     /// Saves one and answers with its file, or, for `streaming=false`, only with what it is.
-    pub(crate) async fn answer(
-        &self,
-        asker: Asker<'_>,
-        streaming: Option<&str>,
-        client: &AdminClient,
-    ) -> Response {
-        match self.try_answer(asker, streaming, client).await {
+    pub(crate) async fn answer(&self, streaming: Option<&str>, client: &AdminClient) -> Response {
+        match self.try_answer(streaming, client).await {
             Ok(response) => response,
             Err((status, error)) => {
                 let body = json!({"command": "snapshot", "error": error});
@@ -85,11 +72,10 @@ impl Snapshots {
 
     async fn try_answer(
         &self,
-        asker: Asker<'_>,
         streaming: Option<&str>,
         client: &AdminClient,
     ) -> Result<Response, (StatusCode, String)> {
-        self.admit(asker)?;
+        self.admit()?;
         let silent = || {
             let error = OperateError::NoAnswer.to_string();
             (StatusCode::SERVICE_UNAVAILABLE, error)
@@ -129,19 +115,11 @@ impl Snapshots {
         Ok(response)
     }
 
-    fn admit(&self, asker: Asker<'_>) -> Result<(), (StatusCode, String)> {
+    fn admit(&self) -> Result<(), (StatusCode, String)> {
         let refuse = |status, error: &str| Err((status, error.to_owned()));
         if !self.enabled {
             let error = "switched off: admin.snapshot.enabled=false";
             return refuse(StatusCode::SERVICE_UNAVAILABLE, error);
-        }
-        // Browsers name the page that sends a request. No page has business here.
-        if asker.headers.contains_key(header::ORIGIN) {
-            return refuse(StatusCode::FORBIDDEN, "snapshots are not for web pages");
-        }
-        if !asker.peer.0.ip().to_canonical().is_loopback() {
-            let error = "snapshots are handed out only to the server's own machine";
-            return refuse(StatusCode::FORBIDDEN, error);
         }
         let handed_out = *self.handed_out.lock().unwrap_or_else(|poisoned| poisoned.into_inner());
         if handed_out.is_some_and(|at| at.elapsed() < self.interval) {

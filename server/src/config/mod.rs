@@ -4,11 +4,13 @@
 //! warned about; only values that would stop the reference server stop this one too.
 
 mod address;
+mod changes;
 mod error;
 mod jaas;
 mod keys;
 mod member_list;
 mod my_id;
+mod pressure;
 mod properties;
 mod read;
 mod settings;
@@ -16,19 +18,25 @@ mod settings;
 mod tests;
 
 pub(crate) use address::candidates;
+pub use changes::Changes;
+pub(crate) use changes::changes;
 pub use error::{ConfigError, MemberListError, Warning};
+pub(crate) use keys::is_secret;
 pub use my_id::claim_data_dir;
-pub use read::read_text;
+pub use pressure::{Limit, LimitSettings, MemoryLimit, StormSettings};
+pub use read::{Checked, read_text};
 pub use settings::{
-    AdminSettings, AuthProvider, AuthSettings, ConnectionSettings, DigestAlgorithm, Durability,
-    EnsembleSettings, MetricsSettings, SessionSettings, SnapshotSettings, TreeSettings, WordList,
+    AdminSettings, AdminTrust, AuditSettings, AuthProvider, AuthSettings, ConnectionSettings,
+    Durability, EnsembleSettings, LogLevel, MetricsSettings, SessionSettings, SnapshotSettings,
+    TreeSettings, WordList,
 };
+pub use tenure_replica::DigestAlgorithm;
 pub use tenure_wire::{Listen, Member, MemberAddress, MemberRole};
 
 use std::path::PathBuf;
 
 /// Everything that a server's owner can decide.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ServerConfig {
     /// The file this came from, if any.
     pub origin: Option<PathBuf>,
@@ -48,6 +56,10 @@ pub struct ServerConfig {
     pub sessions: SessionSettings,
     /// Client connections and their bounds.
     pub connections: ConnectionSettings,
+    /// How much tenants may use.
+    pub limits: LimitSettings,
+    /// What a storm of connections may take.
+    pub storm: StormSettings,
     /// When a write counts as durable.
     pub durability: Durability,
     /// Snapshots and their purge.
@@ -60,8 +72,12 @@ pub struct ServerConfig {
     pub four_letter_words: WordList,
     /// Admin HTTP.
     pub admin: AdminSettings,
+    /// The audit log.
+    pub audit: AuditSettings,
     /// Metrics export.
     pub metrics: MetricsSettings,
+    /// How much is logged, unless the command line says it.
+    pub log_level: Option<LogLevel>,
     /// The other members, if this is an ensemble.
     pub ensemble: EnsembleSettings,
     /// `ssl.*` and related keys as written, in file order.
@@ -82,6 +98,8 @@ impl Default for ServerConfig {
             tick_ms,
             sessions: SessionSettings::for_tick(tick_ms),
             connections: ConnectionSettings::default(),
+            limits: LimitSettings::default(),
+            storm: StormSettings::default(),
             durability: Durability::default(),
             snapshots: SnapshotSettings::default(),
             tree: TreeSettings::default(),
@@ -91,7 +109,9 @@ impl Default for ServerConfig {
                 listen: Listen::on("127.0.0.1", 8080),
                 ..AdminSettings::default()
             },
+            audit: AuditSettings::default(),
             metrics: MetricsSettings::default(),
+            log_level: None,
             ensemble: EnsembleSettings::default(),
             tls: Vec::new(),
         }
@@ -99,6 +119,12 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
+    /// The audit log's file: in a folder of its own beside the log, unless one was named.
+    pub fn audit_file(&self) -> PathBuf {
+        let named = self.audit.file.clone();
+        named.unwrap_or_else(|| self.data_log_dir.join("audit").join("audit.log"))
+    }
+
     /// Changes the tick, and with it the session timeouts that follow from it.
     pub fn set_tick_ms(&mut self, tick_ms: u32) {
         self.tick_ms = tick_ms;

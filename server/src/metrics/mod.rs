@@ -18,14 +18,14 @@ mod tests;
 pub use connection::{ConnectionStats, Done};
 pub use histogram::Histogram;
 pub use process::ProcessInfo;
-pub use readings::{LeaderReadings, Readings, ServerState};
+pub use readings::{FollowerReading, LeaderReadings, Readings, ServerState};
 pub use snapshot::{Number, Snapshot};
 
-use tenure_wire::EventType;
+use tenure_wire::{EventType, OpCode};
 
 /// Everything counted since the start or the last reset. Plain fields: the hot path adds to them
 /// directly or through the methods below.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metrics {
     /// Frames received from clients, handshakes and four-letter words included.
     pub packets_received: u64,
@@ -37,6 +37,8 @@ pub struct Metrics {
     pub response_bytes: u64,
     /// Sizes of replies in bytes.
     pub response_sizes: ResponseSizes,
+    /// Sizes of the entries that this server proposed, in bytes.
+    pub proposal_sizes: ResponseSizes,
     /// Latency of every request, pings included, in microseconds.
     pub request_latency_us: Histogram,
     /// Latency of reads, from frame read to reply queued, in microseconds.
@@ -73,8 +75,16 @@ pub struct Metrics {
     pub connection_requests: u64,
     /// Connections closed at accept, because a bound was reached.
     pub connections_rejected: u64,
+    /// Chance that a handshake is turned away in a storm.
+    pub drop_chance: f64,
     /// Connections closed to spare the server from a connect storm.
     pub connections_dropped: u64,
+    /// Times that a limit was reached, by [`Limited`].
+    pub limited: [u64; Limited::COUNT],
+    /// Connections closed because their clients did not read.
+    pub slow_readers_closed: u64,
+    /// Requests refused because they had waited too long.
+    pub throttled_ops: u64,
     /// Connections closed because they never began a session.
     pub sessionless_connections_expired: u64,
     /// Connections whose handshake asked for the session they had before.
@@ -85,6 +95,8 @@ pub struct Metrics {
     pub elections: u64,
     /// Failed authentications.
     pub auth_failed: u64,
+    /// Requests and credentials that were refused to somebody.
+    pub denials: u64,
     /// Failed TLS handshakes.
     pub unsuccessful_handshakes: u64,
     /// Request frames larger than the server takes.
@@ -97,6 +109,16 @@ pub struct Metrics {
     pub stale_replies: u64,
     /// Failures after which the server stops.
     pub unrecoverable_errors: u64,
+    /// Times that the wall clock was set.
+    pub clock_steps: u64,
+    /// Times that the I/O loop stood still, in microseconds.
+    pub pauses_us: Histogram,
+    /// Storms of expiries.
+    pub expiry_storms: u64,
+    /// Times that the disk of the log was full.
+    pub disk_full_times: u64,
+    /// Answered requests by operation, in the order of [`OpCode::ALL`].
+    pub requests: RequestCounts,
     /// Watches fired by one creation.
     pub node_created_watches: Histogram,
     /// Watches fired by one deletion.
@@ -105,6 +127,75 @@ pub struct Metrics {
     pub node_changed_watches: Histogram,
     /// Watches fired by one change of children.
     pub node_children_watches: Histogram,
+}
+
+/// How many requests of each operation were answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestCounts([u64; OpCode::ALL.len()]);
+
+impl Default for RequestCounts {
+    fn default() -> Self {
+        Self([0; OpCode::ALL.len()])
+    }
+}
+
+impl RequestCounts {
+    /// Counts one.
+    pub fn count(&mut self, op: OpCode) {
+        // A short table: the common operations are in front.
+        if let Some(at) = OpCode::ALL.iter().position(|known| *known == op) {
+            self.0[at] += 1;
+        }
+    }
+
+    /// Names and counts of what was asked for at all.
+    pub fn by_name(&self) -> Vec<(&'static str, u64)> {
+        let counts = OpCode::ALL.iter().zip(self.0);
+        counts.filter(|(_, count)| *count > 0).map(|(op, count)| (op.name(), count)).collect()
+    }
+}
+
+/// Limits that can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limited {
+    /// Open connections.
+    Connections,
+    /// Live sessions.
+    Sessions,
+    /// Requests that wait for an answer.
+    Outstanding,
+    /// Bytes not sent yet.
+    Unsent,
+    /// Requests per second.
+    Requests,
+    /// Watched paths.
+    Watches,
+    /// Znodes, in all, of a session or below a path with a quota.
+    Znodes,
+    /// Handshakes in a storm of them.
+    Storm,
+    /// Memory.
+    Memory,
+}
+
+impl Limited {
+    /// How many there are.
+    pub const COUNT: usize = Self::Memory as usize + 1;
+
+    /// Its name in the log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::Sessions => "sessions",
+            Self::Outstanding => "outstandingRequests",
+            Self::Unsent => "unsentKiB",
+            Self::Requests => "requestsPerSecond",
+            Self::Watches => "watches",
+            Self::Znodes => "znodes",
+            Self::Storm => "connection_throttle",
+            Self::Memory => "memory",
+        }
+    }
 }
 
 /// What kind of request took its time.
@@ -118,7 +209,7 @@ pub enum RequestKind {
     Session,
 }
 
-/// Sizes of replies in bytes; `None` before the first one.
+/// Sizes of replies, or of proposals, in bytes; `None` before the first one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResponseSizes {
     /// Last, smallest and largest, in this order.
@@ -133,17 +224,17 @@ impl ResponseSizes {
         });
     }
 
-    /// Bytes of the last reply, or -1.
+    /// Bytes of the last one, or -1.
     pub fn last(self) -> i64 {
         self.sizes.map_or(-1, |s| s.0.into())
     }
 
-    /// Bytes of the smallest reply, or -1.
+    /// Bytes of the smallest one, or -1.
     pub fn min(self) -> i64 {
         self.sizes.map_or(-1, |s| s.1.into())
     }
 
-    /// Bytes of the largest reply, or -1.
+    /// Bytes of the largest one, or -1.
     pub fn max(self) -> i64 {
         self.sizes.map_or(-1, |s| s.2.into())
     }
@@ -161,6 +252,12 @@ impl Metrics {
         self.packets_sent += 1;
         self.response_bytes += bytes as u64;
         self.response_sizes.record(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+
+    /// The leader handed an entry of so many bytes to the log.
+    pub fn proposed(&mut self, bytes: usize) {
+        self.proposals += 1;
+        self.proposal_sizes.record(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 
     /// A request was answered this long after its frame was read.

@@ -1,9 +1,11 @@
 //! The table of metrics: one row per name, in ZooKeeper's spelling, and where its value comes from.
 
+use super::Limited;
 use super::Metrics;
 use super::histogram::Histogram;
 use super::process::ProcessInfo;
 use super::readings::{LeaderReadings, Readings};
+use crate::admin::NotReady;
 
 /// One metric.
 pub(crate) struct Metric {
@@ -40,6 +42,13 @@ pub(crate) enum Source {
     ZeroSummary(Detail),
     /// Prometheus only: cumulative buckets in seconds over microseconds.
     Buckets(fn(&Metrics) -> &Histogram),
+    /// Prometheus only: a counter that the reference server does not have.
+    Own(fn(&Metrics) -> u64),
+    /// Prometheus only: a level that the reference server does not have; left out where there is
+    /// none.
+    OwnLevel(fn(&Readings) -> Option<u64>),
+    /// Prometheus only: one counter for each operation.
+    ByOperation,
     /// Prometheus only: a counter of the process.
     ProcessTotal(fn(&ProcessInfo) -> f64),
     /// Prometheus only: a level of the process.
@@ -72,6 +81,10 @@ const fn row(name: &'static str, source: Source, help: &'static str) -> Metric {
     Metric { name, help, source }
 }
 
+const fn limit(name: &'static str, count: fn(&Metrics) -> u64) -> Metric {
+    row(name, Counter(count), "Times that this limit was reached.")
+}
+
 /// Every metric. The order is that of `mntr`: levels, counters, summaries.
 pub(crate) static METRICS: &[Metric] = &[
     row("ephemerals_count", Reading(|r| r.ephemerals_count), "Ephemeral znodes."),
@@ -89,7 +102,11 @@ pub(crate) static METRICS: &[Metric] = &[
     row("packets_sent", Counter(|m| m.packets_sent), "Frames sent to clients."),
     row("packets_received", Counter(|m| m.packets_received), "Frames received from clients."),
     row("max_client_response_size", Level(|m| m.response_sizes.max()), "Largest reply, bytes."),
-    row("connection_drop_probability", Mean(|_| 0.0), "Share of connections turned away."),
+    row(
+        "connection_drop_probability",
+        Mean(|m| m.drop_chance),
+        "Chance of being turned away in a storm.",
+    ),
     row("watch_count", Reading(|r| r.watch_count), "Watches set."),
     row("auth_failed_count", Counter(|m| m.auth_failed), "Failed authentications."),
     row("min_latency", Level(|m| millis(m.request_latency_us.min())), "Least latency, ms."),
@@ -126,7 +143,7 @@ pub(crate) static METRICS: &[Metric] = &[
     row("max_proposal_size", Leader(|l| l.max_proposal_bytes), "Largest proposal, bytes."),
     row("watch_bytes", Zero, "Not tracked."),
     row("stale_requests_dropped", Counter(|m| m.stale_requests), "Requests of closed connections."),
-    row("throttled_ops", Zero, "Requests delayed by age."),
+    row("throttled_ops", Counter(|m| m.throttled_ops), "Requests refused for their age."),
     row("insecure_admin_count", Zero, "Admin requests without TLS; not tracked."),
     row("connection_rejected", Counter(|m| m.connections_rejected), "Closed at accept."),
     row(
@@ -258,9 +275,51 @@ pub(crate) static METRICS: &[Metric] = &[
         Summary(Advanced, Time, |m| &m.sync_us),
         "Append and sync of a batch, ms.",
     ),
-    row("proposal_latency", ZeroSummary(Advanced), "From proposal to quorum, ms."),
-    row("quorum_ack_latency", ZeroSummary(Advanced), "From proposal to quorum, ms."),
+    row(
+        "proposal_latency",
+        Summary(Advanced, Time, |m| &m.write_latency_us),
+        "From receipt of a write to its effect, which a quorum precedes, ms.",
+    ),
+    row(
+        "quorum_ack_latency",
+        Summary(Advanced, Time, |m| &m.write_latency_us),
+        "From receipt of a write to its effect, which a quorum precedes, ms.",
+    ),
+    row(
+        "jvm_pause_time_ms",
+        Summary(Advanced, Time, |m| &m.pauses_us),
+        "Pauses of the I/O loop, ms.",
+    ),
     row("ack_latency", ZeroSummary(Advanced), "From proposal to a member's answer, ms."),
+    row("tenure_denials", Counter(|m| m.denials), "Requests and credentials refused."),
+    row(
+        "tenure_audit_records_lost",
+        Reading(|r| r.audit_records_lost),
+        "Records that the audit log's disk was too slow or too full for.",
+    ),
+    limit("tenure_limit_connections_reached", |m| m.limited[Limited::Connections as usize]),
+    limit("tenure_limit_sessions_reached", |m| m.limited[Limited::Sessions as usize]),
+    limit("tenure_limit_outstanding_reached", |m| m.limited[Limited::Outstanding as usize]),
+    limit("tenure_limit_unsent_reached", |m| m.limited[Limited::Unsent as usize]),
+    limit("tenure_limit_requests_reached", |m| m.limited[Limited::Requests as usize]),
+    limit("tenure_limit_watches_reached", |m| m.limited[Limited::Watches as usize]),
+    limit("tenure_limit_znodes_reached", |m| m.limited[Limited::Znodes as usize]),
+    limit("tenure_limit_storm_reached", |m| m.limited[Limited::Storm as usize]),
+    limit("tenure_limit_memory_reached", |m| m.limited[Limited::Memory as usize]),
+    row(
+        "tenure_slow_readers_closed",
+        Counter(|m| m.slow_readers_closed),
+        "Connections closed because their clients did not read.",
+    ),
+    row("tenure_tenants", Reading(|r| r.tenants), "Addresses and identities with connections."),
+    row("tenure_unread_connections", Reading(|r| r.unread), "Connections left unread."),
+    row("tenure_memory_used_bytes", Reading(|r| r.memory_used), "Memory used, as estimated."),
+    row("tenure_memory_limit_bytes", Reading(|r| r.memory_limit), "Its limit; 0 for none."),
+    row(
+        "tenure_refuses_growth",
+        Reading(|r| r.refuses_growth.into()),
+        "1 while writes that need more memory are refused.",
+    ),
     row(
         "tenure_read_latency_seconds",
         Buckets(|m| &m.read_latency_us),
@@ -276,12 +335,46 @@ pub(crate) static METRICS: &[Metric] = &[
         Buckets(|m| &m.sync_us),
         "Time to append and sync one batch of the log.",
     ),
+    row("tenure_requests_total", ByOperation, "Requests answered, by operation."),
+    row("tenure_serving", OwnLevel(|r| Some(u64::from(r.serving))), "Clients are served."),
+    row(
+        "tenure_ready",
+        OwnLevel(|r| Some(u64::from(NotReady::of(r).is_none()))),
+        "Reads and writes are served: what /readyz says.",
+    ),
+    row(
+        "tenure_leader_id",
+        OwnLevel(|r| r.quorum_size.map(|_| r.led_by.unwrap_or(0))),
+        "Number of the leader; 0 without one.",
+    ),
+    row("tenure_disk_full", OwnLevel(|r| Some(u64::from(r.disk_full))), "Writes wait for room."),
+    row(
+        "tenure_disk_busy_milliseconds",
+        OwnLevel(|r| Some(r.disk_busy_ms)),
+        "For how long the disk has been at one write or sync.",
+    ),
+    row(
+        "tenure_max_follower_lag_entries",
+        OwnLevel(|r| r.leader.as_ref().map(|_| lag(r))),
+        "Entries that the furthest behind of the connected members lacks; only at the leader.",
+    ),
+    row("tenure_slow_syncs_total", Own(|m| m.slow_syncs), "Syncs over fsync.warningthresholdms."),
+    row("tenure_clock_steps_total", Own(|m| m.clock_steps), "Times the wall clock was set."),
+    row("tenure_pauses_total", Own(|m| m.pauses_us.count()), "Times the I/O loop stood still."),
+    row("tenure_expiry_storms_total", Own(|m| m.expiry_storms), "Times many sessions expired."),
+    row("tenure_disk_full_total", Own(|m| m.disk_full_times), "Times the disk was full."),
     row("process_cpu_seconds_total", ProcessTotal(|p| p.cpu_seconds), "CPU time spent."),
     row("process_resident_memory_bytes", ProcessLevel(|p| p.resident_bytes), "Resident memory."),
     row("process_virtual_memory_bytes", ProcessLevel(|p| p.virtual_bytes), "Mapped memory."),
     row("process_open_fds", ProcessLevel(|p| p.open_files), "Open file descriptors."),
     row("process_max_fds", ProcessLevel(|p| p.max_files), "Open file descriptors allowed."),
 ];
+
+/// The worst lag of those members that are connected.
+fn lag(readings: &Readings) -> u64 {
+    let connected = readings.followers.iter().filter(|follower| follower.is_connected());
+    connected.map(|follower| follower.behind).max().unwrap_or(0)
+}
 
 /// Whole milliseconds of microseconds.
 pub(crate) fn millis(micros: u64) -> i64 {
