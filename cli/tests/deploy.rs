@@ -2,9 +2,14 @@
 
 #![allow(clippy::unwrap_used, reason = "a failed expectation is a failed test")]
 
+mod support;
+
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::path::Path;
 
+use support::hosted::Hosted;
 use tenure_server::config::{AdminSettings, ServerConfig};
 
 fn read(name: &str) -> String {
@@ -66,6 +71,8 @@ fn the_manifests_fit_together() {
     let services = read("kubernetes/20-services.yaml");
     let set = read("kubernetes/30-statefulset.yaml");
     let budget = read("kubernetes/40-disruption.yaml");
+    let network = read("kubernetes/50-network.yaml");
+    assert_eq!(values(&network, "port"), ["2181", "8080", "2888"]);
     let members = in_config_map(&config);
     let members: Vec<_> = members.lines().filter(|line| line.starts_with("server.")).collect();
     assert_eq!(values(&set, "replicas"), [members.len().to_string()]);
@@ -82,12 +89,31 @@ fn the_manifests_fit_together() {
     assert!(set.contains("exec tenure serve /etc/tenure/zoo.cfg"));
     assert_eq!(values(&set, "mountPath"), ["/data", "/etc/tenure"]);
     let label = "app.kubernetes.io/name: tenure";
-    for text in [&config, &services, &set, &budget] {
+    for text in [&config, &services, &set, &budget, &network] {
         assert!(text.contains(label));
         // Tabs are no YAML, and an odd indentation is a mistake.
         assert!(!text.contains('\t'));
         let odd = text.lines().find(|line| (line.len() - line.trim_start().len()) % 2 == 1);
         assert_eq!(odd, None);
+    }
+}
+
+/// Status of an answer of admin HTTP.
+fn status(admin: &str, path: &str) -> u16 {
+    let mut stream = TcpStream::connect(admin.trim_start_matches("http://")).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer.split(' ').nth(1).unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_probes_and_the_metrics_are_there() {
+    let set = read("kubernetes/30-statefulset.yaml");
+    let data = tempfile::tempdir().unwrap();
+    let server = Hosted::on(data.path());
+    for path in values(&set, "path").into_iter().chain(values(&set, "prometheus.io/path")) {
+        assert_eq!(status(&server.admin(), path), 200, "{path}");
     }
 }
 

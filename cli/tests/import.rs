@@ -6,12 +6,10 @@
 mod support;
 
 use std::fs;
-use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::thread;
 
 use serde_json::Value;
-use support::hosted::{Hosted, SUPER_USER, arg, config, super_session, tenure};
+use support::hosted::{Hosted, SUPER_USER, arg, config, members, super_session, tenure};
 use tempfile::TempDir;
 use tenure_client::{Acl, Session, SessionToken, Stat};
 
@@ -142,25 +140,15 @@ fn kinds_of_znodes_are_kept() {
 #[tokio::test]
 async fn three_members_start_from_one_imported_folder() {
     let place = tempfile::tempdir().unwrap();
-    let free: Vec<_> =
-        (0..3).map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
-    let ports: Vec<u16> = free.iter().map(|port| port.local_addr().unwrap().port()).collect();
-    drop(free);
-    let list: Vec<String> =
-        ports.iter().enumerate().map(|(n, port)| format!("{}=127.0.0.1:{port}", n + 1)).collect();
-    // Each starts only when it serves, so none of them can be awaited before the next.
-    let starting: Vec<_> = (1..=3)
-        .map(|id: u64| {
-            let folder = place.path().join(id.to_string());
-            let (code, printed, to) = import(&golden("plain"), &folder, &[]);
+    let folders: Vec<PathBuf> = (1..=3)
+        .map(|id| {
+            let (code, printed, to) =
+                import(&golden("plain"), &place.path().join(id.to_string()), &[]);
             assert_eq!(code, 0, "{printed}");
-            let members = list.join(",");
-            thread::spawn(move || {
-                Hosted::with(&to, |config| config.ensemble.set_members(id, &members).unwrap())
-            })
+            to
         })
         .collect();
-    let servers: Vec<Hosted> = starting.into_iter().map(|thread| thread.join().unwrap()).collect();
+    let servers = members(&folders);
     let (token, ephemerals, last_zxid) = known("plain");
     for server in &servers {
         assert_same(&served(&server.hosts()).await, "plain");
