@@ -30,6 +30,7 @@ mod why;
 pub mod words;
 
 pub use authorise::Credentials;
+pub use clock::iso;
 pub(crate) use clock::{Moment, wall_ms};
 pub use denials::DenialReport;
 pub(crate) use denials::Denials;
