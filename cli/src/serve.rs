@@ -22,6 +22,7 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::BAD_FOLDER;
+use crate::certs::folder::{Folder, FolderError};
 
 /// Where the server listens, where its data lies, and what it says.
 #[derive(Clone, clap::Args)]
@@ -58,6 +59,10 @@ pub(crate) struct Args {
     /// Which member of --ensemble this server is
     #[arg(long, requires = "ensemble")]
     id: Option<u64>,
+    /// Encrypt, with what `tenure certs` put into this folder: a port for TLS (2281, unless the
+    /// configuration names one), and the links between the members of an ensemble
+    #[arg(long, value_name = "DIR")]
+    certs: Option<PathBuf>,
     /// End at once when the parent process, which has this number, ends
     #[arg(long, hide = true, value_name = "PID")]
     end_with: Option<u32>,
@@ -172,7 +177,7 @@ fn start_code(error: &StartError) -> u8 {
         StartError::Folder(_) | StartError::Recovery(_) | StartError::Snapshot { .. } => BAD_FOLDER,
         StartError::Unsupported(_) | StartError::Tls(_) => BAD_USAGE,
         StartError::Run(error) => run_code(error),
-        StartError::Listen { .. } | StartError::System { .. } => FAILED,
+        StartError::Listen { .. } | StartError::Audit { .. } | StartError::System { .. } => FAILED,
     }
 }
 
@@ -209,6 +214,8 @@ enum ArgumentError {
     Set(String),
     #[error("--ensemble: {0}")]
     Ensemble(#[from] MemberListError),
+    #[error("--certs {0}")]
+    Certs(#[from] FolderError),
 }
 
 fn configure(args: &Args) -> Result<(ServerConfig, Vec<Warning>), ArgumentError> {
@@ -246,6 +253,9 @@ fn configure(args: &Args) -> Result<(ServerConfig, Vec<Warning>), ArgumentError>
     }
     if let Some((id, list)) = args.id.zip(args.ensemble.as_ref()) {
         join(&mut config, id, list, args.listen.is_none())?;
+    }
+    if let Some(dir) = &args.certs {
+        Folder::new(dir)?.secure(&mut config)?;
     }
     Ok((config, warnings))
 }

@@ -247,7 +247,7 @@ async fn sessions_are_shown_to_whom_the_server_knows() {
     assert_eq!(code, 1, "{text}");
     for arguments in [&top[..], &["session", "list", "--admin", &admin]] {
         let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
-        let command = command.args(arguments).env("TENURE_ADMIN_AUTH", "digest super:admin");
+        let command = command.args(arguments).env("TENURE_ADMIN_AUTH", "digest:super:admin");
         let output = command.output().unwrap();
         let text = String::from_utf8(output.stdout).unwrap();
         assert!(output.status.success(), "{text}");

@@ -17,6 +17,8 @@ pub(crate) struct Policy {
     pub(crate) extended_types: bool,
     /// SASL identities can be had, so ACLs may name them.
     pub(crate) sasl: bool,
+    /// Clients can show certificates, so ACLs may name their holders.
+    pub(crate) x509: bool,
 }
 
 /// Where the reply goes: only the process that proposed an entry finds itself here.
@@ -85,7 +87,8 @@ impl<'a> LoggedEntry<'a> {
         let policy = i32::from(self.policy.skip_acl) << 8
             | i32::from(self.policy.enforce_quota) << 9
             | i32::from(self.policy.extended_types) << 10
-            | i32::from(self.policy.sasl) << 11;
+            | i32::from(self.policy.sasl) << 11
+            | i32::from(self.policy.x509) << 12;
         let kind = match &self.operation {
             Operation::Request { is_local: false, .. } => REQUEST,
             Operation::Request { is_local: true, .. } => LOCAL_REQUEST,
@@ -148,6 +151,7 @@ impl<'a> LoggedEntry<'a> {
             enforce_quota: head & 1 << 9 != 0,
             extended_types: head & 1 << 10 != 0,
             sasl: head & 1 << 11 != 0,
+            x509: head & 1 << 12 != 0,
         };
         let time_ms = from.i64()?;
         let operation = match head & 0xff {

@@ -6,9 +6,11 @@
 mod administer;
 mod apply;
 mod arena;
+mod audit;
 mod committed;
 mod config;
 mod consensus;
+mod denials;
 mod ensemble;
 mod entry;
 mod founding;
@@ -33,8 +35,10 @@ mod watch;
 
 pub use administer::NoAdministrator;
 pub use apply::describe as describe_entry;
+pub use audit::AuditRecord;
 pub use config::{AuthConfig, Config, DigestAlgorithm};
 pub use consensus::Follower;
+pub use denials::{Denial, DenialWhy, Who};
 pub use founding::{FoundNode, Founder, FoundingError};
 pub use gone::Gone;
 pub use input::{ConnId, Input, Now};

@@ -18,7 +18,7 @@ use crate::limits;
 use crate::output::{CloseWhy, Event, HardState, LogEntry, Output, Outputs, SnapshotMeta};
 use crate::planted::PlantedBug;
 use crate::requests::Resuming;
-use crate::session::attach::{Attachment, Attachments};
+use crate::session::attach::{Attachment, Attachments, Caller};
 use crate::session::ended::EndReason;
 use crate::session::expiry::Expiry;
 use crate::session::local::{LocalSession, LocalSessions};
@@ -142,8 +142,9 @@ impl Replica {
     /// Takes one input. Writes it leads to are proposed by the next `flush`.
     pub fn step(&mut self, input: Input<'_>, now: Now, out: &mut Outputs) {
         match input {
-            Input::Connect { conn, peer, request, entropy } => {
-                self.connect(conn, peer, &request, entropy, now, out);
+            Input::Connect { conn, peer, certificate, request, entropy } => {
+                let caller = Caller { peer, certificate };
+                self.connect(conn, caller, &request, entropy, now, out);
             }
             Input::Frame { conn, payload } => self.frame(conn, payload, now, out),
             Input::Unread { conn } => {
@@ -286,6 +287,7 @@ impl Replica {
             enforce_quota: self.config.enforce_quota,
             extended_types: self.config.extended_types,
             sasl: !self.config.auth.sasl_users.is_empty(),
+            x509: self.config.auth.x509_enabled,
         }
     }
 

@@ -7,6 +7,7 @@
 //! Nothing is handed to another thread on the way from a request to its reply, except what must be
 //! durable: on few cores the hand-over costs more than the request.
 
+mod accounts;
 mod delivery;
 mod happenings;
 mod intake;
@@ -14,6 +15,7 @@ mod left_behind;
 mod live;
 mod orders;
 mod reload;
+mod snapshots;
 mod watch;
 
 use std::collections::VecDeque;
@@ -26,13 +28,15 @@ use std::time::{Duration, Instant};
 use left_behind::LeftBehind;
 use mio::{Events, Poll, Token};
 use orders::AwaitedEnds;
+use snapshots::AwaitedSnapshots;
 use tenure_replica::{ConnId, Input, Now, Outputs, Replica};
 
 use crate::RunError;
 use crate::admin::ServerEventKind;
 use crate::admin::report::{ConfigReport, SnapshotReport};
 use crate::admin::words;
-use crate::admin::{Elections, ServerEvents, SessionEvents};
+use crate::admin::{Denials, Elections, ServerEvents, SessionEvents};
+use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::config::WordList;
 use crate::connections::Connections;
@@ -87,6 +91,7 @@ pub(crate) struct Driver {
     late_mail: VecDeque<Mail>,
     /// Who waits for sessions to end.
     ends_awaited: AwaitedEnds,
+    snapshots_awaited: AwaitedSnapshots,
     session_events: SessionEvents,
     elections: Elections,
     server_events: ServerEvents,
@@ -98,6 +103,8 @@ pub(crate) struct Driver {
     counted_to: u64,
     /// When this leadership began.
     leading_since_us: u64,
+    denials: Denials,
+    audit: Option<Audit>,
     /// The client whose connection is being dropped.
     leaving: Option<(ConnId, SocketAddr)>,
     clock: Clock,
@@ -161,6 +168,8 @@ pub(crate) struct Parts {
     pub(crate) text: String,
     pub(crate) metrics: Metrics,
     pub(crate) last_snapshot: Option<SnapshotReport>,
+    /// Where changes are recorded, if they are.
+    pub(crate) audit: Option<Audit>,
     /// Told, once, that the replica has begun to serve.
     pub(crate) on_serving: SyncSender<()>,
 }
@@ -186,6 +195,7 @@ impl Driver {
             mail: parts.mail,
             late_mail: VecDeque::new(),
             ends_awaited: AwaitedEnds::default(),
+            snapshots_awaited: AwaitedSnapshots::default(),
             session_events: SessionEvents::default(),
             elections: Elections::default(),
             server_events: ServerEvents::default(),
@@ -194,6 +204,8 @@ impl Driver {
             heard_us: [None; MEMBERS],
             counted_to,
             leading_since_us: 0,
+            denials: Denials::default(),
+            audit: parts.audit,
             leaving: None,
             clock: parts.clock,
             rules: parts.rules,
@@ -384,15 +396,17 @@ impl Driver {
                 Mail::DiskFull(is_full) => self.watch_disk(is_full),
                 Mail::Fatal(error) => return Err(error),
                 Mail::SnapshotRoom => {}
-                Mail::SnapshotSaved { index, log_from, report, took_us } => {
+                Mail::SnapshotSaved { index, path, log_from, report, took_us } => {
                     self.metrics.snapshot_us.record(took_us);
                     self.last_snapshot = Some(report);
+                    self.snapshots_awaited.saved(&path, report.zxid);
                     self.persister.cut_before(log_from);
                     self.replica.step(Input::SnapshotSaved { index }, now, &mut self.out);
                     self.deliver();
                 }
                 Mail::SnapshotFailed => {
                     self.metrics.snapshot_errors += 1;
+                    self.snapshots_awaited.failed();
                     self.replica.step(Input::SnapshotFailed, now, &mut self.out);
                     self.deliver();
                 }

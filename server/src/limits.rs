@@ -111,6 +111,10 @@ pub const TLS_READS_AT_ONCE: u32 = 16;
 /// a second time while the client does not read.
 pub const TLS_RECORD_BYTES: usize = 16 * 1024;
 
+/// How often it is looked whether files of keys and certificates have changed: soon enough for
+/// whoever renews them and tries, and seldom enough to cost nothing.
+pub const TLS_RELOAD: Duration = Duration::from_secs(1);
+
 /// Output buffers kept for reuse instead of being given back to the allocator.
 pub const SPARE_BUFFERS: usize = 64;
 
@@ -156,6 +160,13 @@ pub const TRANSFER_CHUNK_BYTES: usize = 256 * 1024;
 /// Pace at which a snapshot is sent, so that it takes neither the disk nor the network from those
 /// who wait for replies: a million small znodes take two or three seconds.
 pub const TRANSFER_BYTES_PER_SECOND: f64 = 64.0 * 1024.0 * 1024.0;
+
+/// How long the snapshot that somebody asked for over admin HTTP may take: very large trees on slow
+/// disks.
+pub const SNAPSHOT_WAIT: Duration = Duration::from_secs(1800);
+
+/// How long one is kept for whoever asked for it and was told to come back.
+pub const SNAPSHOT_KEPT: Duration = Duration::from_secs(60);
 
 /// How long a member may take to check a snapshot that it has received whole.
 pub const TRANSFER_VERDICT: Duration = Duration::from_secs(300);
@@ -231,3 +242,15 @@ pub const MEMBER_IN_SYNC_ENTRIES: u64 = 10_000;
 
 /// Changes of the leader that are remembered for operators.
 pub const ELECTIONS: usize = 64;
+
+/// Refusals that are remembered for operators.
+pub const DENIALS: usize = 256;
+
+/// Records that wait for the audit log: a tenth of a second of the fastest writes.
+pub const AUDIT_QUEUE: usize = 16 * 1024;
+
+/// Bytes of their texts: an access control list may be as long as a frame.
+pub const AUDIT_QUEUE_BYTES: usize = 32 << 20;
+
+/// Bytes written to the audit log at once, if so many wait.
+pub const AUDIT_WRITE_BYTES: usize = 256 * 1024;

@@ -1,5 +1,6 @@
 //! What other threads tell the driver: a queue with a bell.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
@@ -31,6 +32,8 @@ pub(crate) enum Mail {
     SnapshotSaved {
         /// Its log index.
         index: u64,
+        /// Its file.
+        path: PathBuf,
         /// Where the log must still begin.
         log_from: u64,
         /// What operators are told about it.

@@ -154,7 +154,8 @@ impl Worker {
                 tracing::info!(path = %path.display(), took_ms = took_us / 1000, "snapshot saved");
                 let log_from = self.purge(index);
                 let report = SnapshotReport { zxid, written_wall_ms: modified_wall_ms(&path) };
-                self.mailbox.post(Mail::SnapshotSaved { index, log_from, report, took_us });
+                let saved = Mail::SnapshotSaved { index, path, log_from, report, took_us };
+                self.mailbox.post(saved);
             }
             Err(error) => {
                 Self::log_failure(&error);

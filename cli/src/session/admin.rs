@@ -6,10 +6,8 @@ use std::time::Duration;
 use serde_json::Value;
 use thiserror::Error;
 use ureq::http::Response;
+use ureq::http::header::AUTHORIZATION;
 use ureq::{Agent, RequestBuilder};
-
-/// Who asks, for servers on other machines: a scheme and what it takes, as `digest user:password`.
-pub(crate) const CREDENTIALS: &str = "TENURE_ADMIN_AUTH";
 
 /// Longer than any server holds back an answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -35,8 +33,8 @@ pub(crate) enum AdminError {
 pub(crate) struct Admin {
     agent: Agent,
     url: String,
-    /// Shown with every question; empty for none.
-    credentials: String,
+    /// The header that shows who asks, if that is to be shown.
+    authorization: Option<String>,
 }
 
 impl Admin {
@@ -56,13 +54,13 @@ impl Admin {
             .http_status_as_error(false)
             .proxy(None)
             .build();
-        Ok(Self { agent: config.new_agent(), url, credentials: String::new() })
+        Ok(Self { agent: config.new_agent(), url, authorization: None })
     }
 
-    /// Shows the server who asks, if the environment says so. Only for servers that somebody named:
-    /// others have no business with a password.
-    pub(crate) fn with_credentials(self) -> Self {
-        Self { credentials: std::env::var(CREDENTIALS).unwrap_or_default(), ..self }
+    /// Shows with each question who asks: `scheme:auth`, such as `digest:user:password`.
+    pub(crate) fn shown_as(self, auth: Option<&str>) -> Self {
+        let authorization = auth.map(|auth| auth.replacen(':', " ", 1));
+        Self { authorization, ..self }
     }
 
     pub(crate) fn get(&self, path: &str) -> Result<Value, AdminError> {
@@ -84,9 +82,9 @@ impl Admin {
     }
 
     fn showing<B>(&self, question: RequestBuilder<B>) -> RequestBuilder<B> {
-        match self.credentials.is_empty() {
-            true => question,
-            false => question.header("Authorization", &self.credentials),
+        match &self.authorization {
+            Some(shown) => question.header(AUTHORIZATION, shown),
+            None => question,
         }
     }
 }

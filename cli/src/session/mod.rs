@@ -25,6 +25,15 @@ pub(crate) struct Args {
         default_value = "http://127.0.0.1:8080"
     )]
     admin: String,
+    /// Who asks, as addauth has it: servers on other machines want to know
+    #[arg(
+        long,
+        global = true,
+        value_name = "SCHEME:AUTH",
+        env = "TENURE_ADMIN_AUTH",
+        hide_env_values = true
+    )]
+    auth: Option<String>,
     /// JSON instead of text
     #[arg(long, global = true)]
     json: bool,
@@ -65,12 +74,11 @@ enum What {
         #[arg(value_parser = znode_path)]
         path: String,
     },
+    /// Say who was refused what lately, and which permission was lacking on which znode
+    Denials,
 }
 
 const EXIT_CODES: &str = "\
-A server on another machine wants to know who asks: TENURE_ADMIN_AUTH='digest user:password' names a
-super user, or somebody whom the ACL of / gives ADMIN permission.
-
 Exit codes:
   0  done
   1  the server cannot be reached, or refused
@@ -83,7 +91,7 @@ const NOT_FOUND: u8 = 3;
 const WAIT_MS: u64 = 20_000;
 
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let admin = Admin::new(&args.admin).map(Admin::with_credentials);
+    let admin = Admin::new(&args.admin).map(|admin| admin.shown_as(args.auth.as_deref()));
     match admin.and_then(|admin| answer(args, &admin)) {
         Ok(code) => code,
         // Whoever read the output has read enough.
@@ -122,6 +130,9 @@ fn answer(args: &Args, admin: &Admin) -> Result<ExitCode, AdminError> {
             if !is_known {
                 return Ok(ExitCode::from(NOT_FOUND));
             }
+        }
+        What::Denials => {
+            print(args, out, &admin.get("/denials")?["denials"], show::denials)?;
         }
         What::Watch { count, all } => watch(args, admin, out, *count, *all)?,
     }

@@ -5,6 +5,9 @@ use std::net::{IpAddr, Ipv6Addr};
 
 use tenure_wire::{Acl, DecodeError, Perms};
 
+use crate::entry::Policy;
+use crate::session::auth::same_in_constant_time;
+
 /// One entry of an access control list as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(crate) struct AclEntry {
@@ -48,6 +51,7 @@ impl AclEntry {
             "ip" => ip_matches(&self.id, &identity.id),
             // An administrator of the SASL realm is anybody in it.
             "sasl" => self.id == identity.id || *identity.id == *"super",
+            "digest" => same_in_constant_time(self.id.as_bytes(), identity.id.as_bytes()),
             _ => self.id == identity.id,
         }
     }
@@ -94,6 +98,8 @@ pub(crate) enum InvalidAcl {
     World,
     #[error("a digest id is 'user:digest'")]
     Digest,
+    #[error("an x509 id is the subject of a certificate, as CN=alice,O=Example")]
+    Subject,
     #[error("an ip id is an address, or an address and a number of bits")]
     Ip,
     #[error("the connection has authenticated nobody to put in the place of 'auth'")]
@@ -124,7 +130,7 @@ pub(crate) fn permits_by_name(acl: &[AclEntry], wanted: Perms, identities: &[Ide
 pub(crate) fn fix_up(
     acl: &[Acl<'_>],
     identities: &[Identity],
-    sasl: bool,
+    policy: Policy,
 ) -> Result<AclList, InvalidAcl> {
     if acl.is_empty() {
         return Err(InvalidAcl::Empty);
@@ -144,7 +150,9 @@ pub(crate) fn fix_up(
             "digest" => Err(InvalidAcl::Digest),
             "ip" if ip_block(&entry.id).is_some() => Ok(()),
             "ip" => Err(InvalidAcl::Ip),
-            "sasl" if sasl && !entry.id.is_empty() => Ok(()),
+            "sasl" if policy.sasl && !entry.id.is_empty() => Ok(()),
+            "x509" if policy.x509 && is_subject(&entry.id) => Ok(()),
+            "x509" if policy.x509 => Err(InvalidAcl::Subject),
             "auth" => {
                 let mut authenticated =
                     identities.iter().filter(|identity| identity.is_authenticated()).peekable();
@@ -176,6 +184,11 @@ pub(crate) fn masked(acl: &[AclEntry]) -> AclList {
 /// Two parts around a colon; empty parts at the end do not count, as in Java.
 fn is_digest_id(id: &str) -> bool {
     id.trim_end_matches(':').split(':').count() == 2
+}
+
+/// Not more than upstream's parser makes sure of for names that certificates have.
+fn is_subject(id: &str) -> bool {
+    id.split_once('=').is_some_and(|(kind, _)| !kind.trim().is_empty() && !kind.contains(','))
 }
 
 /// An address as a number, and how many bits such numbers have.

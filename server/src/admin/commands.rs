@@ -145,6 +145,9 @@ pub(crate) fn unknown(name: &str) -> (StatusCode, String) {
     Answer::error(StatusCode::OK, format!("Unknown command: {name}")).render(name)
 }
 
+const NO_RESTORE: &str = "a running server does not take over another state: stop it, and make a \
+    new data folder with `tenure restore`";
+
 /// Runs a command. `trace_mask` is the argument of that name, if there was one.
 pub(crate) async fn run(
     command: Command,
@@ -205,10 +208,9 @@ async fn answer(
         Command::Monitor => monitor(client).await?,
         Command::ObserverConnectionStatReset | Command::Ruok => answer,
         Command::Observers => answer.field("synced_observers", 0).field("observers", json!([])),
-        Command::Restore | Command::Snapshot => {
-            let message = format!("the {} command is not available yet", command.name());
-            Answer::error(StatusCode::SERVICE_UNAVAILABLE, message)
-        }
+        Command::Restore => Answer::error(StatusCode::SERVICE_UNAVAILABLE, NO_RESTORE),
+        // It has no answer of this form.
+        Command::Snapshot => answer,
         Command::ServerStats => server_stats(&server, config),
         Command::StatReset => {
             client.ask(AdminQuery::ResetServer).await?;

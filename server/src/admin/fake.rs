@@ -8,10 +8,11 @@ use tenure_replica::{ElectionCause, EndReason, Ended, Gone, NoAdministrator, Wat
 use tenure_wire::{OpCode, SessionId, Xid, Zxid};
 
 use super::authorise::Credentials;
+use super::denials::DenialReport;
 use super::elections::ElectionReport;
 use super::events::{EventPage, SessionEvents};
 use super::live::Live;
-use super::operate::{EndAs, OperateError};
+use super::operate::{EndAs, OperateError, SavedSnapshot};
 use super::query::Reply;
 use super::report::*;
 use super::server_events::{ServerEvent, ServerEventKind};
@@ -30,6 +31,7 @@ pub(crate) struct FakeServer {
     pub(crate) connections: Vec<ConnectionReport>,
     pub(crate) mask: i64,
     pub(crate) events: SessionEvents,
+    pub(crate) snapshot: Option<SavedSnapshot>,
 }
 
 impl FakeServer {
@@ -65,7 +67,15 @@ impl FakeServer {
             connection(35_802, Some((FIRST, 30_000)), Some((OpCode::Ping, Xid(-2)))),
             connection(35_856, None, None),
         ];
-        Self { readings, counted, config, connections, mask: 306, events: SessionEvents::default() }
+        Self {
+            readings,
+            counted,
+            config,
+            connections,
+            mask: 306,
+            events: SessionEvents::default(),
+            snapshot: None,
+        }
     }
 }
 
@@ -184,6 +194,10 @@ impl Live for FakeServer {
         }
     }
 
+    fn denials(&self) -> Vec<DenialReport> {
+        Vec::new()
+    }
+
     fn elections(&self) -> Vec<ElectionReport> {
         let (wall_ms, cause) = (1_700_000_000_000, ElectionCause::LinkBroken);
         let (epoch, leader, leaderless_ms, sessions) = (5, 2, 184, 200);
@@ -225,6 +239,10 @@ impl Live for FakeServer {
 
     fn last_snapshot(&self) -> Option<SnapshotReport> {
         Some(SnapshotReport { zxid: Zxid(0x1f), written_wall_ms: 1_795_447_662_999 })
+    }
+
+    fn take_snapshot(&mut self, reply: Reply<Result<SavedSnapshot, OperateError>>) {
+        reply.send(self.snapshot.clone().ok_or(OperateError::SnapshotFailed));
     }
 
     fn trace_mask(&mut self, set: Option<i64>) -> i64 {

@@ -2,8 +2,9 @@
 //! one thread that asks the I/O thread for everything.
 //!
 //! Metrics, probes and figures are for everybody who can reach the port. What could hurt is for
-//! this machine, and for operators who show who they are (`authorise`). `snapshot` and `restore`
-//! answer 503, as the reference server does where they are switched off.
+//! this machine, and for operators who show who they are (`authorise`). `restore` answers 503, as
+//! the reference server does where it is switched off: a state that replaces another is no change
+//! that an ensemble can agree on.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -16,19 +17,24 @@ use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Value, json};
+use tenure_wire::ErrorCode;
 use tokio::runtime;
 use tokio::sync::oneshot;
 
 use super::authorise::{Danger, Operator, Trust, authorise};
 use super::bounded::{BoundedListener, Peer};
+use super::clock::wall_ms;
 use super::commands::{self, Command};
+use super::denials;
 use super::elections;
 use super::probes;
 use super::query::{AdminClient, AdminQuery};
 use super::server_events;
 use super::sessions::{self, Answered};
+use super::snapshot::Snapshots;
 use super::status;
 use super::why;
+use crate::audit::{Audit, AuditLine};
 use crate::config::{AdminSettings, Listen, MetricsSettings};
 use crate::limits;
 
@@ -42,20 +48,28 @@ pub struct AdminServer {
 impl AdminServer {
     /// Binds and serves on a thread of its own. An address that cannot be bound is warned about,
     /// and the server runs without it: clients matter more than the admin port.
-    pub fn start(admin: &AdminSettings, metrics: &MetricsSettings, client: AdminClient) -> Self {
+    pub(crate) fn start(
+        admin: &AdminSettings,
+        metrics: &MetricsSettings,
+        client: AdminClient,
+        audit: Option<Audit>,
+    ) -> Self {
         let main = admin.enabled.then(|| bind("admin.serverPort", &admin.listen)).flatten();
         let prometheus =
             metrics.prometheus.as_ref().and_then(|at| bind("metricsProvider.httpPort", at));
         let addr_of = |listener: &Option<TcpListener>| listener.as_ref()?.local_addr().ok();
         let (addr, prometheus_addr) = (addr_of(&main), addr_of(&prometheus));
         let idle = Duration::from_millis(admin.idle_timeout_ms.into());
+        // A connection on which nothing is sent is closed for idleness.
+        let longest_wait = idle * 2 / 3;
         let shared = Arc::new(Shared {
             command_url: admin.command_url.clone(),
             process_info: metrics.process_info,
             trust: Trust { whom: admin.trust, anybody_closes: admin.close_sessions },
-            // A connection on which nothing is sent is closed for idleness.
-            longest_wait: limits::SESSION_EVENTS_WAIT.min(idle * 2 / 3),
+            longest_wait: limits::SESSION_EVENTS_WAIT.min(longest_wait),
             client,
+            snapshots: Snapshots::new(admin, longest_wait),
+            audit,
         });
         let routers = [
             (main, Router::new().fallback(admin_page).with_state(Arc::clone(&shared))),
@@ -142,6 +156,8 @@ struct Shared {
     /// Longest time for which an answer may be held back.
     longest_wait: Duration,
     client: AdminClient,
+    snapshots: Snapshots,
+    audit: Option<Audit>,
 }
 
 /// Everything on the admin port.
@@ -153,7 +169,6 @@ async fn admin_page(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let argument = |name| argument(query.as_deref(), name);
     let path = uri.path();
     if let Some(name) = command_name(path, &shared.command_url) {
         let command = Command::find(name);
@@ -161,11 +176,10 @@ async fn admin_page(
         if !is_read(&method) && !posted {
             return not_allowed();
         }
-        let mask = argument("traceMask");
         return match (name, command) {
             ("", _) => Html(index(&shared.command_url)).into_response(),
             (name, None) => pretty(commands::unknown(name)),
-            (_, Some(command)) => run(command, mask, &shared, peer, &headers).await,
+            (_, Some(command)) => run(command, query.as_deref(), &shared, peer, &headers).await,
         };
     }
     let client = &shared.client;
@@ -174,7 +188,17 @@ async fn admin_page(
             return refusal(StatusCode::METHOD_NOT_ALLOWED, "only POST is answered here");
         }
         return match shared.let_in(Danger::EndsSession, peer, &headers).await {
-            Ok(_) => json_response(sessions::close(id, client).await),
+            Ok(operator) => {
+                let closed = sessions::close(id, client).await;
+                shared.record("adminCloseSession", &operator, |line| {
+                    let line = line.with("session", id);
+                    match &closed {
+                        Some((StatusCode::OK, _)) => line,
+                        _ => line.failed(ErrorCode::UnknownSession),
+                    }
+                });
+                json_response(closed)
+            }
             Err(refused) => refused,
         };
     }
@@ -182,19 +206,28 @@ async fn admin_page(
         return not_allowed();
     }
     let path = path.trim_end_matches('/');
-    if (path == "/hot" || path == "/sessions" || path.starts_with("/sessions/"))
+    let reveals = ["/hot", "/denials", "/sessions"].contains(&path);
+    if (reveals || path.starts_with("/sessions/"))
         && let Err(refused) = shared.let_in(Danger::Reveals, peer, &headers).await
     {
         return refused;
     }
+    read_page(path, query.as_deref(), &shared).await
+}
+
+/// What is only read, to whom it may be shown.
+async fn read_page(path: &str, query: Option<&str>, shared: &Shared) -> Response {
+    let argument = |name| argument(query, name);
+    let client = &shared.client;
     match path {
         "" => Html(START_PAGE.replace("{commands}", &shared.command_url)).into_response(),
-        "/metrics" => metrics(&shared).await,
+        "/metrics" => metrics(shared).await,
         "/healthz" | "/health" => json_response(probes::health(client).await),
         "/readyz" | "/ready" => json_response(probes::ready(client).await),
         "/status" => json_response(status::status(client).await),
         "/events" => json_response(server_events::events(argument("after"), client).await),
         "/hot" => json_response(status::hot_paths(client).await),
+        "/denials" => json_response(denials::denials(client).await),
         "/elections" => json_response(elections::elections(client).await),
         "/sessions" => {
             json_response(sessions::live(argument("after"), argument("limit"), client).await)
@@ -238,17 +271,25 @@ fn is_command(name: &str) -> bool {
 /// Runs a command for whoever may have it run.
 async fn run(
     command: Command,
-    mask: Option<&str>,
+    query: Option<&str>,
     shared: &Shared,
     peer: Peer,
     headers: &HeaderMap,
 ) -> Response {
-    if let Some(danger) = command.danger()
-        && let Err(refused) = shared.let_in(danger, peer, headers).await
-    {
-        return refused;
+    if let Some(danger) = command.danger() {
+        match shared.let_in(danger, peer, headers).await {
+            Ok(operator) => {
+                shared
+                    .record("adminCommand", &operator, |line| line.with("command", command.name()));
+            }
+            Err(refused) => return refused,
+        }
     }
-    pretty(commands::run(command, mask, &shared.client).await)
+    let (argument, client) = (|name| argument(query, name), &shared.client);
+    match command {
+        Command::Snapshot => shared.snapshots.answer(argument("streaming"), client).await,
+        _ => pretty(commands::run(command, argument("traceMask"), client).await),
+    }
 }
 
 impl Shared {
@@ -260,7 +301,24 @@ impl Shared {
         headers: &HeaderMap,
     ) -> Result<Operator, Response> {
         let authorised = authorise(danger, self.trust, peer, headers, &self.client).await;
-        authorised.map_err(|(status, why)| refusal(status, &why))
+        authorised.map_err(|(status, why)| {
+            let stranger = Operator { peer: peer.0.ip().to_canonical(), who: None };
+            self.record("adminAuthenticate", &stranger, |line| line.failed(ErrorCode::AuthFailed));
+            refusal(status, &why)
+        })
+    }
+
+    /// Records in the audit log, if there is one, what an operator had done.
+    fn record(
+        &self,
+        operation: &'static str,
+        operator: &Operator,
+        complete: impl FnOnce(AuditLine) -> AuditLine,
+    ) {
+        if let Some(audit) = &self.audit {
+            let (user, ip) = (operator.who.as_deref(), operator.peer.to_string());
+            audit.record(complete(AuditLine::of_operator(operation, user, ip, wall_ms())));
+        }
     }
 }
 
@@ -321,6 +379,7 @@ const START_PAGE: &str = "<!doctype html>\n<title>Tenure</title>\n<h1>Tenure</h1
     <li><a href=\"/sessions\">/sessions</a>: live sessions</li>\n\
     <li><a href=\"/sessions/ended\">/sessions/ended</a>: sessions that ended, and why</li>\n\
     <li><a href=\"/sessions/events\">/sessions/events</a>: what happened to sessions lately</li>\n\
+    <li><a href=\"/denials\">/denials</a>: who was refused what lately, and why</li>\n\
     <li><a href=\"/elections\">/elections</a>: changes of the leader, and what they cost</li>\n\
     <li><a href=\"/events\">/events</a>: what happened to the server lately</li>\n\
     <li><a href=\"/hot\">/hot</a>: the znodes that clients ask for most</li>\n\

@@ -7,9 +7,10 @@ use tenure_replica::{Ended, NoAdministrator};
 use tenure_wire::SessionId;
 
 use super::authorise::Credentials;
+use super::denials::DenialReport;
 use super::elections::ElectionReport;
 use super::events::EventPage;
-use super::operate::{EndAs, OperateError};
+use super::operate::{EndAs, OperateError, SavedSnapshot};
 use super::query::Reply;
 use super::report::{
     ConfigReport, ConnectionReport, DigestReport, ServerReport, SessionRange, SessionReport,
@@ -47,6 +48,8 @@ pub trait Live {
     fn server_events(&self, after: u64) -> Vec<ServerEvent>;
     /// Which znodes clients ask for most.
     fn hot_paths(&self) -> HotPathReport;
+    /// Who was refused what lately, the latest first.
+    fn denials(&self) -> Vec<DenialReport>;
     /// Changes of the leader that this server remembers, the latest first.
     fn elections(&self) -> Vec<ElectionReport>;
     /// Every watch of every session.
@@ -64,6 +67,8 @@ pub trait Live {
     fn reset_server(&mut self);
     /// Forgets what was counted about every connection.
     fn reset_connections(&mut self);
+    /// Saves a snapshot of everything changed before, and answers once it is durable.
+    fn take_snapshot(&mut self, reply: Reply<Result<SavedSnapshot, OperateError>>);
     /// Ends a session and answers once that is applied.
     fn end_session(&mut self, id: SessionId, how: EndAs, reply: Reply<Result<Ended, OperateError>>);
     /// Who somebody is that may administer the server, as `scheme:user`.

@@ -9,10 +9,11 @@ use tenure_wire::SessionId;
 use tokio::sync::oneshot;
 
 use super::authorise::Credentials;
+use super::denials::DenialReport;
 use super::elections::ElectionReport;
 use super::events::EventPage;
 use super::live::Live;
-use super::operate::{EndAs, OperateError};
+use super::operate::{EndAs, OperateError, SavedSnapshot};
 use super::report::{
     ConfigReport, ConnectionReport, DigestReport, ServerReport, SessionRange, SessionReport,
     SnapshotReport, WatchReport, WatchTotals,
@@ -47,6 +48,8 @@ pub enum AdminQuery {
     ServerEvents(u64, Reply<Vec<ServerEvent>>),
     /// Which znodes clients ask for most.
     HotPaths(Reply<HotPathReport>),
+    /// Who was refused what, the latest first.
+    Denials(Reply<Vec<DenialReport>>),
     /// Changes of the leader, the latest first.
     Elections(Reply<Vec<ElectionReport>>),
     /// Every watch.
@@ -63,6 +66,8 @@ pub enum AdminQuery {
     ResetServer(Reply<()>),
     /// Forget what was counted about connections.
     ResetConnections(Reply<()>),
+    /// Save a snapshot; answered once it is durable.
+    TakeSnapshot(Reply<Result<SavedSnapshot, OperateError>>),
     /// End a session; answered once its end is applied, with what is remembered of it.
     EndSession(SessionId, EndAs, Reply<Result<Ended, OperateError>>),
     /// Whether somebody may administer the server, and who that is.
@@ -106,6 +111,7 @@ impl AdminQuery {
             Self::SessionEvents(after, until, reply) => live.session_events(after, until, reply),
             Self::ServerEvents(after, reply) => reply.send(live.server_events(after)),
             Self::HotPaths(reply) => reply.send(live.hot_paths()),
+            Self::Denials(reply) => reply.send(live.denials()),
             Self::Elections(reply) => reply.send(live.elections()),
             Self::Watches(reply) => reply.send(live.watches()),
             Self::WatchTotals(reply) => reply.send(live.watch_totals()),
@@ -120,6 +126,7 @@ impl AdminQuery {
                 live.reset_connections();
                 reply.send(());
             }
+            Self::TakeSnapshot(reply) => live.take_snapshot(reply),
             Self::EndSession(id, how, reply) => live.end_session(id, how, reply),
             Self::Authorise(credentials, reply) => reply.send(live.administrator(&credentials)),
         }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tenure_replica::WatchKind;
 use tenure_wire::{SessionId, Zxid};
 
-use crate::config::{EnsembleSettings, Member, ServerConfig};
+use crate::config::{self, EnsembleSettings, Member, ServerConfig};
 use crate::metrics::{ConnectionStats, Metrics, Readings, ResponseSizes};
 
 /// The server as a whole: `srvr`, `stat`, `isro`.
@@ -250,7 +250,7 @@ impl ConfigReport {
     /// The configuration file's text, with the values of passwords and digests left out.
     pub fn text_without_secrets(&self) -> String {
         let shown = |line: &str| match line.trim_start().split_once(['=', ':', ' ']) {
-            Some((key, _)) if is_secret(key) => format!("{key}=***\n"),
+            Some((key, _)) if config::is_secret(key) => format!("{key}=***\n"),
             _ => format!("{line}\n"),
         };
         self.initial_text.lines().map(shown).collect()
@@ -263,12 +263,6 @@ impl ConfigReport {
             log_bytes: folder_bytes(&self.data_log_dir, FOLDER_DEPTH),
         }
     }
-}
-
-/// Whether a key's value is nobody's business. A path to a secret is none.
-fn is_secret(key: &str) -> bool {
-    let key = key.to_ascii_lowercase();
-    !key.starts_with('#') && (key.ends_with("password") || key.ends_with("superdigest"))
 }
 
 fn text_with_members(config: &ServerConfig) -> String {

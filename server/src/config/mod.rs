@@ -20,13 +20,15 @@ pub(crate) use address::candidates;
 pub use changes::Changes;
 pub(crate) use changes::changes;
 pub use error::{ConfigError, MemberListError, Warning};
+pub(crate) use keys::is_secret;
 pub use my_id::claim_data_dir;
 pub use read::{Checked, read_text};
 pub use settings::{
-    AdminSettings, AdminTrust, AuthProvider, AuthSettings, ConnectionSettings, DigestAlgorithm,
+    AdminSettings, AdminTrust, AuditSettings, AuthProvider, AuthSettings, ConnectionSettings,
     Durability, EnsembleSettings, LogLevel, MetricsSettings, SessionSettings, SnapshotSettings,
     TreeSettings, WordList,
 };
+pub use tenure_replica::DigestAlgorithm;
 pub use tenure_wire::{Listen, Member, MemberAddress, MemberRole};
 
 use std::path::PathBuf;
@@ -64,6 +66,8 @@ pub struct ServerConfig {
     pub four_letter_words: WordList,
     /// Admin HTTP.
     pub admin: AdminSettings,
+    /// The audit log.
+    pub audit: AuditSettings,
     /// Metrics export.
     pub metrics: MetricsSettings,
     /// How much is logged, unless the command line says it.
@@ -97,6 +101,7 @@ impl Default for ServerConfig {
                 listen: Listen::on("127.0.0.1", 8080),
                 ..AdminSettings::default()
             },
+            audit: AuditSettings::default(),
             metrics: MetricsSettings::default(),
             log_level: None,
             ensemble: EnsembleSettings::default(),
@@ -106,6 +111,12 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
+    /// The audit log's file: in a folder of its own beside the log, unless one was named.
+    pub fn audit_file(&self) -> PathBuf {
+        let named = self.audit.file.clone();
+        named.unwrap_or_else(|| self.data_log_dir.join("audit").join("audit.log"))
+    }
+
     /// Changes the tick, and with it the session timeouts that follow from it.
     pub fn set_tick_ms(&mut self, tick_ms: u32) {
         self.tick_ms = tick_ms;

@@ -203,7 +203,8 @@ impl Reader {
             }
             None => key.as_str(),
         };
-        let place = (self.origin.clone(), line, value.clone());
+        let shown = if keys::is_secret(name) { "***".to_owned() } else { value.clone() };
+        let place = (self.origin.clone(), line, shown.clone());
         if let Some((_, earlier, _)) = self.seen.insert(name.to_owned(), place) {
             self.warn(line, &key, format!("set before, on line {earlier}; this one counts"));
         }
@@ -230,11 +231,11 @@ impl Reader {
                 origin: self.origin.clone(),
                 line,
                 key,
-                value,
+                value: shown,
                 expected,
             }),
             (Err(expected), OnBad::Warn) => {
-                let message = format!("{value:?} has no effect: expected {expected}");
+                let message = format!("{shown:?} has no effect: expected {expected}");
                 self.warn(line, &key, message);
             }
         }
@@ -256,6 +257,7 @@ impl Reader {
         self.settle_timeouts();
         self.settle_listeners();
         self.settle_ensemble();
+        self.settle_authentication();
         if self.draft.config.tree.read_only_mode
             && !self.draft.words_listed
             && let WordList::Only(words) = &mut self.draft.config.four_letter_words
@@ -334,6 +336,29 @@ impl Reader {
         }
         if sync_limit.is_none() {
             self.missing("syncLimit", "ticks a follower may fall silent");
+        }
+    }
+
+    fn settle_authentication(&mut self) {
+        let auth = &self.draft.config.auth;
+        if auth.fips == Some(true) && !auth.sasl_users.is_empty() {
+            let message = "forbids MD5, so no client can authenticate with SASL DIGEST-MD5";
+            self.warn(0, "fips-mode", message.into());
+        }
+        let auth = &self.draft.config.auth;
+        if let Some(scheme) = auth.unavailable_scheme() {
+            let key = match auth.require_sasl {
+                true => "sessionRequireClientSASLAuth",
+                false => "enforce.auth.schemes",
+            };
+            let expected = format!(
+                "schemes that clients can authenticate by here: {scheme:?} is \
+                 none, so nobody could enter"
+            );
+            return self.bad_combination(key, expected);
+        }
+        if auth.enforced && auth.required_schemes().is_empty() {
+            self.missing("enforce.auth.schemes", "beside enforce.auth.enabled=true");
         }
     }
 

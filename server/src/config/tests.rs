@@ -139,8 +139,8 @@ fn tree_and_auth() {
          DigestAuthenticationProvider.digestAlg=SHA-256\n\
          authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider\n\
          authProvider.x509=org.apache.zookeeper.server.auth.X509AuthenticationProvider\n\
-         enforce.auth.enabled=true\nenforce.auth.schemes=sasl, digest\nfips-mode=false\n\
-         ssl.keyStore.location=/k.pem\nclient.portUnification=true",
+         enforce.auth.schemes=sasl, digest\nfips-mode=false\n\
+         ssl.keyStore.location=/k.pem\nclient.certReload=true\nclient.portUnification=true",
     );
     let tree = config.tree;
     assert!(tree.enforce_quota && tree.extended_types && tree.reconfig);
@@ -153,8 +153,36 @@ fn tree_and_auth() {
     assert_eq!(config.auth.digest, DigestAlgorithm::Sha256);
     assert_eq!(config.auth.providers, [AuthProvider::Sasl, AuthProvider::X509]);
     assert_eq!(config.auth.enforced_schemes, ["sasl", "digest"]);
-    assert!(!config.auth.fips && AuthSettings::default().fips);
+    assert_eq!((config.auth.fips, AuthSettings::default().fips), (Some(false), None));
+    assert!(config.connections.port_unification);
     assert_eq!(config.tls.len(), 2);
+}
+
+#[test]
+fn who_must_authenticate_first() {
+    assert!(clean("enforce.auth.schemes=digest").auth.required_schemes().is_empty());
+    let config = clean("enforce.auth.enabled=true\nenforce.auth.schemes=ip,digest");
+    assert_eq!(config.auth.required_schemes(), ["ip", "digest"]);
+    // The older key wins, as in the reference server.
+    let auth = AuthSettings { require_sasl: true, ..config.auth };
+    assert_eq!(auth.required_schemes(), ["sasl"]);
+    assert_eq!(auth.unavailable_scheme().as_deref(), Some("sasl"));
+    let sasl_users = vec![("bob".to_owned(), "secret".to_owned())];
+    let auth = AuthSettings { sasl_users, ..auth };
+    assert_eq!(auth.unavailable_scheme(), None);
+    let auth = AuthSettings { fips: Some(true), ..auth };
+    assert_eq!(auth.unavailable_scheme().as_deref(), Some("sasl"));
+}
+
+#[test]
+fn the_audit_log_is_off_and_beside_the_log_by_default() {
+    let config = clean("dataLogDir=/log\ntenure.audit.maxFileSize=2\ntenure.audit.maxFiles=3");
+    let AuditSettings { enabled, max_file_bytes, max_files, .. } = config.audit;
+    assert_eq!((enabled, max_file_bytes, max_files), (false, 2 << 20, 3));
+    assert_eq!(config.audit_file(), PathBuf::from("/log/audit/audit.log"));
+    let config = clean("audit.enable=true\ntenure.audit.file=/var/log/tenure.json");
+    assert!(config.audit.enabled);
+    assert_eq!(config.audit_file(), PathBuf::from("/var/log/tenure.json"));
 }
 
 #[test]
@@ -328,8 +356,9 @@ fn what_does_not_stop_the_start_is_warned_about() {
             "autopurge.snapRetainCount: at least 3 snapshots are always kept",
         ),
         (
-            "audit.enable=true",
-            "audit.enable: the audit log is not available yet; nothing will be written",
+            "DigestAuthenticationProvider.superDigest=super",
+            "DigestAuthenticationProvider.superDigest: \"***\" has no effect: expected super:\
+             <base64 of the hash of super:password>",
         ),
     ] {
         assert_eq!(warned(text).1, [format!("zoo.cfg:3: {message}")], "{text}");

@@ -29,10 +29,16 @@ impl Driver {
                     }
                     self.persister.persist(batch);
                 }
-                Output::SnapshotBegin(meta) => self.snapshotter.begin(meta),
+                Output::SnapshotBegin(meta) => {
+                    self.snapshots_awaited.began();
+                    self.snapshotter.begin(meta);
+                }
                 Output::SnapshotChunk(bytes) => self.snapshotter.chunk(bytes),
                 Output::SnapshotEnd => self.snapshotter.end(),
-                Output::SnapshotAbandon => self.snapshotter.abandon(),
+                Output::SnapshotAbandon => {
+                    self.snapshots_awaited.failed();
+                    self.snapshotter.abandon();
+                }
                 Output::SnapshotSend { to, reaching } => self.send_snapshot(to, reaching),
                 Output::LogRestart { after } => {
                     tracing::info!(index = after, "going on from a received snapshot");
@@ -56,6 +62,9 @@ impl Driver {
         }
         for answered in &out.answered {
             self.count(answered);
+        }
+        if !out.denied.is_empty() || !out.audited.is_empty() {
+            self.keep_accounts(&mut out);
         }
         out.clear();
         self.out = out;
@@ -224,8 +233,8 @@ impl Driver {
         let Some(mut connection) = self.connections.remove(id) else { return };
         connection.deregister(self.poll.registry());
         self.unsent_total -= connection.unsent();
-        let is_secure = connection.is_secure();
-        if let Some(listener) = self.listeners.iter_mut().find(|l| l.is_secure() == is_secure) {
+        let secure_port = connection.secure_port;
+        if let Some(listener) = self.listeners.iter_mut().find(|l| l.is_secure() == secure_port) {
             listener.released(connection.peer.ip());
         }
         if connection.phase == Phase::Attached {

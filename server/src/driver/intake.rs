@@ -10,7 +10,7 @@ use tenure_wire::{ConnectRequest, frame};
 use super::Driver;
 use crate::admin::words::{self, Word};
 use crate::connection::{Phase, ReadOutcome};
-use crate::limits;
+use crate::{limits, tls};
 
 /// How one connection may be served now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,6 +22,10 @@ enum Allowance {
     /// Not at all, for the time being.
     None,
 }
+
+/// What is said of a client that tries to encrypt what nothing decrypts.
+const SPEAKS_TLS: &str = "it speaks TLS, and this port does not: clients that do use \
+                          secureClientPort, or client.portUnification=true takes both";
 
 impl Driver {
     /// Gives every readable connection its reads of this turn.
@@ -191,7 +195,10 @@ impl Driver {
         let payload = match frame::split(bytes, self.rules.max_frame_bytes) {
             Ok(range) => range?,
             Err(e) => {
-                self.refuse(id, &e);
+                match bytes.first() {
+                    Some(&tls::HANDSHAKE) => self.refuse(id, &SPEAKS_TLS),
+                    _ => self.refuse(id, &e),
+                }
                 return Some(bytes.len());
             }
         };
@@ -214,7 +221,9 @@ impl Driver {
             tracing::error!(error = %e, "no random bytes from the operating system");
             return self.close(id);
         }
-        let input = Input::Connect { conn: id, peer, request, entropy };
+        let subject = connection.certificate_subject();
+        let certificate = subject.as_deref();
+        let input = Input::Connect { conn: id, peer, certificate, request, entropy };
         self.replica.step(input, self.now, &mut self.out);
     }
 
@@ -225,6 +234,9 @@ impl Driver {
             true => Some(i64::from_be_bytes(*bytes[4..].first_chunk()?)),
             false => None,
         };
+        if word.changes() && allowed.allows(word.name()) {
+            self.record_word(id, word.name());
+        }
         let text = words::answer(word, mask, &allowed, self);
         self.send(id, text.as_bytes());
         self.close(id);

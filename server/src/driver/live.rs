@@ -13,8 +13,10 @@ use crate::admin::report::{
     SessionReport, SnapshotReport, WatchReport, WatchTotals,
 };
 use crate::admin::{
-    Credentials, ElectionReport, EndAs, EventPage, Live, PathReport, Reply, ServerEvent,
+    Credentials, DenialReport, ElectionReport, EndAs, EventPage, Live, OperateError, PathReport,
+    Reply, SavedSnapshot, ServerEvent,
 };
+use crate::audit::Audit;
 use crate::connection::{Connection, Phase};
 use crate::hot_paths::HotPathReport;
 use crate::metrics::{
@@ -106,6 +108,10 @@ impl Live for Driver {
         self.hot_paths.report()
     }
 
+    fn denials(&self) -> Vec<DenialReport> {
+        self.denials.list()
+    }
+
     fn elections(&self) -> Vec<ElectionReport> {
         self.elections.list()
     }
@@ -155,6 +161,10 @@ impl Live for Driver {
 
     fn reset_connections(&mut self) {
         self.connections.iter_mut().for_each(|connection| connection.stats.reset());
+    }
+
+    fn take_snapshot(&mut self, reply: Reply<Result<SavedSnapshot, OperateError>>) {
+        self.save_snapshot(reply);
     }
 
     fn end_session(&mut self, id: SessionId, how: EndAs, reply: EndReply) {
@@ -221,6 +231,7 @@ impl Driver {
             alive_connections: alive,
             plain_remote_connections: remote.len() as u64,
             plain_local_connections: local.len() as u64,
+            audit_records_lost: self.audit.as_ref().map_or(0, Audit::lost),
             outstanding_requests: self.replica.total_outstanding() as u64,
             stopping: self.stop_by.is_some(),
             disk_full: self.disk_is_full,

@@ -87,6 +87,8 @@ pub struct Metrics {
     pub elections: u64,
     /// Failed authentications.
     pub auth_failed: u64,
+    /// Requests and credentials that were refused to somebody.
+    pub denials: u64,
     /// Failed TLS handshakes.
     pub unsuccessful_handshakes: u64,
     /// Request frames larger than the server takes.

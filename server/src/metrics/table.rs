@@ -282,6 +282,12 @@ pub(crate) static METRICS: &[Metric] = &[
         "Pauses of the I/O loop, ms.",
     ),
     row("ack_latency", ZeroSummary(Advanced), "From proposal to a member's answer, ms."),
+    row("tenure_denials", Counter(|m| m.denials), "Requests and credentials refused."),
+    row(
+        "tenure_audit_records_lost",
+        Reading(|r| r.audit_records_lost),
+        "Records that the audit log's disk was too slow or too full for.",
+    ),
     row(
         "tenure_read_latency_seconds",
         Buckets(|m| &m.read_latency_us),

@@ -3,7 +3,7 @@
 //! Whoever connects is a stranger until it has said a proper [`Hello`]. Strangers are told nothing,
 //! change nothing, and are few at a time: the one that has waited longest makes room for the next.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io::{BufReader, Write};
 use std::net::{TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -11,11 +11,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
+use socket2::SockRef;
+
 use super::hello::{Answer, Hello, Purpose, Verdict, Versions};
 use super::identity::{Identity, may_be_one_cluster};
 use super::read_message;
 use super::refusal::Refusal;
-use super::stream::LinkStream;
+use super::security::Security;
+use super::stream::{Hand, LinkStream};
 use crate::config::Member;
 use crate::limits;
 use crate::log_limit::LogLimit;
@@ -25,6 +28,7 @@ use crate::transfer::SnapshotFolder;
 /// The door of one member.
 pub(super) struct Gate {
     identity: Arc<Identity>,
+    security: Arc<Security>,
     admission: Mutex<Admission>,
     /// Threads that listen to somebody who has not said yet who it is.
     strangers: AtomicUsize,
@@ -33,14 +37,17 @@ pub(super) struct Gate {
     mailbox: Mailbox,
 }
 
+/// Members by their numbers, each with the hosts that it may be found at.
+pub(super) type Hosts = BTreeMap<u64, Vec<String>>;
+
 /// Who may come in, and who is there.
 #[derive(Default)]
 struct Admission {
-    members: BTreeSet<u64>,
+    members: Hosts,
     /// By their numbers, members that send messages.
     guests: BTreeMap<u64, Arc<Guest>>,
     /// Strangers by their arrival, the first one first.
-    waiting: VecDeque<(u64, LinkStream)>,
+    waiting: VecDeque<(u64, Hand)>,
     arrivals: u64,
     /// Why servers were refused last: each reason makes one line.
     refused: BTreeMap<u64, Refusal>,
@@ -49,7 +56,7 @@ struct Admission {
 
 /// A member that sends messages.
 struct Guest {
-    stream: LinkStream,
+    link: Hand,
     cluster: u64,
     /// Of the members that it knows.
     version: u64,
@@ -60,20 +67,21 @@ struct Guest {
 impl Guest {
     fn dismiss(&self) {
         self.is_dismissed.store(true, Ordering::Release);
-        self.stream.end();
+        self.link.end();
     }
 }
 
 impl Gate {
     pub(super) fn new(
         identity: Arc<Identity>,
-        members: BTreeSet<u64>,
+        security: Arc<Security>,
+        members: Hosts,
         snapshots: SnapshotFolder,
         mailbox: Mailbox,
     ) -> Self {
         let admission = Mutex::new(Admission { members, ..Admission::default() });
         let (strangers, snapshots_coming) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Gate { identity, admission, strangers, snapshots_coming, snapshots, mailbox }
+        Gate { identity, security, admission, strangers, snapshots_coming, snapshots, mailbox }
     }
 
     fn admission(&self) -> MutexGuard<'_, Admission> {
@@ -82,6 +90,11 @@ impl Gate {
 
     /// Lets in those who come, each on a thread of its own, for as long as this server runs.
     pub(super) fn keep(self: &Arc<Self>, listener: &TcpListener) {
+        // The usual backlog is that of a quiet port. In a crowd, members would be among those whose
+        // packets are dropped, and lose seconds.
+        if let Err(error) = SockRef::from(listener).listen(limits::LISTEN_BACKLOG) {
+            tracing::debug!(%error, "the peer port has a short queue");
+        }
         for socket in listener.incoming() {
             match socket {
                 Ok(socket) => self.welcome(socket),
@@ -133,15 +146,23 @@ impl Gate {
 
     /// Listens to whoever has come, until it leaves.
     fn receive(&self, stream: LinkStream, stranger: Stranger) {
-        let Ok(hello) = Hello::read(&stream, Instant::now() + limits::PEER_HELLO) else {
-            if let Some(times) = self.admission().noise.allow() {
-                let peer = stream.peer();
-                tracing::warn!(?peer, times, "a stranger on the peer port was refused");
+        let peer = stream.peer();
+        let by = Instant::now() + limits::PEER_HELLO;
+        let greeted = self.security.accepted(stream, by).and_then(|stream| {
+            let hello = Hello::read(&stream, by)?;
+            Ok((stream, hello))
+        });
+        let (stream, hello) = match greeted {
+            Ok(greeted) => greeted,
+            Err(why) => {
+                if let Some(times) = self.admission().noise.allow() {
+                    tracing::warn!(?peer, times, "a stranger on the peer port was refused: {why}");
+                }
+                return;
             }
-            return;
         };
         drop(stranger);
-        let admitted = self.judge(&hello).and_then(|()| match hello.purpose {
+        let admitted = self.judge(&hello, &stream).and_then(|()| match hello.purpose {
             Purpose::Messages => Ok(None),
             Purpose::Snapshot => self.one_more_snapshot().map(Some),
         });
@@ -158,7 +179,7 @@ impl Gate {
         }
     }
 
-    fn judge(&self, hello: &Hello) -> Result<(), Refusal> {
+    fn judge(&self, hello: &Hello, stream: &LinkStream) -> Result<(), Refusal> {
         let Identity { me, members, .. } = *self.identity;
         let &Hello { versions: theirs, from, to, .. } = hello;
         let ours = self.identity.cluster();
@@ -175,8 +196,16 @@ impl Gate {
             return Err(Refusal::OtherMembers { me, from });
         }
         let mut admission = self.admission();
-        if !admission.members.contains(&from) && !self.identity.is_behind(hello) {
+        let is_behind = self.identity.is_behind(hello);
+        if !admission.members.contains_key(&from) && !is_behind {
             return Err(Refusal::NoMember { me, from });
+        }
+        // Who knows later members may be found where this server has not heard of yet.
+        let newer = is_behind.then(|| Member::from_line(&hello.line)).flatten();
+        let newer = newer.iter().flat_map(|line| &line.addresses).map(|address| &*address.host);
+        let known = admission.members.get(&from).into_iter().flatten().map(String::as_str);
+        if !self.security.may_be_at(stream, known.chain(newer)) {
+            return Err(Refusal::OtherHost { me, from });
         }
         admission.refused.remove(&from);
         Ok(())
@@ -207,16 +236,16 @@ impl Gate {
     fn receive_messages(&self, stream: LinkStream, hello: &Hello) {
         let member = hello.from;
         _ = stream.set_read_patience(None);
-        let Ok(handle) = stream.another_hand() else { return };
+        let Ok(link) = stream.another_hand() else { return };
         let is_dismissed = AtomicBool::new(false);
         let &Hello { cluster, version, .. } = hello;
-        let guest = Arc::new(Guest { stream: handle, cluster, version, is_dismissed });
+        let guest = Arc::new(Guest { link, cluster, version, is_dismissed });
         let before = {
             let mut admission = self.admission();
             // It may have been removed since it was judged.
             let is_one = may_be_one_cluster(self.identity.cluster(), hello.cluster);
             let is_behind = self.identity.is_behind(hello);
-            if !is_one || !is_behind && !admission.members.contains(&member) {
+            if !is_one || !is_behind && !admission.members.contains_key(&member) {
                 return;
             }
             if is_behind && let Some(line) = Member::from_line(&hello.line) {
@@ -250,11 +279,11 @@ impl Gate {
     /// Lets in these members and no others. Those who are there and may not be any more have to go,
     /// unless they know of later members; so do members of another ensemble than this server's,
     /// once it knows its own.
-    pub(super) fn admit(&self, members: BTreeSet<u64>) {
+    pub(super) fn admit(&self, members: Hosts) {
         let (ours, (version, _)) = (self.identity.cluster(), self.identity.known());
         let mut admission = self.admission();
         for (member, guest) in &admission.guests {
-            let may_stay = members.contains(member) || guest.version > version;
+            let may_stay = members.contains_key(member) || guest.version > version;
             if !may_stay || !may_be_one_cluster(ours, guest.cluster) {
                 guest.dismiss();
             }

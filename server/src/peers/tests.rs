@@ -1,5 +1,7 @@
 //! The gate and the end that dials, over sockets.
 
+mod secured;
+
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
@@ -26,14 +28,23 @@ struct Door {
 }
 
 fn door(members: &[u64]) -> Door {
+    secured_door(members, Security::plain())
+}
+
+/// Members that are all found on this machine.
+fn local(members: &[u64]) -> Hosts {
+    members.iter().map(|member| (*member, vec!["127.0.0.1".to_owned()])).collect()
+}
+
+fn secured_door(members: &[u64], security: Arc<Security>) -> Door {
     let poll = Poll::new().expect("a queue");
     let waker = Waker::new(poll.registry(), Token(0)).expect("a waker");
     let (mailbox, mail) = Mailbox::new(Arc::new(waker));
     let disk = RealDisk::shared();
     let snapshots = SnapshotFolder { disk, dir: "/nonexistent".into(), hash_seed: 0 };
     let identity = Arc::new(Identity::new(1, 7, String::new()));
-    let known = members.iter().copied().collect();
-    let gate = Arc::new(Gate::new(Arc::clone(&identity), known, snapshots, mailbox));
+    let gate = Gate::new(Arc::clone(&identity), security, local(members), snapshots, mailbox);
+    let gate = Arc::new(gate);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
     let keeper = Arc::clone(&gate);
@@ -203,13 +214,13 @@ fn whoever_is_no_member_any_more_has_to_go_until_it_is_one_again() {
     let (two, three) = (door.enter(&hello(2)), door.enter(&hello(3)));
     say(&three, b"a");
     door.expect_message(3, b"a");
-    door.gate.admit([1, 2].into());
+    door.gate.admit(local(&[1, 2]));
     expect_end(&three);
     door.expect_down(3);
     assert!(door.refusal(&hello(3)).1);
     say(&two, b"b");
     door.expect_message(2, b"b");
-    door.gate.admit([1, 2, 3].into());
+    door.gate.admit(local(&[1, 2, 3]));
     let three = door.enter(&hello(3));
     say(&three, b"c");
     door.expect_message(3, b"c");
@@ -223,7 +234,7 @@ fn members_of_another_ensemble_have_to_go_once_this_one_is_known() {
     say(&theirs, b"a");
     door.expect_message(3, b"a");
     door.identity.learn_cluster(0xaa);
-    door.gate.admit([1, 2, 3].into());
+    door.gate.admit(local(&[1, 2, 3]));
     expect_end(&theirs);
     door.expect_down(3);
     say(&ours, b"b");
@@ -237,7 +248,10 @@ fn the_end_that_dials_learns_why_it_is_refused() {
     let addresses = vec![MemberAddress { host, quorum_port, election_port: 1 }];
     let (role, client, secure_client) = (MemberRole::Participant, None, None);
     let one = Member { id: 1, addresses, role, client, secure_client };
-    let dial = |me: u64| connect(&one, &Identity::new(me, 7, String::new()), Purpose::Messages);
+    let dial = |me: u64| {
+        let identity = Identity::new(me, 7, String::new());
+        connect(&one, &identity, &Security::plain(), Purpose::Messages)
+    };
     assert!(dial(2).is_ok());
     match dial(9) {
         Err(NoLink::Refused { is_no_member: true, why }) => assert!(why.contains("server 9")),
@@ -265,11 +279,11 @@ fn a_server_that_knows_later_members_of_this_ensemble_is_believed() {
     door.expect_message(4, b"a");
     // Steps on the way there do not count.
     door.identity.learn_members(8, None);
-    door.gate.admit([1, 2].into());
+    door.gate.admit(local(&[1, 2]));
     say(&stream, b"b");
     door.expect_message(4, b"b");
     door.identity.learn_members(9, None);
-    door.gate.admit([1, 2].into());
+    door.gate.admit(local(&[1, 2]));
     expect_end(&stream);
     door.expect_down(4);
 }

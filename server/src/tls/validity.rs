@@ -21,23 +21,22 @@ pub struct Validity {
     pub not_after_s: u64,
 }
 
-const STORES: [(&str, bool); 4] = [
-    ("ssl.keyStore", true),
-    ("ssl.trustStore", false),
-    ("ssl.quorum.keyStore", true),
-    ("ssl.quorum.trustStore", false),
-];
-
 /// Every certificate in the files that these settings name.
 ///
 /// # Errors
 /// If a file cannot be read, or holds no certificates.
 pub fn validities(pairs: &[(String, String)]) -> Result<Vec<Validity>, TlsError> {
-    let settings = Settings(pairs);
+    let (of_clients, of_links) = (Settings::of_clients(pairs), Settings::of_links(pairs));
+    let stores = [of_clients, of_links]
+        .into_iter()
+        .flat_map(|settings| [(settings, "keyStore", true), (settings, "trustStore", false)]);
     let mut found = Vec::new();
-    for (name, has_key) in STORES {
-        let key = format!("{name}.location");
-        let Some((store, path)) = settings.store(name)?.zip(settings.get(&key)) else { continue };
+    for (settings, name, has_key) in stores {
+        let location = format!("{name}.location");
+        let key = settings.key(&location);
+        let Some((store, path)) = settings.store(name)?.zip(settings.get(&location)) else {
+            continue;
+        };
         let password = store.password.as_deref();
         let certificates = match has_key {
             true => store::identity(&store.bytes, password).map(|(_, chain)| chain),

@@ -7,6 +7,7 @@ use std::process::Command;
 
 use anyhow::Context;
 
+use super::prepare;
 use crate::process::{ServerProcess, Usage};
 use crate::{peers_folder, zookeeper};
 
@@ -15,6 +16,8 @@ pub(super) struct PeerServer {
     kind: Kind,
     zoo_cfg: PathBuf,
     address: SocketAddr,
+    /// Certificates, if connections are to be encrypted.
+    certs: Option<PathBuf>,
     /// None only while it is restarted.
     process: Option<ServerProcess>,
 }
@@ -28,18 +31,18 @@ enum Kind {
 impl PeerServer {
     /// Starts Apache ZooKeeper.
     pub(super) fn reference() -> anyhow::Result<Self> {
-        Self::start(Kind::Reference)
+        Self::start(Kind::Reference, false)
     }
 
-    /// Starts that program.
-    pub(super) fn tenure(program: &Path) -> anyhow::Result<Self> {
+    /// Starts that program, with TLS if clients are to speak it.
+    pub(super) fn tenure(program: &Path, tls: bool) -> anyhow::Result<Self> {
         let program = fs::canonicalize(program).with_context(|| {
             format!("no {}; build it or give --server or --reference", program.display())
         })?;
-        Self::start(Kind::Tenure(program))
+        Self::start(Kind::Tenure(program), tls)
     }
 
-    fn start(kind: Kind) -> anyhow::Result<Self> {
+    fn start(kind: Kind, tls: bool) -> anyhow::Result<Self> {
         let folder = peers_folder().join("server");
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
@@ -49,7 +52,7 @@ impl PeerServer {
         let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
         let zoo_cfg = folder.join("zoo.cfg");
         let data = folder.join("data");
-        let config = format!(
+        let mut config = format!(
             "tickTime=2000\ndataDir={}\nclientPort={}\nclientPortAddress={}\n\
              admin.enableServer=false\nextendedTypesEnabled=true\n\
              znode.container.checkIntervalMs=1000\n",
@@ -57,8 +60,19 @@ impl PeerServer {
             address.port(),
             address.ip()
         );
+        let certs = match &kind {
+            Kind::Tenure(program) if tls => Some(make_certs(program, &folder)?),
+            _ => None,
+        };
+        if let Some(certs) = &certs {
+            config += &format!(
+                "client.portUnification=true\nssl.keyStore.location={certs}/server-127.0.0.1.pem\n\
+                 ssl.trustStore.location={certs}/ca.pem\n",
+                certs = certs.display()
+            );
+        }
         fs::write(&zoo_cfg, config)?;
-        let mut server = Self { kind, zoo_cfg, address, process: None };
+        let mut server = Self { kind, zoo_cfg, address, certs, process: None };
         server.process = Some(server.spawn()?);
         Ok(server)
     }
@@ -92,6 +106,24 @@ impl PeerServer {
         Ok(())
     }
 
+    /// Whether clients speak TLS.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.certs.is_some()
+    }
+
+    /// What clients find out how to connect from.
+    pub(super) fn client_environment(&self) -> Vec<(&'static str, String)> {
+        let Some(certs) = &self.certs else { return Vec::new() };
+        let java = [
+            ("client.secure", "true".to_owned()),
+            ("clientCnxnSocket", "org.apache.zookeeper.ClientCnxnSocketNetty".to_owned()),
+            ("ssl.keyStore.location", certs.join("client-peer.pem").display().to_string()),
+            ("ssl.trustStore.location", certs.join("ca.pem").display().to_string()),
+        ];
+        let java = java.map(|(key, value)| format!("-Dzookeeper.{key}={value}")).join(" ");
+        vec![("TENURE_PEER_CERTS", certs.display().to_string()), ("JDK_JAVA_OPTIONS", java)]
+    }
+
     /// Where clients find it.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
@@ -109,4 +141,13 @@ impl PeerServer {
             Kind::Tenure(program) => program.display().to_string(),
         }
     }
+}
+
+/// Certificates for a server on this machine, and for its clients.
+fn make_certs(program: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
+    let certs = folder.join("certs");
+    let mut command = Command::new(program);
+    command.arg("certs").arg("--dir").arg(&certs);
+    prepare(command.args(["--server", "127.0.0.1,localhost", "--client", "peer"]))?;
+    Ok(certs)
 }

@@ -62,6 +62,7 @@ pub(super) fn check(server: &PeerServer) -> anyhow::Result<Tally> {
         &server.address().to_string(),
     ]);
     let mut shell = command
+        .envs(server.client_environment())
         .stdin(Stdio::piped())
         .stdout(output.try_clone()?)
         .stderr(output)
