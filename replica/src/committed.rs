@@ -8,6 +8,7 @@ use crate::audit::is_refusal;
 use crate::consensus::Committed;
 use crate::entry::Origin;
 use crate::input::{ConnId, Now};
+use crate::limits;
 use crate::output::{CloseWhy, Event, Output, Outputs};
 use crate::replica::Replica;
 use crate::reply::{Asked, body_of, notify, reply};
@@ -16,10 +17,14 @@ use crate::session::attach::Pending;
 use crate::tree::acl::permits;
 
 impl Replica {
-    /// Applies committed entries, until one turns out to be a session's end of many slices.
+    /// Applies one slice of committed entries, or fewer if one turns out to be a session's end of
+    /// many slices.
     pub(crate) fn apply_committed(&mut self, now: Now, out: &mut Outputs) {
         let mut applied = None;
-        while self.closing.is_none() {
+        for _ in 0..limits::APPLY_SLICE {
+            if self.closing.is_some() {
+                break;
+            }
             // A sync, and the reads behind it, come before the session's next write.
             self.finish_syncs(now, out);
             let Some(entry) = self.to_apply.pop_front() else { break };
@@ -78,6 +83,12 @@ impl Replica {
                 out.items.push(Output::Event(Event::SessionOpened { session, timeout_ms, conn }));
                 if let Some(conn) = conn {
                     self.establish(conn, session, password, now, out);
+                }
+            }
+            Applied::NotOpened { origin } => {
+                if let Some(conn) = local(origin, self.config.incarnation) {
+                    self.detach(conn);
+                    close(conn, CloseWhy::TooManySessions, out);
                 }
             }
             Applied::Upgraded { session, timeout_ms } => {
@@ -237,7 +248,12 @@ impl Replica {
         if self.closing.is_some() {
             self.close_slice(now, out);
             self.apply_committed(now, out);
-        } else if snapshot_room {
+            return;
+        }
+        if !self.to_apply.is_empty() {
+            self.apply_committed(now, out);
+        }
+        if snapshot_room {
             self.snapshot_slice(out);
         }
     }

@@ -54,12 +54,25 @@ pub struct Config {
     pub snapshot_entries: u64,
     /// Log bytes between snapshots (`snapSizeLimitInKb`), 0 for no such limit.
     pub snapshot_bytes: u64,
+    /// How much of it the ensemble takes.
+    pub bounds: Bounds,
     /// How often the reaper looks for empty containers and overdue TTL znodes.
     pub reap_interval_ms: u64,
     /// How many of them it deletes per minute at most.
     pub reap_per_minute: u32,
     /// Deletes containers that never had a child after this long; 0 for never.
     pub reap_unused_ms: u64,
+}
+
+/// Bounds of replicated state; 0 for none. Those of the leader count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Bounds {
+    /// Live sessions; the client that asks for one more is sent away.
+    pub sessions: u32,
+    /// Znodes; the request that makes one more fails.
+    pub znodes: u32,
+    /// Ephemeral znodes of one session; the request that makes one more fails.
+    pub session_ephemerals: u32,
 }
 
 impl Default for Config {
@@ -86,6 +99,7 @@ impl Default for Config {
             log_tail_entries: 200_000,
             snapshot_entries: 100_000,
             snapshot_bytes: 4 << 30,
+            bounds: Bounds::default(),
             reap_interval_ms: 60_000,
             reap_per_minute: 10_000,
             reap_unused_ms: 0,

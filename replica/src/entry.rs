@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use tenure_wire::{DecodeError, Put, Reader, SessionId, Xid};
 
+use crate::config::Bounds;
 use crate::input::ConnId;
 use crate::membership::Membership;
 use crate::session::ended::EndReason;
@@ -19,6 +20,9 @@ pub(crate) struct Policy {
     pub(crate) sasl: bool,
     /// Clients can show certificates, so ACLs may name their holders.
     pub(crate) x509: bool,
+    /// The server that ordered it is short of memory: what needs more is refused.
+    pub(crate) refuse_growth: bool,
+    pub(crate) bounds: Bounds,
 }
 
 /// Where the reply goes: only the process that proposed an entry finds itself here.
@@ -71,6 +75,9 @@ pub(crate) enum Operation<'a> {
     NameCluster { id: u64 },
 }
 
+/// Of the head: bounds follow the time. Without any an entry is as it was before there were any.
+const HAS_BOUNDS: i32 = 1 << 17;
+
 const REQUEST: i32 = 1;
 const OPEN_SESSION: i32 = 2;
 const CLOSE_SESSION: i32 = 3;
@@ -88,7 +95,10 @@ impl<'a> LoggedEntry<'a> {
             | i32::from(self.policy.enforce_quota) << 9
             | i32::from(self.policy.extended_types) << 10
             | i32::from(self.policy.sasl) << 11
-            | i32::from(self.policy.x509) << 12;
+            | i32::from(self.policy.x509) << 12
+            | i32::from(self.policy.refuse_growth) << 16;
+        let bounds = self.policy.bounds;
+        let has_bounds = if bounds == Bounds::default() { 0 } else { HAS_BOUNDS };
         let kind = match &self.operation {
             Operation::Request { is_local: false, .. } => REQUEST,
             Operation::Request { is_local: true, .. } => LOCAL_REQUEST,
@@ -101,8 +111,13 @@ impl<'a> LoggedEntry<'a> {
             Operation::EndReconfig { .. } => END_RECONFIG,
             Operation::NameCluster { .. } => NAME_CLUSTER,
         };
-        out.put_i32(kind | policy);
+        out.put_i32(kind | policy | has_bounds);
         out.put_i64(self.time_ms);
+        if has_bounds != 0 {
+            out.put_i32(bounds.sessions as i32);
+            out.put_i32(bounds.znodes as i32);
+            out.put_i32(bounds.session_ephemerals as i32);
+        }
         match &self.operation {
             Operation::Request { origin, session, xid, op, identities, body, .. } => {
                 origin.encode(out);
@@ -146,14 +161,24 @@ impl<'a> LoggedEntry<'a> {
     pub(crate) fn decode(data: &'a [u8]) -> Result<Self, DecodeError> {
         let mut from = Reader::new(data);
         let head = from.i32()?;
+        let time_ms = from.i64()?;
+        let bounds = match head & HAS_BOUNDS != 0 {
+            false => Bounds::default(),
+            true => Bounds {
+                sessions: from.i32()? as u32,
+                znodes: from.i32()? as u32,
+                session_ephemerals: from.i32()? as u32,
+            },
+        };
         let policy = Policy {
             skip_acl: head & 1 << 8 != 0,
             enforce_quota: head & 1 << 9 != 0,
             extended_types: head & 1 << 10 != 0,
             sasl: head & 1 << 11 != 0,
             x509: head & 1 << 12 != 0,
+            refuse_growth: head & 1 << 16 != 0,
+            bounds,
         };
-        let time_ms = from.i64()?;
         let operation = match head & 0xff {
             kind @ (REQUEST | LOCAL_REQUEST) => Operation::Request {
                 origin: Origin::decode(&mut from)?,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use tenure_wire::{ConnectRequest, SessionId};
+use tenure_wire::{ConnectRequest, ErrorCode, SessionId};
 
 use crate::output::SnapshotMeta;
 use crate::session::ended::EndReason;
@@ -49,6 +49,25 @@ pub enum Input<'a> {
     Unread {
         /// The connection they came on.
         conn: ConnId,
+    },
+    /// A frame came that is to be answered with this error, in its turn. Pings, closes, what
+    /// concerns the connection alone and watches set again are done all the same.
+    Refuse {
+        /// Where it came from.
+        conn: ConnId,
+        /// The frame without its length prefix.
+        payload: &'a [u8],
+        /// The answer.
+        error: ErrorCode,
+    },
+    /// From now on, writes proposed here that need more memory are to be refused, or no more so.
+    RefuseGrowth(bool),
+    /// How many paths a connection may watch from now on.
+    WatchBound {
+        /// The connection.
+        conn: ConnId,
+        /// The number; what it watches already stays.
+        paths: usize,
     },
     /// The connection's socket is gone. The session lives on until its timeout.
     Disconnected {

@@ -36,7 +36,7 @@ mod watch;
 pub use administer::NoAdministrator;
 pub use apply::describe as describe_entry;
 pub use audit::AuditRecord;
-pub use config::{AuthConfig, Config, DigestAlgorithm};
+pub use config::{AuthConfig, Bounds, Config, DigestAlgorithm};
 pub use consensus::Follower;
 pub use denials::{Denial, DenialWhy, Who};
 pub use founding::{FoundNode, Founder, FoundingError};

@@ -143,6 +143,8 @@ pub enum CloseWhy {
     SessionClosed,
     /// The session asked for is unknown, ended, or the password is wrong.
     SessionRefused,
+    /// There are as many sessions as there may be.
+    TooManySessions,
     /// The session expired, or an operator closed it.
     SessionEnded,
     /// The same session attached on another connection.

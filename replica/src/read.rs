@@ -68,6 +68,7 @@ impl Read<'_> {
         match request {
             Request::GetData { path, watch } => {
                 let node = self.readable(path)?;
+                self.may_watch(*watch, path)?;
                 bytes.put_buffer(node.data.as_deref());
                 node.stat().encode(bytes);
                 self.watch(*watch, path, WatchKind::Data);
@@ -75,11 +76,13 @@ impl Read<'_> {
             Request::Exists { path, watch } => self.exists(path, *watch, bytes)?,
             Request::GetChildren { path, watch } => {
                 let node = self.readable(path)?;
+                self.may_watch(*watch, path)?;
                 self.children(node, bytes);
                 self.watch(*watch, path, WatchKind::Child);
             }
             Request::GetChildren2 { path, watch } => {
                 let node = self.readable(path)?;
+                self.may_watch(*watch, path)?;
                 self.children(node, bytes);
                 node.stat().encode(bytes);
                 self.watch(*watch, path, WatchKind::Child);
@@ -99,6 +102,7 @@ impl Read<'_> {
                     1 => WatchKind::PersistentRecursive,
                     _ => return Err(ErrorCode::MarshallingError),
                 };
+                self.may_watch(true, path)?;
                 self.watches.add(self.asked.conn, path, kind);
                 bytes.put_i32(0);
             }
@@ -137,6 +141,16 @@ impl Read<'_> {
         self.find_readable(path).map(|id| self.state.tree.at(id))
     }
 
+    /// Whether the connection may watch one path more, or does so already.
+    fn may_watch(&self, wanted: bool, path: &str) -> Result<(), ErrorCode> {
+        let (conn, max) = (self.asked.conn, self.asker.max_watches);
+        let is_full = wanted && max < usize::MAX && self.watches.paths_of(conn) >= max;
+        match is_full && !self.watches.has_path(conn, path) {
+            true => Err(ErrorCode::QuotaExceeded),
+            false => Ok(()),
+        }
+    }
+
     fn watch(&mut self, wanted: bool, path: &str, kind: WatchKind) {
         if wanted {
             self.watches.add(self.asked.conn, path, kind);
@@ -149,6 +163,7 @@ impl Read<'_> {
             return Err(ErrorCode::BadArguments);
         }
         let found = self.readable(path);
+        self.may_watch(watch, path)?;
         if !matches!(found, Err(ErrorCode::NoAuth)) {
             self.watch(watch, path, WatchKind::Data);
         }

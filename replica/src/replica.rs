@@ -79,6 +79,8 @@ pub struct Replica {
     pub(crate) cluster_in_log: u64,
     next_tick_us: u64,
     pub(crate) serving: bool,
+    /// What is proposed here is stamped so that it is refused if it needs more memory.
+    pub(crate) refuses_growth: bool,
 }
 
 /// How much was applied since the last snapshot began.
@@ -135,6 +137,7 @@ impl Replica {
             cluster_in_log,
             next_tick_us: now.mono_us,
             serving: false,
+            refuses_growth: false,
             config,
         }
     }
@@ -147,6 +150,15 @@ impl Replica {
                 self.connect(conn, caller, &request, entropy, now, out);
             }
             Input::Frame { conn, payload } => self.frame(conn, payload, now, out),
+            Input::Refuse { conn, payload, error } => {
+                self.refuse_request(conn, payload, error, now, out);
+            }
+            Input::RefuseGrowth(refuses) => self.refuses_growth = refuses,
+            Input::WatchBound { conn, paths } => {
+                if let Some(attachment) = self.attachments.get_mut(conn) {
+                    attachment.max_watches = paths;
+                }
+            }
             Input::Unread { conn } => {
                 let attachment = self.attachments.get(conn).filter(|a| a.established);
                 if let Some(session) = attachment.map(|attachment| attachment.session) {
@@ -288,6 +300,8 @@ impl Replica {
             extended_types: self.config.extended_types,
             sasl: !self.config.auth.sasl_users.is_empty(),
             x509: self.config.auth.x509_enabled,
+            refuse_growth: self.refuses_growth,
+            bounds: self.config.bounds,
         }
     }
 
@@ -320,6 +334,7 @@ impl Replica {
     /// Whether `Input::Work` would do something, given room for a snapshot chunk or not.
     pub fn has_work(&self, snapshot_room: bool) -> bool {
         self.closing.is_some()
+            || !self.to_apply.is_empty()
             || self.watches.has_leaving()
             || snapshot_room && self.capture.is_some()
     }
@@ -448,6 +463,11 @@ impl Replica {
     /// What one connection watches, by kind and path.
     pub fn watches_of(&self, conn: ConnId) -> Vec<(WatchKind, &str)> {
         self.watches.of_conn(conn)
+    }
+
+    /// How many paths one connection watches.
+    pub fn watched_by(&self, conn: ConnId) -> usize {
+        self.watches.paths_of(conn)
     }
 
     /// How the last ephemeral znode at a path vanished, as far as this server remembers since its

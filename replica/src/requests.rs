@@ -424,6 +424,49 @@ impl Replica {
         self.config.reconfig_enabled && !self.config.members.is_empty()
     }
 
+    /// Answers a request with an error, in its turn.
+    pub(crate) fn refuse_request(
+        &mut self,
+        conn: ConnId,
+        payload: &[u8],
+        error: ErrorCode,
+        now: Now,
+        out: &mut Outputs,
+    ) {
+        let header = RequestHeader::decode(&mut Reader::new(payload));
+        let attachment = self.attachments.get(conn).filter(|a| a.established && !a.reconfigures);
+        let (Ok(RequestHeader { xid, op }), Some(attachment)) = (header, attachment) else {
+            return self.frame(conn, payload, now, out);
+        };
+        let is_done_all_the_same = matches!(
+            OpCode::from_i32(op),
+            None | Some(
+                OpCode::Ping
+                    | OpCode::CloseSession
+                    | OpCode::Auth
+                    | OpCode::Sasl
+                    | OpCode::SetWatches
+                    | OpCode::SetWatches2
+            )
+        );
+        if is_done_all_the_same || attachment.finished || self.read_only.is_open() {
+            return self.frame(conn, payload, now, out);
+        }
+        let (session, idle) = (attachment.session, attachment.pending.is_empty());
+        match self.heard(session, now) {
+            Heard::Yes if idle => {
+                let asked = Asked { conn, xid, op, write: false, latency_us: 0 };
+                _ = reply(out, asked, self.state.zxid, |_| Err(error));
+            }
+            Heard::Yes => {
+                let refused = Pending::Refused { xid, op, error, received_us: now.mono_us };
+                self.attachments.push(conn, refused);
+            }
+            // As its next request will find.
+            Heard::Ended | Heard::Moved => self.frame(conn, payload, now, out),
+        }
+    }
+
     fn defer(&mut self, conn: ConnId, payload: &[u8], now: Now) {
         let pending = Pending::Deferred { payload: payload.into(), received_us: now.mono_us };
         self.attachments.push(conn, pending);
@@ -499,6 +542,11 @@ impl Replica {
                     Pending::Deferred { payload, received_us }
                     | Pending::Sync { payload, received_us, .. },
                 ) => self.in_turn(conn, &payload, now.mono_us.saturating_sub(received_us), out),
+                Some(Pending::Refused { xid, op, error, received_us }) => {
+                    let latency_us = now.mono_us.saturating_sub(received_us);
+                    let asked = Asked { conn, xid, op, write: false, latency_us };
+                    _ = reply(out, asked, self.state.zxid, |_| Err(error));
+                }
                 Some(Pending::Write { .. }) | None => return,
             }
         }

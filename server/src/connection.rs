@@ -6,6 +6,7 @@
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
 use std::sync::Arc;
+use std::time::Instant;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
@@ -13,6 +14,7 @@ use tenure_replica::ConnId;
 
 use crate::limits;
 use crate::metrics::ConnectionStats;
+use crate::tenants::{TenantId, Usage};
 use crate::tls;
 
 /// How far a connection has come.
@@ -79,6 +81,18 @@ pub(crate) struct Connection {
     pub(crate) is_paused: bool,
     /// It came through the port for TLS alone.
     pub(crate) secure_port: bool,
+    /// Whole frames may lie among the bytes held back: its share of time was over, or a bound hit.
+    pub(crate) has_more: bool,
+    /// Its client's address, among those who share the server.
+    pub(crate) address: TenantId,
+    /// Its client's identity among them, once it has proven one.
+    pub(crate) identity: Option<TenantId>,
+    /// What it has under way, as counted for its tenants.
+    pub(crate) used: Usage,
+    /// It waits for a new session.
+    pub(crate) is_opening: bool,
+    /// When it was last left unread.
+    pub(crate) paused_at: Option<Instant>,
     socket: TcpStream,
     /// Between the socket and the bytes below.
     encryption: Encryption,
@@ -105,6 +119,7 @@ impl Connection {
         Incoming { mut socket, peer, encryption, secure_port }: Incoming,
         established_wall_ms: i64,
         (registry, token): (&Registry, Token),
+        address: TenantId,
     ) -> io::Result<Connection> {
         socket.set_nodelay(true)?;
         // Both interests once and for good: readiness is reported on change only, so an interest
@@ -120,6 +135,12 @@ impl Connection {
             is_queued: false,
             is_paused: false,
             secure_port,
+            has_more: false,
+            address,
+            identity: None,
+            used: Usage::default(),
+            is_opening: false,
+            paused_at: None,
             socket,
             encryption,
             readable: false,
@@ -137,6 +158,16 @@ impl Connection {
         self.readable |= event.is_readable() || event.is_read_closed() || event.is_error();
         self.half_closed |= event.is_read_closed() || event.is_error();
         self.writable |= event.is_writable() || event.is_write_closed() || event.is_error();
+    }
+
+    /// For whom it counts.
+    pub(crate) fn tenants(&self) -> [Option<TenantId>; 2] {
+        [Some(self.address), self.identity]
+    }
+
+    /// With whom it takes turns.
+    pub(crate) fn tenant(&self) -> TenantId {
+        self.identity.unwrap_or(self.address)
     }
 
     /// Whether it came through TLS.
@@ -169,6 +200,11 @@ impl Connection {
     /// Whether a write may go through.
     pub(crate) fn is_writable(&self) -> bool {
         self.writable
+    }
+
+    /// Whether serving it may find something.
+    pub(crate) fn has_work(&self) -> bool {
+        self.readable || self.has_more
     }
 
     /// Whether bytes were read that are not processed yet.

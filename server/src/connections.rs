@@ -6,6 +6,7 @@ use mio::{Registry, Token};
 use tenure_replica::ConnId;
 
 use crate::connection::{Connection, Incoming};
+use crate::tenants::TenantId;
 
 /// Low bits of a `ConnId` that name the slot; the bits above count, so that no id returns.
 const SLOT_BITS: u32 = 24;
@@ -31,6 +32,7 @@ impl Connections {
         incoming: Incoming,
         established_wall_ms: i64,
         (registry, first_token): (&Registry, usize),
+        address: TenantId,
     ) -> io::Result<ConnId> {
         let slot = match self.free.last() {
             Some(slot) => *slot as usize,
@@ -41,8 +43,9 @@ impl Connections {
         }
         let id = ConnId(((self.opened + 1) << SLOT_BITS) | slot as u64);
         let token = Token(first_token + slot);
-        let connection =
-            Box::new(Connection::new(id, incoming, established_wall_ms, (registry, token))?);
+        let place = (registry, token);
+        let connection = Connection::new(id, incoming, established_wall_ms, place, address)?;
+        let connection = Box::new(connection);
         self.opened += 1;
         if slot == self.slots.len() {
             self.slots.push(Some(connection));

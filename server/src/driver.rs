@@ -8,6 +8,7 @@
 //! durable: on few cores the hand-over costs more than the request.
 
 mod accounts;
+mod admission;
 mod delivery;
 mod happenings;
 mod intake;
@@ -16,6 +17,7 @@ mod live;
 mod orders;
 mod reload;
 mod snapshots;
+mod turns;
 mod watch;
 
 use std::collections::VecDeque;
@@ -25,11 +27,14 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, SyncSender};
 use std::time::{Duration, Instant};
 
+use admission::Reached;
+use intake::Allowance;
 use left_behind::LeftBehind;
 use mio::{Events, Poll, Token};
 use orders::AwaitedEnds;
 use snapshots::AwaitedSnapshots;
 use tenure_replica::{ConnId, Input, Now, Outputs, Replica};
+use turns::Turns;
 
 use crate::RunError;
 use crate::admin::ServerEventKind;
@@ -38,7 +43,7 @@ use crate::admin::words;
 use crate::admin::{Denials, Elections, ServerEvents, SessionEvents};
 use crate::audit::Audit;
 use crate::clock::Clock;
-use crate::config::WordList;
+use crate::config::{LimitSettings, StormSettings, WordList};
 use crate::connections::Connections;
 use crate::hot_paths::HotPaths;
 use crate::limits;
@@ -46,10 +51,13 @@ use crate::listener::{Accepted, Listener};
 use crate::log_limit::LogLimit;
 use crate::mail::Mail;
 use crate::members_file::MembersFile;
-use crate::metrics::Metrics;
+use crate::memory::MemoryGuard;
+use crate::metrics::{Limited, Metrics};
 use crate::peers::Peers;
 use crate::persister::Persister;
 use crate::snapshotter::Snapshotter;
+use crate::storm::Storm;
+use crate::tenants::{TenantName, Tenants};
 use watch::LoopWatch;
 
 /// The bell of [`crate::mail::Mailbox`].
@@ -71,6 +79,22 @@ pub(crate) struct Rules {
     pub(crate) sessionless_timeout: Duration,
     /// A sync of the log that takes longer is told of.
     pub(crate) slow_sync_us: u64,
+    /// How long a request may be left unread without being refused.
+    pub(crate) throttled_op_wait: Option<Duration>,
+    /// How much tenants may use.
+    pub(crate) limits: LimitSettings,
+    /// What a storm of connections may take.
+    pub(crate) storm: StormSettings,
+    /// New sessions are this server's own.
+    pub(crate) local_sessions: bool,
+}
+
+impl Rules {
+    /// Whether anything may have to be left unread because of a tenant's limit.
+    fn limits_requests(&self) -> bool {
+        let LimitSettings { outstanding, unsent_kib, requests_per_second, .. } = self.limits;
+        outstanding.is_set() || unsent_kib.is_set() || requests_per_second.is_set()
+    }
 }
 
 /// The loop and everything it owns.
@@ -79,6 +103,12 @@ pub(crate) struct Driver {
     /// Gone once the server is stopping.
     listeners: Vec<Listener>,
     connections: Connections,
+    /// Who shares the server.
+    tenants: Tenants,
+    /// Some limit may have to leave connections unread.
+    limits_requests: bool,
+    storm: Storm,
+    memory: MemoryGuard,
     replica: Replica,
     persister: Persister,
     /// Links to the other members, if there are any.
@@ -116,12 +146,29 @@ pub(crate) struct Driver {
     spare: Vec<Vec<u8>>,
     /// The time at which the bytes being processed were read.
     now: Now,
-    /// Connections to read in this turn.
-    to_read: VecDeque<ConnId>,
+    /// Connections to read.
+    to_read: Turns,
     /// Connections with unsent bytes that were not tried yet.
-    dirty: Vec<ConnId>,
+    dirty: Turns,
+    /// When the tenant being served has had its share of time, if there are several.
+    share_ends: Option<Instant>,
+    /// What is being taken in has waited too long and is refused.
+    refuses: bool,
+    /// What the connection being served may have.
+    allowance: Allowance,
     /// Connections left unread because of a bound.
     paused: VecDeque<ConnId>,
+    /// How many of these are still to be looked at, since something happened that may change it.
+    to_resume: usize,
+    /// When somebody may make requests again who made all that the limits allow.
+    rates_open_at: Option<Instant>,
+    /// Connections that wait for a new session.
+    openings: usize,
+    /// When all watches were last counted.
+    watches_counted: Instant,
+    /// The limit that the connection being served has reached.
+    reached: Option<Reached>,
+    limit_noise: [LogLimit; Limited::COUNT],
     /// Connections that the replica had closed and must be told are gone.
     let_go: Vec<ConnId>,
     /// Connections without a handshake, by deadline.
@@ -182,10 +229,15 @@ impl Driver {
             listener.register(parts.poll.registry(), Token(FIRST_LISTENER + i))?;
         }
         let counted_to = parts.replica.applied();
+        let now = parts.clock.instant();
         Ok(Driver {
             poll: parts.poll,
             listeners: parts.listeners,
             connections: Connections::default(),
+            tenants: Tenants::default(),
+            limits_requests: parts.rules.limits_requests(),
+            storm: Storm::new(parts.rules.storm, now),
+            memory: MemoryGuard::new(parts.rules.limits.memory, now),
             replica: parts.replica,
             persister: parts.persister,
             peers: parts.peers,
@@ -213,9 +265,18 @@ impl Driver {
             scratch: vec![0; limits::READ_CHUNK_BYTES],
             spare: Vec::new(),
             now: parts.clock.now(),
-            to_read: VecDeque::new(),
-            dirty: Vec::new(),
+            to_read: Turns::default(),
+            dirty: Turns::default(),
+            share_ends: None,
+            refuses: false,
+            allowance: Allowance::Free,
             paused: VecDeque::new(),
+            to_resume: 0,
+            rates_open_at: None,
+            openings: 0,
+            watches_counted: now,
+            reached: None,
+            limit_noise: Default::default(),
             let_go: Vec::new(),
             opening: VecDeque::new(),
             closing: VecDeque::new(),
@@ -259,6 +320,7 @@ impl Driver {
             for i in 0..self.listeners.len() {
                 self.accept(i, polled);
             }
+            self.open_rates(polled);
             self.read_all();
             let stood_still = self.open_mail()?;
             self.resume_paused();
@@ -269,6 +331,7 @@ impl Driver {
                 self.tick(polled);
             }
             self.flush_replica();
+            self.look_at_memory(polled);
             self.announce_serving();
             self.drop_overdue(polled);
             self.write_dirty();
@@ -278,7 +341,7 @@ impl Driver {
 
     /// How long the poll may wait for something to happen.
     fn sleep(&self, now: Instant) -> Option<Duration> {
-        if !self.to_read.is_empty() {
+        if !self.to_read.is_empty() || !self.dirty.is_empty() || self.to_resume > 0 {
             return Some(Duration::ZERO);
         }
         if self.replica.has_work(self.snapshotter.has_room()) {
@@ -296,6 +359,7 @@ impl Driver {
             self.closing.front().map(|(at, _)| *at),
             self.stop_by,
             self.watch.storm_ends_at(),
+            self.rates_open_at,
         ]
         .into_iter()
         .flatten()
@@ -322,11 +386,11 @@ impl Driver {
         connection.note_ready(event);
         if connection.is_readable() && !connection.is_queued && !connection.is_paused {
             connection.is_queued = true;
-            self.to_read.push_back(connection.id);
+            self.to_read.push(connection.tenant(), connection.id);
         }
         if connection.wants_write() && connection.is_writable() && !connection.is_dirty {
             connection.is_dirty = true;
-            self.dirty.push(connection.id);
+            self.dirty.push(connection.tenant(), connection.id);
         }
     }
 
@@ -346,12 +410,14 @@ impl Driver {
                     self.metrics.connection_requests += 1;
                     let wall_ms = self.clock.now().wall_ms;
                     let place = (self.poll.registry(), FIRST_CONNECTION);
-                    match self.connections.open(incoming, wall_ms, place) {
+                    let address = self.tenants.enter(TenantName::Address(peer.ip()));
+                    match self.connections.open(incoming, wall_ms, place, address) {
                         Ok(id) => {
                             let deadline = now + self.rules.sessionless_timeout;
                             self.opening.push_back((deadline, id));
                         }
                         Err(e) => {
+                            self.tenants.leave(address);
                             listener.released(peer.ip());
                             tracing::debug!(%peer, error = %e, "connection lost at accept");
                         }

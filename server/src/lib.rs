@@ -19,11 +19,14 @@ mod listener;
 mod log_limit;
 mod mail;
 mod members_file;
+mod memory;
 mod peers;
 mod persister;
 mod process;
 mod recovery;
 mod snapshotter;
+mod storm;
+mod tenants;
 mod tls;
 mod transfer;
 
@@ -327,7 +330,18 @@ fn rules(config: &ServerConfig) -> Rules {
     let connections = &config.connections;
     Rules {
         max_frame_bytes: connections.max_frame_bytes as usize,
-        max_outstanding: connections.max_outstanding as usize,
+        // Either key says how much may be in work at once.
+        max_outstanding: match connections.throttle_limit {
+            0 => connections.max_outstanding,
+            limit => limit.min(connections.max_outstanding),
+        } as usize,
+        throttled_op_wait: match connections.throttled_op_wait_ms {
+            0 => None,
+            ms => Some(Duration::from_millis(ms.into())),
+        },
+        limits: config.limits,
+        storm: config.storm,
+        local_sessions: config.sessions.local,
         sessionless_timeout: Duration::from_millis(connections.sessionless_timeout_ms.into()),
         slow_sync_us: u64::from(config.durability.slow_sync_warning_ms) * 1000,
     }

@@ -15,6 +15,47 @@ pub const READ_CHUNK_BYTES: usize = 64 * 1024;
 /// outstanding requests may still hand in a few, so that nobody starves, but not a bufferful.
 pub const READ_CHUNK_OVER_LIMIT_BYTES: usize = 4 * 1024;
 
+/// How long connections are read, or written, in one turn of the loop while several tenants share
+/// the server. Between two turns it is looked who else has something; that takes a few
+/// microseconds, so shorter turns would cost the busy ones and longer ones the others.
+pub const TURN: Duration = Duration::from_micros(250);
+
+/// How long one tenant is served before the next has its turn: some tens of requests.
+pub const TURN_SHARE: Duration = Duration::from_micros(60);
+
+/// Bytes taken by one read while several tenants share the server: some hundred requests, of which
+/// what does not fit into a share of time has to be kept.
+pub const READ_CHUNK_SHARED_BYTES: usize = 16 * 1024;
+
+/// Frames processed between two looks at the clock.
+pub const FRAMES_PER_LOOK: u32 = 8;
+
+/// Handshakes that wait for a new session at once. Further ones wait unread, so that clients who
+/// come back to a session they had never stand behind more than these.
+pub const OPENINGS_AT_ONCE: usize = 256;
+
+/// How often it is looked at the memory: a system call, while the server may get some ten megabytes
+/// more.
+pub const MEMORY_LOOK: Duration = Duration::from_millis(100);
+
+/// Percent of the limit of memory at which writes are taken again that need more. So much has to be
+/// deleted first that it does not come and go with every request.
+pub const MEMORY_FREE_PERCENT: u64 = 95;
+
+/// Roughly what a znode, a session and a watch take beside their bytes, where it is estimated what
+/// has become free.
+pub const ZNODE_BYTES: u64 = 160;
+/// See [`ZNODE_BYTES`].
+pub const SESSION_BYTES: u64 = 256;
+/// See [`ZNODE_BYTES`].
+pub const WATCH_BYTES: u64 = 64;
+
+/// How often all watches are counted for the sake of those who may have no more.
+pub const RECOUNT: Duration = Duration::from_millis(100);
+
+/// Connections left unread that are looked at in one turn of the loop.
+pub const RESUMES_PER_TURN: usize = 64;
+
 /// Requests of one connection that may wait for their turn before its socket is left unread. Deep
 /// enough for any pipelining client; a connection that floods holds this many frames at most,
 /// plus one read.
@@ -45,7 +86,7 @@ pub const UNSENT_SOFT_CROWDED_BYTES: usize = 16 * 1024;
 
 /// Connections accepted in one turn of the loop, so that a storm of them does not hold up those
 /// that are already here.
-pub const ACCEPTS_PER_TURN: u32 = 256;
+pub const ACCEPTS_PER_TURN: u32 = 32;
 
 /// How long accepting rests after the process ran out of file descriptors or memory for sockets.
 pub const ACCEPT_PAUSE: Duration = Duration::from_millis(100);

@@ -6,8 +6,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tenure_replica::{
-    AuthConfig, Config, HardState, LogEntry, Membership, Replica, Restored, Restorer, SnapshotMeta,
-    State,
+    AuthConfig, Bounds, Config, HardState, LogEntry, Membership, Replica, Restored, Restorer,
+    SnapshotMeta, State,
 };
 use tenure_storage::snapshots::{SnapshotMeta as SnapshotFileMeta, SnapshotReader};
 use tenure_storage::{DataFolder, Disk, Entry, FoundSnapshot, Log, LogOptions};
@@ -187,6 +187,11 @@ fn replica_config(config: &ServerConfig) -> Result<Config, StartError> {
         log_tail_entries: config.snapshots.log_tail_entries.into(),
         snapshot_entries: config.snapshots.every_entries.into(),
         snapshot_bytes: config.snapshots.every_log_kib.map_or(0, |kib| u64::from(kib) * 1024),
+        bounds: Bounds {
+            sessions: config.limits.sessions.total,
+            znodes: config.limits.znodes,
+            session_ephemerals: config.limits.session_ephemerals,
+        },
         reap_interval_ms: config.tree.container_check_interval_ms.into(),
         reap_per_minute: config.tree.container_max_per_minute,
         reap_unused_ms: config.tree.container_max_never_used_ms,

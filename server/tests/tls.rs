@@ -363,6 +363,35 @@ fn a_handshake_may_come_byte_by_byte_but_not_for_ever() {
     assert!(begun.elapsed() < TIMEOUT);
 }
 
+#[test]
+fn half_open_handshakes_by_the_thousand_hold_up_nobody() {
+    tenure_server::raise_open_files_limit();
+    let server = Server::start(PEM);
+    let config = Arc::new(client_config(Some("client"), &TLS13));
+    let hello = || {
+        let config = Arc::clone(&config);
+        let mut records = ClientConnection::new(config, "localhost".try_into().unwrap()).unwrap();
+        let mut bytes = Vec::new();
+        records.write_tls(&mut bytes).unwrap();
+        bytes
+    };
+    let bytes = hello();
+    // Some say nothing, some half a hello, some a whole one and then nothing more.
+    let half_open: Vec<TcpStream> = (0..1500)
+        .map(|i| {
+            let mut socket = server.plain(server.secure());
+            socket.write_all(&bytes[..bytes.len() * (i % 3) / 2]).unwrap();
+            socket
+        })
+        .collect();
+    let mut session = server.session(Some("client"), &TLS13).unwrap();
+    session.create("/x", b"1");
+    session.exists("/x");
+    server.check_serving();
+    drop(half_open);
+    session.exists("/x");
+}
+
 /// Writes every byte by itself.
 struct ByteByByte(TcpStream);
 

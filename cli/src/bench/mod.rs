@@ -28,6 +28,7 @@ mod idle;
 mod latency;
 mod link;
 mod meter;
+mod neighbours;
 mod pings;
 mod process;
 mod progress;
@@ -72,7 +73,8 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1000)]
     #[arg(value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
     keys: u32,
-    /// Time between two writes of a writer in `failover`, or two pings of a session in `pings`
+    /// Time between two writes of a writer in `failover`, or two requests of a session in `pings`
+    /// and `neighbours`
     #[arg(long, value_parser = duration, default_value = "5ms")]
     interval: Duration,
     /// Print `ready` when measuring begins, and measure until standard input ends
@@ -130,6 +132,8 @@ enum Workload {
     Failover,
     /// How long the reply to a ping takes
     Pings,
+    /// Sessions beside a flood of requests from another address
+    Neighbours,
     /// Memory of many znodes
     Znodes,
     /// Many znodes created as fast as possible, and left there
@@ -159,6 +163,7 @@ pub(crate) fn run(args: &Args) -> Result<()> {
             Workload::Expiry => expiry::run(args)?,
             Workload::Failover => failover::run(args)?,
             Workload::Pings => pings::run(args)?,
+            Workload::Neighbours => neighbours::run(args)?,
             Workload::Znodes | Workload::Load => znodes::run(*workload, args)?,
         };
         print(&report, args.json)?;
@@ -181,6 +186,7 @@ impl Workload {
             Workload::Expiry => "expiry",
             Workload::Failover => "failover",
             Workload::Pings => "pings",
+            Workload::Neighbours => "neighbours",
             Workload::Znodes => "znodes",
             Workload::Load => "load",
             Workload::EchoServer => "echo-server",

@@ -50,6 +50,12 @@ impl Swarm {
         })
     }
 
+    /// The same, but on the loopback network its connections come from other addresses than those
+    /// of an ordinary swarm.
+    pub(crate) fn from_other_address(target: Target) -> Result<Swarm> {
+        Ok(Swarm { opened: OTHER_ORDER, ..Swarm::new(target)? })
+    }
+
     /// Nanoseconds since this swarm was made.
     pub(crate) fn now_ns(&self) -> u64 {
         elapsed_ns(self.start)
@@ -228,6 +234,8 @@ fn elapsed_ns(start: Instant) -> u64 {
 
 /// Reads of up to this many bytes at once.
 const SCRATCH_BYTES: usize = 256 * 1024;
+/// The first connection's number of a swarm from other addresses: no ordinary one gets there.
+const OTHER_ORDER: usize = 2_000_000;
 /// Few enough that the listen queue of a default server (50) does not overflow.
 const OPENING_AT_ONCE: usize = 32;
 const REPLY_PATIENCE: Duration = Duration::from_secs(60);

@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use tenure_wire::{Create, CreateMode, ErrorCode, EventType, OpCode, Perms};
 
 use crate::apply::{Asker, Changes, Done, split};
+use crate::session::table::Session;
 use crate::state::State;
 use crate::tree::NewNode;
 use crate::tree::acl::fix_up;
@@ -41,6 +42,7 @@ impl State {
         }
         let bytes = request.data.map_or(0, |data| data.len() as i64);
         self.quota_allows(&full, 1, bytes, asker.policy)?;
+        self.session_may_own(kind, asker)?;
         let acl = self.tree.acls.intern(acl);
         let new = NewNode { name, data: request.data, acl, kind };
         let node = self.tree.create(parent, new, asker.txn);
@@ -50,6 +52,17 @@ impl State {
         changes.add(EventType::NodeCreated, &full, acl, self.tree.at(parent).acl);
         let stat = self.tree.at(node).stat();
         Ok(Done::Created { path: full.into_owned(), stat })
+    }
+
+    /// Whether the owner of a new ephemeral may have one more.
+    fn session_may_own(&self, kind: NodeKind, asker: &Asker<'_>) -> Result<(), ErrorCode> {
+        let max = asker.policy.bounds.session_ephemerals as usize;
+        let NodeKind::Ephemeral(owner) = kind else { return Ok(()) };
+        let has_all = |owner: &Session| max > 0 && owner.ephemerals.len() >= max;
+        match self.sessions.get(owner).is_some_and(has_all) {
+            true => Err(ErrorCode::QuotaExceeded),
+            false => Ok(()),
+        }
     }
 
     /// Puts a new ephemeral on its owner's list.

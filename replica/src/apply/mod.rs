@@ -111,6 +111,8 @@ pub(crate) enum Applied {
     Request { origin: Origin, xid: Xid, op: OpCode, outcome: Result<Done, ErrorCode> },
     /// A session was established.
     Opened { origin: Origin, session: SessionId, timeout_ms: u32, password: [u8; 16] },
+    /// There are as many sessions as there may be.
+    NotOpened { origin: Origin },
     /// A session that was one server's own is everybody's.
     Upgraded { session: SessionId, timeout_ms: u32 },
     /// A session is known to have a longer timeout.
@@ -151,8 +153,10 @@ impl State {
         self.applying = txn.zxid;
         let applied = match entry.operation {
             Operation::OpenSession { origin, server, timeout_ms, password } => {
-                let session = self.open_session(server, timeout_ms, password, txn);
-                Applied::Opened { origin, session, timeout_ms, password }
+                match self.open_session(server, timeout_ms, password, entry.policy, txn) {
+                    Some(session) => Applied::Opened { origin, session, timeout_ms, password },
+                    None => Applied::NotOpened { origin },
+                }
             }
             Operation::UpgradeSession { session, timeout_ms, password } => {
                 match self.upgrade_session(session, timeout_ms, password, txn) {

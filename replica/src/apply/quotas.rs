@@ -15,7 +15,8 @@ const LIMITS: &str = "/zookeeper_limits";
 const STATS: &str = "/zookeeper_stats";
 
 impl State {
-    /// Refuses what would exceed a hard limit, if quotas are enforced.
+    /// Refuses what would exceed a hard limit, if quotas are enforced, and what there is no room
+    /// for at all.
     pub(super) fn quota_allows(
         &self,
         path: &str,
@@ -23,6 +24,12 @@ impl State {
         bytes: i64,
         policy: Policy,
     ) -> Result<(), ErrorCode> {
+        let max = policy.bounds.znodes as usize;
+        if policy.refuse_growth && (count > 0 || bytes > 0)
+            || count > 0 && max > 0 && self.tree.len() >= max
+        {
+            return Err(ErrorCode::QuotaExceeded);
+        }
         if policy.enforce_quota && self.quotas.exceeds_hard(path, count, bytes) {
             return Err(ErrorCode::QuotaExceeded);
         }

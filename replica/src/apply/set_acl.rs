@@ -20,6 +20,10 @@ impl State {
         let id = self.tree.find(path).ok_or(ErrorCode::NoNode)?;
         asker.may(self, id, Perms::ADMIN)?;
         expect_version(version, self.tree.at(id).aversion)?;
+        // Lists that are in use already cost nothing more.
+        if asker.policy.refuse_growth && !self.tree.acls.has(&acl) {
+            return Err(ErrorCode::QuotaExceeded);
+        }
         let acl = self.tree.acls.intern(acl);
         self.tree.set_acl(id, acl);
         Ok(self.tree.at(id).stat())

@@ -26,7 +26,7 @@ pub(crate) use read_only::ReadOnly;
 pub(crate) use reconfig::{Reconfigurer, cluster_in};
 use sync::Syncs;
 
-use crate::entry::{LoggedEntry, Operation};
+use crate::entry::{LoggedEntry, Operation, Policy};
 use crate::input::{ConnId, Now};
 use crate::limits;
 use crate::output::{CloseWhy, ElectionCause, Event, Output, Outputs};
@@ -445,7 +445,10 @@ impl Replica {
                 | Operation::EndReconfig { .. }
                 | Operation::NameCluster { .. } => continue,
             }
-            let stamped = LoggedEntry { time_ms: now.wall_ms, policy: self.policy(), ..entry };
+            // A member that is short of memory itself speaks for its own clients.
+            let refuse_growth = self.refuses_growth || entry.policy.refuse_growth;
+            let policy = Policy { refuse_growth, ..self.policy() };
+            let stamped = LoggedEntry { time_ms: now.wall_ms, policy, ..entry };
             let mut bytes = Vec::with_capacity(bytes.len());
             stamped.encode(&mut bytes);
             self.proposals.push(Bytes::from(bytes));
@@ -556,7 +559,7 @@ impl Replica {
     pub(crate) fn may_answer(&self, pending: &Pending) -> bool {
         match pending {
             Pending::Write { .. } => false,
-            Pending::Deferred { .. } => true,
+            Pending::Deferred { .. } | Pending::Refused { .. } => true,
             Pending::Sync { request, .. } => self.is_synced(*request),
         }
     }

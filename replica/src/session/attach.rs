@@ -6,7 +6,8 @@ use std::net::IpAddr;
 use foldhash::fast::FixedState;
 use hashbrown::HashMap;
 use tenure_wire::{
-    ConnectRequest, ConnectResponse, PASSWORD_LEN, SessionId, TENURE_PASSWORD, TENURE_PROTOCOL, Xid,
+    ConnectRequest, ConnectResponse, ErrorCode, PASSWORD_LEN, SessionId, TENURE_PASSWORD,
+    TENURE_PROTOCOL, Xid,
 };
 
 use crate::input::ConnId;
@@ -28,6 +29,8 @@ pub(crate) enum Pending {
     Deferred { payload: Box<[u8]>, received_us: u64 },
     /// A sync, or a read that must not be stale, until this member is known to be up to date.
     Sync { payload: Box<[u8]>, request: i64, received_us: u64 },
+    /// A request that is refused, but not before those in front of it are answered.
+    Refused { xid: Xid, op: i32, error: ErrorCode, received_us: u64 },
 }
 
 /// How a handshake is answered, by what the client has shown to understand.
@@ -109,6 +112,8 @@ pub struct Attachment {
     /// It asked for other members and waits for the answer, which comes many entries later; what
     /// it sends meanwhile waits as well.
     pub(crate) reconfigures: bool,
+    /// How many paths it may watch. Watches that are set again after a reconnect are not refused.
+    pub(crate) max_watches: usize,
     pub(crate) pending: VecDeque<Pending>,
 }
 
@@ -127,6 +132,7 @@ impl Attachment {
             finished: false,
             linearizable: false,
             reconfigures: false,
+            max_watches: usize::MAX,
             pending: VecDeque::new(),
         };
         attachment.add_identities([Identity::ip(peer)]);
@@ -141,6 +147,11 @@ impl Attachment {
             _ => return None,
         };
         Some(Vec::new())
+    }
+
+    /// Who the client has proven to be, as `scheme:id`.
+    pub fn proven_identity(&self) -> Option<String> {
+        self.identities.iter().find_map(Identity::proven)
     }
 
     /// Adds what the client has shown to be. Returns whether there is room for it; if not, the

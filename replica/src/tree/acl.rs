@@ -76,6 +76,13 @@ impl Identity {
         Identity::new("ip", &peer.to_canonical().to_string())
     }
 
+    /// As it is shown, if this server has made sure of it: names in `digest` are anybody's to make
+    /// up, and addresses are no proof.
+    pub(crate) fn proven(&self) -> Option<String> {
+        let is_proven = matches!(&*self.scheme, "sasl" | "x509");
+        is_proven.then(|| format!("{}:{}", self.scheme, self.id))
+    }
+
     /// Super users may do everything, whatever the lists say.
     fn is_super(&self) -> bool {
         *self.scheme == *"super"

@@ -68,6 +68,12 @@ impl AclTable {
         AclId(slot)
     }
 
+    /// Whether a list is in use.
+    pub(crate) fn has(&self, list: &AclList) -> bool {
+        let hash = self.seed.hash_one(list);
+        self.index.find(hash, |slot| same(&self.slots, *slot, list)).is_some()
+    }
+
     /// Counts one more use of a list.
     pub(crate) fn add_ref(&mut self, id: AclId) {
         let interned = self.slots[id.0 as usize].as_mut();

@@ -142,6 +142,17 @@ impl WatchTable {
         self.totals.counts
     }
 
+    /// How many paths a connection watches.
+    pub(crate) fn paths_of(&self, conn: ConnId) -> usize {
+        self.conns.get(&conn).map_or(0, |watches| watches.paths.len())
+    }
+
+    /// Whether a connection watches a path in any way.
+    pub(crate) fn has_path(&self, conn: ConnId, path: &str) -> bool {
+        let watches = self.conns.get(&conn);
+        watches.zip(self.find(path)).is_some_and(|(watches, slot)| watches.kinds(slot) != 0)
+    }
+
     /// Sets a watch. One that is already set stays as it is.
     pub(crate) fn add(&mut self, conn: ConnId, path: &str, kind: WatchKind) {
         let slot = match self.find(path) {

@@ -4,6 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
 use super::DigestAlgorithm;
+use super::pressure;
 use super::read::Draft;
 use super::settings::{AdminTrust, AuthProvider, LogLevel, WordList};
 use tenure_wire::listen_host;
@@ -42,6 +43,14 @@ pub(crate) fn apply_numbered(draft: &mut Draft, key: &str, value: &str) -> Optio
     }
     if key.starts_with("authProvider.") {
         return Some((OnBad::Warn, auth_provider(draft, value)));
+    }
+    let pressure = match (key.strip_prefix("tenure.limits."), key.strip_prefix(STORM_PREFIX)) {
+        (Some(rest), _) => pressure::apply_limit(&mut draft.config.limits, rest, value),
+        (_, Some(rest)) => pressure::apply_storm(&mut draft.config.storm, rest, value),
+        _ => None,
+    };
+    if let Some(outcome) = pressure {
+        return Some((OnBad::Warn, outcome));
     }
     if TLS_PREFIXES.iter().any(|prefix| key.starts_with(prefix)) || TLS_KEYS.contains(&key) {
         draft.config.tls.push((key.to_owned(), value.to_owned()));
@@ -181,6 +190,8 @@ static KEYS: &[Key] = &[
     }),
     warn("request_throttle_max_requests", throttle_limit),
     warn("requestThrottleLimit", throttle_limit),
+    warn("throttledOpWaitTime", throttled_op_wait),
+    warn("throttled_op_wait_time", throttled_op_wait),
     warn("largeRequestThreshold", |d, v| {
         set(&mut d.config.connections.large_request_threshold_bytes, unless_zero(v))
     }),
@@ -295,6 +306,8 @@ static KEYS: &[Key] = &[
     fail("tenure.audit.maxFiles", |d, v| set(&mut d.config.audit.max_files, number(v, 1..=1000))),
 ];
 
+const STORM_PREFIX: &str = "connection_throttle_";
+
 /// Kept as written: TLS settings are read when the TLS listener starts.
 const TLS_PREFIXES: [&str; 2] = ["ssl.", "quorum.auth."];
 const TLS_KEYS: [&str; 5] = [
@@ -312,8 +325,6 @@ const IGNORED: &[&str] = &[
     "requestThrottleDropStale",
     "request_throttle_stall_time",
     "request_throttle_drop_stale",
-    "throttledOpWaitTime",
-    "throttled_op_wait_time",
     "commitLogCount",
     "maxResponseCacheSize",
     "maxGetChildrenResponseCacheSize",
@@ -353,7 +364,6 @@ const IGNORED_PREFIXES: &[&str] = &[
     "nio.",
     "netty.",
     "commitProcessor.",
-    "connection_throttle_",
     "watcherClean",
     "jvm.pause.monitor",
     "fastleader.",
@@ -387,7 +397,7 @@ fn some<T>(parsed: Result<T, String>) -> Result<Option<T>, String> {
 }
 
 /// A negative number stands for "not set".
-fn unless_negative(text: &str) -> Result<Option<u32>, String> {
+pub(super) fn unless_negative(text: &str) -> Result<Option<u32>, String> {
     number(text, i64::MIN..=MAX).map(|n: i64| u32::try_from(n).ok())
 }
 
@@ -397,7 +407,7 @@ fn unless_zero(text: &str) -> Result<Option<u32>, String> {
 }
 
 /// Zero and below stand for "no bound", which the settings write as 0.
-fn or_none(text: &str) -> Result<u32, String> {
+pub(super) fn or_none(text: &str) -> Result<u32, String> {
     Ok(unless_negative(text)?.unwrap_or(0))
 }
 
@@ -405,7 +415,7 @@ fn at_least_two(n: i64) -> u32 {
     u32::try_from(n.max(2)).unwrap_or(u32::MAX)
 }
 
-fn boolean(text: &str) -> Result<bool, String> {
+pub(super) fn boolean(text: &str) -> Result<bool, String> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "yes" => Ok(true),
         "false" | "no" => Ok(false),
@@ -507,6 +517,10 @@ fn log_level(text: &str) -> Result<LogLevel, String> {
 
 fn throttle_limit(draft: &mut Draft, text: &str) -> Result<(), String> {
     set(&mut draft.config.connections.throttle_limit, or_none(text))
+}
+
+fn throttled_op_wait(draft: &mut Draft, text: &str) -> Result<(), String> {
+    set(&mut draft.config.connections.throttled_op_wait_ms, or_none(text))
 }
 
 fn metrics_provider(draft: &mut Draft, class: &str) -> Result<(), String> {

@@ -10,6 +10,7 @@ mod jaas;
 mod keys;
 mod member_list;
 mod my_id;
+mod pressure;
 mod properties;
 mod read;
 mod settings;
@@ -22,6 +23,7 @@ pub(crate) use changes::changes;
 pub use error::{ConfigError, MemberListError, Warning};
 pub(crate) use keys::is_secret;
 pub use my_id::claim_data_dir;
+pub use pressure::{Limit, LimitSettings, MemoryLimit, StormSettings};
 pub use read::{Checked, read_text};
 pub use settings::{
     AdminSettings, AdminTrust, AuditSettings, AuthProvider, AuthSettings, ConnectionSettings,
@@ -34,7 +36,7 @@ pub use tenure_wire::{Listen, Member, MemberAddress, MemberRole};
 use std::path::PathBuf;
 
 /// Everything that a server's owner can decide.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct ServerConfig {
     /// The file this came from, if any.
     pub origin: Option<PathBuf>,
@@ -54,6 +56,10 @@ pub struct ServerConfig {
     pub sessions: SessionSettings,
     /// Client connections and their bounds.
     pub connections: ConnectionSettings,
+    /// How much tenants may use.
+    pub limits: LimitSettings,
+    /// What a storm of connections may take.
+    pub storm: StormSettings,
     /// When a write counts as durable.
     pub durability: Durability,
     /// Snapshots and their purge.
@@ -92,6 +98,8 @@ impl Default for ServerConfig {
             tick_ms,
             sessions: SessionSettings::for_tick(tick_ms),
             connections: ConnectionSettings::default(),
+            limits: LimitSettings::default(),
+            storm: StormSettings::default(),
             durability: Durability::default(),
             snapshots: SnapshotSettings::default(),
             tree: TreeSettings::default(),

@@ -51,6 +51,8 @@ pub struct ConnectionSettings {
     pub sessionless_timeout_ms: u32,
     /// Requests in work before further ones are throttled; 0 for never.
     pub throttle_limit: u32,
+    /// A request that was left unread for longer is refused; 0 for never.
+    pub throttled_op_wait_ms: u32,
     /// Requests larger than this count against `large_requests_max_bytes`; `None` for none.
     pub large_request_threshold_bytes: Option<u32>,
     /// Bytes of large requests in work at once.
@@ -68,6 +70,7 @@ impl Default for ConnectionSettings {
             max_outstanding: 1000,
             sessionless_timeout_ms: 10_000,
             throttle_limit: 0,
+            throttled_op_wait_ms: 0,
             large_request_threshold_bytes: None,
             large_requests_max_bytes: 100 * 1024 * 1024,
         }

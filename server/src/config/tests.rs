@@ -377,12 +377,34 @@ fn keys_without_effect_here_are_accepted_in_silence() {
         "serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory",
         "snapshot.compression.method=gz",
         "quorum.auth.enableSasl=true",
-        "connection_throttle_tokens=10",
         "jvm.pause.monitor=true",
         "metricsProvider.numWorkerThreads=2",
     ] {
         clean(text);
     }
+}
+
+#[test]
+fn throttling_keys_take_effect() {
+    let config = clean(
+        "connection_throttle_tokens=10\nconnection_throttle_freeze_time=200\n\
+         connection_throttle_drop_increase=0.5\nconnection_throttle_weight_enabled=true\n\
+         connection_throttle_renew_session_weight=1\nthrottledOpWaitTime=500\n\
+         requestThrottleStallTime=100\nrequestThrottleDropStale=true\nrequestThrottleLimit=7",
+    );
+    let storm = config.storm;
+    assert_eq!((storm.tokens, storm.freeze_time_ms, storm.drop_increase), (10, Some(200), 0.5));
+    assert_eq!((storm.weighted, storm.global_weight, storm.renew_weight), (true, 3, 1));
+    assert_eq!(config.connections.throttled_op_wait_ms, 500);
+    assert_eq!(config.connections.throttle_limit, 7);
+}
+
+#[test]
+fn limits_of_tenants_are_off_unless_configured() {
+    assert_eq!(clean("").limits, LimitSettings::default());
+    let config = clean("tenure.limits.watches.perIdentity=5\ntenure.limits.memory=2G");
+    assert_eq!(config.limits.watches.per_identity, 5);
+    assert_eq!(config.limits.memory, MemoryLimit::Bytes(2 << 30));
 }
 
 #[test]

@@ -8,9 +8,10 @@ use tenure_replica::{Answered, CloseWhy, ConnId, Input, Output};
 use tenure_wire::{OpCode, Xid, frame};
 
 use super::Driver;
+use super::admission::is_no_room;
 use crate::connection::Phase;
 use crate::limits;
-use crate::metrics::{Done, RequestKind};
+use crate::metrics::{Done, Limited, RequestKind};
 
 impl Driver {
     /// Performs the collected outputs, in order, and forgets them.
@@ -57,12 +58,21 @@ impl Driver {
                         peers.send(to, message);
                     }
                 }
-                Output::Event(event) => self.note_event(&event),
+                Output::Event(event) => {
+                    self.count_sessions(&event);
+                    self.note_event(&event);
+                }
             }
         }
+        let mut last = None;
         for answered in &out.answered {
             self.count(answered);
+            if last.is_some_and(|last| last != answered.conn) {
+                last.into_iter().for_each(|conn| self.settle(conn));
+            }
+            last = Some(answered.conn);
         }
+        last.into_iter().for_each(|conn| self.settle(conn));
         if !out.denied.is_empty() || !out.audited.is_empty() {
             self.keep_accounts(&mut out);
         }
@@ -77,6 +87,12 @@ impl Driver {
     fn count(&mut self, answered: &Answered) {
         let Answered { conn, op, xid, zxid, write, latency_us, .. } = *answered;
         let op = OpCode::from_i32(op);
+        if is_no_room(answered) {
+            self.note_refused(answered);
+        }
+        if matches!(op, Some(OpCode::Auth | OpCode::Sasl)) {
+            self.note_identity(conn);
+        }
         let kind = match op {
             Some(OpCode::Ping | OpCode::Auth) => RequestKind::Session,
             _ if write => RequestKind::Write,
@@ -122,25 +138,34 @@ impl Driver {
         let spare = &mut self.spare;
         connection.queue(bytes, || spare.pop().unwrap_or_default());
         self.unsent_total += bytes.len();
-        if !connection.is_dirty && connection.is_writable() {
+        // Who reads nothing is never reported as writable again, and must be noticed all the same.
+        let is_too_much = connection.unsent() > hard_bound(self.unsent_total);
+        if !connection.is_dirty && (connection.is_writable() || is_too_much) {
             connection.is_dirty = true;
-            self.dirty.push(id);
+            self.dirty.push(connection.tenant(), id);
         }
     }
 
-    /// Writes each connection that got something to send, once.
+    /// Writes each connection that got something to send, once; with several tenants, by turns and
+    /// for a while.
     pub(super) fn write_dirty(&mut self) {
-        // A write can end a connection, whose watches and ephemerals wake others.
-        let mut next = 0;
-        while next < self.dirty.len() {
-            let id = self.dirty[next];
-            next += 1;
-            if let Some(connection) = self.connections.get_mut(id) {
-                connection.is_dirty = false;
-                self.write_now(id);
+        let is_shared = self.tenants.are_several();
+        let began = self.clock.instant();
+        let mut share_began = began;
+        while !is_shared || share_began - began < limits::TURN {
+            let Some(tenant) = self.dirty.next_tenant() else { return };
+            // A write can end a connection, whose watches and ephemerals wake others.
+            while let Some(id) = self.dirty.pop(tenant) {
+                if let Some(connection) = self.connections.get_mut(id) {
+                    connection.is_dirty = false;
+                    self.write_now(id);
+                }
+                if is_shared && self.clock.instant() - share_began >= limits::TURN_SHARE {
+                    break;
+                }
             }
+            share_began = self.clock.instant();
         }
-        self.dirty.clear();
     }
 
     /// Writes a connection's unsent bytes as far as the operating system takes them.
@@ -150,6 +175,10 @@ impl Driver {
         let outcome = connection.flush();
         let after = connection.unsent();
         self.unsent_total -= before - after;
+        if connection.is_paused && after < before {
+            self.to_resume = self.paused.len();
+        }
+        let is_counted = self.rules.limits.unsent_kib.is_set();
         match outcome {
             Ok(Some(buffer)) => {
                 let is_closing = connection.phase == Phase::Closing;
@@ -160,7 +189,12 @@ impl Driver {
             }
             Ok(None) if after > hard_bound(self.unsent_total) => {
                 let peer = connection.peer;
-                tracing::warn!(%peer, unsent = after, "connection closed: it does not read");
+                self.metrics.slow_readers_closed += 1;
+                if let Some(times) = self.noise.allow() {
+                    let (event, unsent) = ("slow_reader_closed", after);
+                    let what = "connection closed: it does not read";
+                    tracing::warn!(event, %peer, unsent, times, "{what}");
+                }
                 self.drop_connection(id);
             }
             Ok(None) => {}
@@ -168,6 +202,9 @@ impl Driver {
                 tracing::debug!(conn = id.0, error = %e, "connection lost");
                 self.drop_connection(id);
             }
+        }
+        if is_counted {
+            self.settle(id);
         }
     }
 
@@ -185,6 +222,9 @@ impl Driver {
         if why == CloseWhy::AuthFailed {
             self.metrics.auth_failed += 1;
         }
+        if why == CloseWhy::TooManySessions {
+            self.note_limit((Limited::Sessions, None));
+        }
         self.let_go.push(id);
         self.close(id);
     }
@@ -199,6 +239,7 @@ impl Driver {
         }
         connection.phase = Phase::Closing;
         drop(connection.take_held_back());
+        connection.has_more = false;
         self.closing.push_back((now + limits::LINGER, id));
         if connection.unsent() == 0 {
             self.finish_sending(id);
@@ -216,6 +257,8 @@ impl Driver {
 
     fn forget(&mut self, id: ConnId) {
         self.replica.step(Input::Disconnected { conn: id }, self.clock.now(), &mut self.out);
+        self.settle(id);
+        self.end_opening(id);
     }
 
     /// All is sent. Closing the socket right away would reset the stream if the client's bytes are
@@ -233,6 +276,10 @@ impl Driver {
         let Some(mut connection) = self.connections.remove(id) else { return };
         connection.deregister(self.poll.registry());
         self.unsent_total -= connection.unsent();
+        if connection.is_opening {
+            self.opening_ended(connection.address);
+        }
+        self.leave_tenants(connection.tenants(), connection.used);
         let secure_port = connection.secure_port;
         if let Some(listener) = self.listeners.iter_mut().find(|l| l.is_secure() == secure_port) {
             listener.released(connection.peer.ip());

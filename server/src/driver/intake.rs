@@ -3,9 +3,10 @@
 use std::io;
 use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use tenure_replica::{ConnId, Input};
-use tenure_wire::{ConnectRequest, frame};
+use tenure_wire::{ConnectRequest, ErrorCode, OpCode, SessionId, frame};
 
 use super::Driver;
 use crate::admin::words::{self, Word};
@@ -14,11 +15,16 @@ use crate::{limits, tls};
 
 /// How one connection may be served now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Allowance {
+pub(super) enum Allowance {
     /// Without restriction.
     Free,
     /// The server is over its outstanding limit: a few requests, from one small read.
     Little,
+    /// Its tenant has its share of the outstanding limit: up to the next request that has to wait.
+    One,
+    /// Its tenant has reached a limit: what keeps a session alive or ends it, up to the next
+    /// request.
+    Pings,
     /// Not at all, for the time being.
     None,
 }
@@ -28,47 +34,83 @@ const SPEAKS_TLS: &str = "it speaks TLS, and this port does not: clients that do
                           secureClientPort, or client.portUnification=true takes both";
 
 impl Driver {
-    /// Gives every readable connection its reads of this turn.
+    /// Gives every connection that waits for it its reads of this turn. With several tenants these
+    /// take turns, and those who are left wait for the next one.
     pub(super) fn read_all(&mut self) {
+        if self.tenants.are_several() {
+            return self.read_by_turns();
+        }
+        self.share_ends = None;
         for _ in 0..self.to_read.len() {
-            let Some(id) = self.to_read.pop_front() else { return };
-            if let Some(connection) = self.connections.get_mut(id) {
-                connection.is_queued = false;
+            let Some(tenant) = self.to_read.next_tenant() else { return };
+            if let Some(id) = self.to_read.pop(tenant) {
                 self.serve(id);
             }
         }
     }
 
-    /// Reads a connection once, if the bounds allow it, and steps the replica with its frames.
+    fn read_by_turns(&mut self) {
+        let mut now = self.clock.instant();
+        let turn_ends = now + limits::TURN;
+        while now < turn_ends {
+            let Some(tenant) = self.to_read.next_tenant() else { return };
+            let ends = now + limits::TURN_SHARE;
+            self.share_ends = Some(ends);
+            while now < ends {
+                let Some(id) = self.to_read.pop(tenant) else { break };
+                self.serve(id);
+                now = self.clock.instant();
+            }
+        }
+    }
+
+    /// Goes on with what was kept of a connection, or reads it once, if the bounds allow it, and
+    /// steps the replica with its frames.
     fn serve(&mut self, id: ConnId) {
-        if self.connections.get(id).is_none_or(|c| c.is_paused || !c.is_readable()) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.is_queued = false;
+        if connection.is_paused || !connection.has_work() {
             return;
         }
-        let chunk = match self.allowance(id) {
+        self.allowance = self.allowance(id);
+        let chunk = match self.allowance {
+            Allowance::Free if self.share_ends.is_some() => limits::READ_CHUNK_SHARED_BYTES,
             Allowance::Free => limits::READ_CHUNK_BYTES,
-            Allowance::Little => limits::READ_CHUNK_OVER_LIMIT_BYTES,
+            Allowance::Little | Allowance::One | Allowance::Pings => {
+                limits::READ_CHUNK_OVER_LIMIT_BYTES
+            }
             Allowance::None => return self.pause(id),
         };
-        if self.read_once(id, chunk) {
-            // There may be more, but others wait.
-            self.queue_reading(id);
+        self.now = self.clock.now();
+        self.bound_watches(id);
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        let has_more = std::mem::take(&mut connection.has_more);
+        let waited = connection.paused_at.take_if(|_| !connection.is_paused);
+        let waited = waited.map(|since| since.elapsed());
+        // What was read before has waited, and what comes now has not.
+        let max = self.rules.throttled_op_wait;
+        self.refuses = has_more && max.zip(waited).is_some_and(|(max, waited)| waited > max);
+        match has_more {
+            true => self.take_in(id, &[]),
+            false => self.read_once(id, chunk),
         }
+        self.settle(id);
+        self.end_opening(id);
+        // There may be more, but others wait.
+        self.queue_reading(id);
     }
 
     fn queue_reading(&mut self, id: ConnId) {
         let Some(connection) = self.connections.get_mut(id) else { return };
-        if !connection.is_queued && !connection.is_paused {
+        if connection.has_work() && !connection.is_queued && !connection.is_paused {
             connection.is_queued = true;
-            self.to_read.push_back(id);
+            self.to_read.push(connection.tenant(), id);
         }
     }
 
-    /// One read and the frames in it. Returns whether there may be more.
-    fn read_once(&mut self, id: ConnId, chunk: usize) -> bool {
-        let Some(connection) = self.connections.get_mut(id) else { return false };
-        if !connection.is_readable() {
-            return false;
-        }
+    /// One read and the frames in it.
+    fn read_once(&mut self, id: ConnId, chunk: usize) {
+        let Some(connection) = self.connections.get_mut(id) else { return };
         let mut scratch = std::mem::take(&mut self.scratch);
         let outcome = connection.read(&mut scratch[..chunk]);
         if let Ok(ReadOutcome::Bytes(n)) = outcome {
@@ -78,23 +120,13 @@ impl Driver {
         }
         self.scratch = scratch;
         match outcome {
-            Ok(ReadOutcome::Bytes(_)) => {
-                self.connections.get(id).is_some_and(|connection| connection.is_readable())
-            }
-            Ok(ReadOutcome::Nothing) => false,
-            Ok(ReadOutcome::End) => {
-                self.ended_by_client(id);
-                false
-            }
+            Ok(ReadOutcome::Bytes(_) | ReadOutcome::Nothing) => {}
+            Ok(ReadOutcome::End) => self.ended_by_client(id),
             // Only TLS has an opinion on what bytes mean.
-            Err(e) if e.kind() == io::ErrorKind::InvalidData => {
-                self.refuse_tls(id, &e);
-                true
-            }
+            Err(e) if e.kind() == io::ErrorKind::InvalidData => self.refuse_tls(id, &e),
             Err(e) => {
                 tracing::debug!(conn = id.0, error = %e, "connection lost");
                 self.drop_connection(id);
-                false
             }
         }
     }
@@ -136,9 +168,14 @@ impl Driver {
     /// Steps the replica with the frames at the front of `bytes`; returns the bytes they took.
     fn process(&mut self, id: ConnId, bytes: &[u8]) -> usize {
         let mut taken = 0;
+        let mut frames: u32 = 0;
         loop {
             let rest = &bytes[taken..];
             let Some(connection) = self.connections.get(id) else { return bytes.len() };
+            if self.allowance == Allowance::Pings && needs_allowance(connection.phase, rest) {
+                self.leave_unread(id);
+                break;
+            }
             let step = match connection.phase {
                 Phase::Opening => self.open_with(id, rest),
                 Phase::Attached => self.request(id, rest),
@@ -148,14 +185,55 @@ impl Driver {
                 Some(used) => taken += used,
                 None => break,
             }
+            frames += 1;
+            if taken < bytes.len() && self.is_share_over(id, frames) {
+                if let Some(connection) = self.connections.get_mut(id) {
+                    connection.has_more = true;
+                }
+                break;
+            }
+            if self.limits_requests && self.has_reached_limit(id) {
+                self.leave_unread(id);
+                break;
+            }
             // A reply can be a thousand times its request: look before going on.
             if self.out.bytes.len() >= limits::UNSENT_SOFT_BYTES && !self.has_room_for_replies(id) {
-                self.pause(id);
+                self.leave_unread(id);
                 break;
             }
         }
         self.deliver();
         taken
+    }
+
+    /// Goes on with a connection later, although there are frames of it.
+    fn leave_unread(&mut self, id: ConnId) {
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.has_more = true;
+        }
+        self.pause(id);
+    }
+
+    /// Whether a connection's tenants may make no more requests for now.
+    fn has_reached_limit(&mut self, id: ConnId) -> bool {
+        self.settle(id);
+        let Some(connection) = self.connections.get(id) else { return false };
+        let tenants = connection.tenants();
+        if connection.phase != Phase::Attached {
+            return false;
+        }
+        let reached = self.limit_reached(tenants);
+        self.reached = reached;
+        reached.is_some()
+    }
+
+    /// Whether the connection being processed has had what it may have for now.
+    fn is_share_over(&self, id: ConnId, frames: u32) -> bool {
+        if self.allowance == Allowance::One && self.replica.outstanding(id) > 0 {
+            return true;
+        }
+        let looks = frames.is_multiple_of(limits::FRAMES_PER_LOOK);
+        looks && self.share_ends.is_some_and(|ends| self.clock.instant() >= ends)
     }
 
     /// Delivers what there is, and tells whether the connection takes it.
@@ -174,8 +252,21 @@ impl Driver {
                     connection.stats.received += 1;
                     self.metrics.frame_received(used);
                 }
-                self.hot_paths.request(&bytes[range.clone()]);
-                let input = Input::Frame { conn: id, payload: &bytes[range] };
+                let payload = &bytes[range];
+                self.hot_paths.request(payload);
+                if self.limits_requests
+                    && let Some(connection) = self.connections.get(id)
+                    && needs_allowance(Phase::Attached, bytes)
+                {
+                    self.tenants.count_request(connection.tenants());
+                }
+                let input = match self.refuses {
+                    false => Input::Frame { conn: id, payload },
+                    true => {
+                        self.metrics.throttled_ops += 1;
+                        Input::Refuse { conn: id, payload, error: ErrorCode::ThrottledOp }
+                    }
+                };
                 self.replica.step(input, self.now, &mut self.out);
                 Some(used)
             }
@@ -204,6 +295,13 @@ impl Driver {
         };
         let used = payload.end;
         match ConnectRequest::decode(&bytes[payload]) {
+            Ok(request)
+                if request.session == SessionId(0) && self.openings >= limits::OPENINGS_AT_ONCE =>
+            {
+                // Those who had a session before are not kept waiting by those who want one.
+                self.leave_unread(id);
+                return None;
+            }
             Ok(request) => self.connect(id, request),
             Err(e) => self.refuse(id, &e),
         }
@@ -211,16 +309,23 @@ impl Driver {
     }
 
     fn connect(&mut self, id: ConnId, request: ConnectRequest<'_>) {
-        let Some(connection) = self.connections.get_mut(id) else { return };
-        connection.phase = Phase::Attached;
-        connection.stats.received += 1;
-        let peer: IpAddr = connection.peer.ip();
-        let mut entropy = [0; 16];
-        if let Err(e) = getrandom::getrandom(&mut entropy) {
+        let (mut entropy, mut chance) = ([0; 16], [0; 4]);
+        let random = getrandom::getrandom(&mut entropy);
+        if let Err(e) = random.and_then(|()| getrandom::getrandom(&mut chance)) {
             // A guessable password would let anybody take the session over.
             tracing::error!(error = %e, "no random bytes from the operating system");
             return self.close(id);
         }
+        let chance = f64::from(u32::from_ne_bytes(chance)) / f64::from(u32::MAX);
+        if !self.admits(id, &request, chance) {
+            // Without a word, so that the client tries another server.
+            return self.close(id);
+        }
+        self.metrics.drop_chance = self.storm.drop_chance();
+        let Some(connection) = self.connections.get_mut(id) else { return };
+        connection.phase = Phase::Attached;
+        connection.stats.received += 1;
+        let peer: IpAddr = connection.peer.ip();
         let subject = connection.certificate_subject();
         let certificate = subject.as_deref();
         let input = Input::Connect { conn: id, peer, certificate, request, entropy };
@@ -261,20 +366,41 @@ impl Driver {
         self.hang_up(id);
     }
 
-    fn allowance(&self, id: ConnId) -> Allowance {
+    fn allowance(&mut self, id: ConnId) -> Allowance {
         let Some(connection) = self.connections.get(id) else { return Allowance::None };
-        if connection.phase != Phase::Attached {
-            return Allowance::Free;
+        match connection.phase {
+            // It wants a new session, and was left waiting for that.
+            Phase::Opening if connection.has_more && self.openings >= limits::OPENINGS_AT_ONCE => {
+                return Allowance::None;
+            }
+            Phase::Opening | Phase::Closing => return Allowance::Free,
+            Phase::Attached => {}
         }
         let own = self.replica.outstanding(id);
-        let is_over = self.replica.total_outstanding() >= self.rules.max_outstanding;
+        let max = self.rules.max_outstanding;
+        let is_over = self.replica.total_outstanding() >= max;
+        let (is_over, little) = match self.tenants.are_several() {
+            // Who has less than its share may have it also while others have more than theirs.
+            true => {
+                let has_share = self.tenants.has_share_of(connection.tenant(), max);
+                (is_over && has_share, Allowance::One)
+            }
+            false => (is_over, Allowance::Little),
+        };
         if connection.unsent() >= self.unsent_bound()
             || own >= limits::OUTSTANDING_PER_CONNECTION
             || (is_over && own > 0)
         {
             return Allowance::None;
         }
-        if is_over { Allowance::Little } else { Allowance::Free }
+        if self.limits_requests {
+            let tenants = connection.tenants();
+            if let Some(reached) = self.limit_reached(tenants) {
+                self.reached = Some(reached);
+                return if own > 0 { Allowance::None } else { Allowance::Pings };
+            }
+        }
+        if is_over { little } else { Allowance::Free }
     }
 
     fn unsent_bound(&self) -> usize {
@@ -289,23 +415,35 @@ impl Driver {
         let Some(connection) = self.connections.get_mut(id) else { return };
         if !connection.is_paused {
             connection.is_paused = true;
+            connection.paused_at.get_or_insert_with(Instant::now);
             self.paused.push_back(id);
+            self.metrics.throttle_waits += 1;
+            if let Some(reached) = self.reached.take() {
+                self.note_limit(reached);
+            }
         }
     }
 
-    /// Goes on with the connections whose bound is no longer hit.
+    /// Puts those connections back in line whose bound is no longer hit, if that may have changed.
     pub(super) fn resume_paused(&mut self) {
-        for _ in 0..self.paused.len() {
+        for _ in 0..self.to_resume.min(limits::RESUMES_PER_TURN) {
+            self.to_resume -= 1;
             let Some(id) = self.paused.pop_front() else { return };
-            if self.allowance(id) == Allowance::None && self.connections.get(id).is_some() {
+            let allowance = self.allowance(id);
+            let Some(connection) = self.connections.get(id) else { continue };
+            let stays = match allowance {
+                Allowance::None => true,
+                Allowance::Pings => connection.has_more,
+                Allowance::Free | Allowance::Little | Allowance::One => false,
+            };
+            if stays {
                 self.paused.push_back(id);
                 continue;
             }
             if let Some(connection) = self.connections.get_mut(id) {
                 connection.is_paused = false;
-                self.now = self.clock.now();
-                self.take_in(id, &[]);
-                self.serve(id);
+                connection.has_more |= connection.has_held_back();
+                self.queue_reading(id);
             }
         }
     }
@@ -313,6 +451,10 @@ impl Driver {
     /// Reports the clients whose packets wait on our side, before time passes: their sessions must
     /// not seem silent. Who does not take its answers is only counted while it takes some.
     pub(super) fn report_unread(&mut self) {
+        let now = self.clock.now();
+        for conn in self.to_read.iter() {
+            self.replica.step(Input::Unread { conn }, now, &mut self.out);
+        }
         for i in 0..self.paused.len() {
             let conn = self.paused[i];
             let bound = self.unsent_bound();
@@ -325,4 +467,13 @@ impl Driver {
             }
         }
     }
+}
+
+/// Whether the frame at the front of `bytes`, which may not be whole, is a request that limits are
+/// for. Pings keep a session alive and closes end it: nothing is gained by leaving those unread.
+fn needs_allowance(phase: Phase, bytes: &[u8]) -> bool {
+    let op = bytes.get(8..12).and_then(|op| <[u8; 4]>::try_from(op).ok());
+    let op = op.map(|op| OpCode::from_i32(i32::from_be_bytes(op)));
+    let is_free = matches!(op, Some(Some(OpCode::Ping | OpCode::CloseSession)));
+    phase == Phase::Attached && op.is_some() && !is_free
 }

@@ -25,7 +25,7 @@ use tenure_wire::{EventType, OpCode};
 
 /// Everything counted since the start or the last reset. Plain fields: the hot path adds to them
 /// directly or through the methods below.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq)]
 pub struct Metrics {
     /// Frames received from clients, handshakes and four-letter words included.
     pub packets_received: u64,
@@ -75,8 +75,16 @@ pub struct Metrics {
     pub connection_requests: u64,
     /// Connections closed at accept, because a bound was reached.
     pub connections_rejected: u64,
+    /// Chance that a handshake is turned away in a storm.
+    pub drop_chance: f64,
     /// Connections closed to spare the server from a connect storm.
     pub connections_dropped: u64,
+    /// Times that a limit was reached, by [`Limited`].
+    pub limited: [u64; Limited::COUNT],
+    /// Connections closed because their clients did not read.
+    pub slow_readers_closed: u64,
+    /// Requests refused because they had waited too long.
+    pub throttled_ops: u64,
     /// Connections closed because they never began a session.
     pub sessionless_connections_expired: u64,
     /// Connections whose handshake asked for the session they had before.
@@ -144,6 +152,49 @@ impl RequestCounts {
     pub fn by_name(&self) -> Vec<(&'static str, u64)> {
         let counts = OpCode::ALL.iter().zip(self.0);
         counts.filter(|(_, count)| *count > 0).map(|(op, count)| (op.name(), count)).collect()
+    }
+}
+
+/// Limits that can be reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limited {
+    /// Open connections.
+    Connections,
+    /// Live sessions.
+    Sessions,
+    /// Requests that wait for an answer.
+    Outstanding,
+    /// Bytes not sent yet.
+    Unsent,
+    /// Requests per second.
+    Requests,
+    /// Watched paths.
+    Watches,
+    /// Znodes, in all, of a session or below a path with a quota.
+    Znodes,
+    /// Handshakes in a storm of them.
+    Storm,
+    /// Memory.
+    Memory,
+}
+
+impl Limited {
+    /// How many there are.
+    pub const COUNT: usize = Self::Memory as usize + 1;
+
+    /// Its name in the log.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Connections => "connections",
+            Self::Sessions => "sessions",
+            Self::Outstanding => "outstandingRequests",
+            Self::Unsent => "unsentKiB",
+            Self::Requests => "requestsPerSecond",
+            Self::Watches => "watches",
+            Self::Znodes => "znodes",
+            Self::Storm => "connection_throttle",
+            Self::Memory => "memory",
+        }
     }
 }
 

@@ -97,6 +97,16 @@ pub struct Readings {
     pub audit_records_lost: u64,
     /// Requests received but not answered.
     pub outstanding_requests: u64,
+    /// Addresses and proven identities with open connections.
+    pub tenants: u64,
+    /// Connections left unread because of a bound.
+    pub unread: u64,
+    /// Bytes of memory used, as estimated; 0 if there is no limit.
+    pub memory_used: u64,
+    /// Its limit; 0 for none.
+    pub memory_limit: u64,
+    /// Whether writes that need more memory are refused.
+    pub refuses_growth: bool,
     /// Requests waiting to be handed to the log.
     pub waiting_proposals: u64,
     /// Only while this server leads an ensemble.

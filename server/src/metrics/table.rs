@@ -1,5 +1,6 @@
 //! The table of metrics: one row per name, in ZooKeeper's spelling, and where its value comes from.
 
+use super::Limited;
 use super::Metrics;
 use super::histogram::Histogram;
 use super::process::ProcessInfo;
@@ -80,6 +81,10 @@ const fn row(name: &'static str, source: Source, help: &'static str) -> Metric {
     Metric { name, help, source }
 }
 
+const fn limit(name: &'static str, count: fn(&Metrics) -> u64) -> Metric {
+    row(name, Counter(count), "Times that this limit was reached.")
+}
+
 /// Every metric. The order is that of `mntr`: levels, counters, summaries.
 pub(crate) static METRICS: &[Metric] = &[
     row("ephemerals_count", Reading(|r| r.ephemerals_count), "Ephemeral znodes."),
@@ -97,7 +102,11 @@ pub(crate) static METRICS: &[Metric] = &[
     row("packets_sent", Counter(|m| m.packets_sent), "Frames sent to clients."),
     row("packets_received", Counter(|m| m.packets_received), "Frames received from clients."),
     row("max_client_response_size", Level(|m| m.response_sizes.max()), "Largest reply, bytes."),
-    row("connection_drop_probability", Mean(|_| 0.0), "Share of connections turned away."),
+    row(
+        "connection_drop_probability",
+        Mean(|m| m.drop_chance),
+        "Chance of being turned away in a storm.",
+    ),
     row("watch_count", Reading(|r| r.watch_count), "Watches set."),
     row("auth_failed_count", Counter(|m| m.auth_failed), "Failed authentications."),
     row("min_latency", Level(|m| millis(m.request_latency_us.min())), "Least latency, ms."),
@@ -134,7 +143,7 @@ pub(crate) static METRICS: &[Metric] = &[
     row("max_proposal_size", Leader(|l| l.max_proposal_bytes), "Largest proposal, bytes."),
     row("watch_bytes", Zero, "Not tracked."),
     row("stale_requests_dropped", Counter(|m| m.stale_requests), "Requests of closed connections."),
-    row("throttled_ops", Zero, "Requests delayed by age."),
+    row("throttled_ops", Counter(|m| m.throttled_ops), "Requests refused for their age."),
     row("insecure_admin_count", Zero, "Admin requests without TLS; not tracked."),
     row("connection_rejected", Counter(|m| m.connections_rejected), "Closed at accept."),
     row(
@@ -287,6 +296,29 @@ pub(crate) static METRICS: &[Metric] = &[
         "tenure_audit_records_lost",
         Reading(|r| r.audit_records_lost),
         "Records that the audit log's disk was too slow or too full for.",
+    ),
+    limit("tenure_limit_connections_reached", |m| m.limited[Limited::Connections as usize]),
+    limit("tenure_limit_sessions_reached", |m| m.limited[Limited::Sessions as usize]),
+    limit("tenure_limit_outstanding_reached", |m| m.limited[Limited::Outstanding as usize]),
+    limit("tenure_limit_unsent_reached", |m| m.limited[Limited::Unsent as usize]),
+    limit("tenure_limit_requests_reached", |m| m.limited[Limited::Requests as usize]),
+    limit("tenure_limit_watches_reached", |m| m.limited[Limited::Watches as usize]),
+    limit("tenure_limit_znodes_reached", |m| m.limited[Limited::Znodes as usize]),
+    limit("tenure_limit_storm_reached", |m| m.limited[Limited::Storm as usize]),
+    limit("tenure_limit_memory_reached", |m| m.limited[Limited::Memory as usize]),
+    row(
+        "tenure_slow_readers_closed",
+        Counter(|m| m.slow_readers_closed),
+        "Connections closed because their clients did not read.",
+    ),
+    row("tenure_tenants", Reading(|r| r.tenants), "Addresses and identities with connections."),
+    row("tenure_unread_connections", Reading(|r| r.unread), "Connections left unread."),
+    row("tenure_memory_used_bytes", Reading(|r| r.memory_used), "Memory used, as estimated."),
+    row("tenure_memory_limit_bytes", Reading(|r| r.memory_limit), "Its limit; 0 for none."),
+    row(
+        "tenure_refuses_growth",
+        Reading(|r| r.refuses_growth.into()),
+        "1 while writes that need more memory are refused.",
     ),
     row(
         "tenure_read_latency_seconds",

@@ -21,6 +21,8 @@ pub(crate) enum Scene {
     Expiry,
     /// One change and many watchers
     Watches,
+    /// Sessions beside a flood of requests from another address
+    Neighbours,
     /// Memory, snapshot and start-up of a large tree
     Tree,
 }
@@ -29,8 +31,15 @@ pub(crate) enum Scene {
 pub(crate) type Measured = Vec<(String, f64)>;
 
 impl Scene {
-    pub(crate) const ALL: &'static [Self] =
-        &[Self::Throughput, Self::Idle, Self::Ephemerals, Self::Expiry, Self::Watches, Self::Tree];
+    pub(crate) const ALL: &'static [Self] = &[
+        Self::Throughput,
+        Self::Idle,
+        Self::Ephemerals,
+        Self::Expiry,
+        Self::Watches,
+        Self::Neighbours,
+        Self::Tree,
+    ];
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -39,6 +48,7 @@ impl Scene {
             Self::Ephemerals => "ephemerals",
             Self::Expiry => "expiry",
             Self::Watches => "watches",
+            Self::Neighbours => "neighbours",
             Self::Tree => "tree",
         }
     }
@@ -113,6 +123,12 @@ impl Scene {
                 vec![("expiry", format!("expiry --session-timeout 4s --count {count}"))]
             }
             Self::Watches => vec![("watches", format!("watches --count {watchers}"))],
+            // Fifty connections, as the limit of an address is sixty unless configured, with far
+            // more requests than any server has under way.
+            Self::Neighbours => {
+                let flood = "--connections 50 --pipeline 256 --session-timeout 4s";
+                vec![("neighbours", format!("neighbours {flood} {time}"))]
+            }
             Self::Tree => Vec::new(),
         }
     }

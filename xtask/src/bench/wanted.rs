@@ -2,7 +2,7 @@
 
 use super::criteria::Bound::{self, AtLeast, AtMost, NeverAbove};
 use super::criteria::{Criterion, Term};
-use super::scene::Scene::{self, Ephemerals, Expiry, Idle, Throughput, Tree, Watches};
+use super::scene::Scene::{self, Ephemerals, Expiry, Idle, Neighbours, Throughput, Tree, Watches};
 use super::subject::Subject::{Echo, Tenure, ZooKeeper};
 
 /// All of them, in the order in which they are shown.
@@ -128,6 +128,20 @@ pub(crate) const CRITERIA: &[Criterion<Scene>] = &[
         (Tenure, "snapshot/write_p99_during_us"),
         &[(Tenure, "snapshot/write_p99_outside_us")],
     ),
+    beside("reads beside a flood of reads", "neighbours/read_p99_beside_reads_ratio"),
+    beside("writes beside a flood of reads", "neighbours/write_p99_beside_reads_ratio"),
+    beside("pings beside a flood of reads", "neighbours/ping_p99_beside_reads_ratio"),
+    beside("reads beside a flood of writes", "neighbours/read_p99_beside_writes_ratio"),
+    beside("writes beside a flood of writes", "neighbours/write_p99_beside_writes_ratio"),
+    beside("pings beside a flood of writes", "neighbours/ping_p99_beside_writes_ratio"),
+    wanted(
+        Neighbours,
+        "sessions beside floods",
+        "sessions lost",
+        NeverAbove(0.0),
+        (Tenure, "neighbours/sessions_lost"),
+        &[],
+    ),
     wanted(
         Tree,
         "start with 1 M znodes",
@@ -147,6 +161,10 @@ const fn wanted(
     against: &'static [Term],
 ) -> Criterion<Scene> {
     Criterion { scene, load, what, value, against, bound }
+}
+
+const fn beside(load: &'static str, key: &'static str) -> Criterion<Scene> {
+    wanted(Neighbours, load, "p99, divided by that without", AtMost(3.0), (Tenure, key), &[])
 }
 
 const fn throughput(
