@@ -5,6 +5,7 @@
 //! protocol; a client goes on with the session that it had. Then `tenure export` makes a folder for
 //! ZooKeeper again, which is started and compared in the same way.
 
+mod keep;
 mod seed;
 
 use std::fs;
@@ -15,7 +16,7 @@ use std::time::Duration;
 
 use anyhow::{Context, ensure};
 use clap::Args;
-use tenure_client::{Session, SessionToken, Zxid};
+use tenure_client::{Session, SessionToken};
 
 use crate::process::ServerProcess;
 use crate::{repository, zookeeper};
@@ -38,7 +39,7 @@ const COMPRESSIONS: [&str; 3] = ["", "gz", "snappy"];
 /// Runs all of it.
 pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     if let Some(keep) = &arguments.keep {
-        return keep_folders(keep);
+        return keep::write(keep);
     }
     let tenure = match &arguments.server {
         Some(path) => fs::canonicalize(path).with_context(|| format!("no {}", path.display()))?,
@@ -185,28 +186,6 @@ fn resume(place: &Place, seeded: &Seeded) -> anyhow::Result<()> {
         session.leave();
         Ok(())
     })
-}
-
-/// Writes small folders, each with its token and what it must come to.
-fn keep_folders(keep: &Path) -> anyhow::Result<()> {
-    for compression in COMPRESSIONS {
-        let name = if compression.is_empty() { "plain" } else { compression };
-        let folder = fresh(&repository().join("target/import-check").join(name))?;
-        let source = Place::new(&folder, "source")?;
-        let Seeded { token, ephemerals, last_zxid } = seeded(&source, compression)?;
-        let to = fresh(&keep.join(name))?.join("version-2");
-        fs::create_dir(&to)?;
-        for entry in fs::read_dir(source.data.join("version-2"))? {
-            let path = entry?.path();
-            fs::copy(&path, to.join(path.file_name().context("a file has a name")?))?;
-        }
-        let Zxid(last_zxid) = last_zxid;
-        let known = serde_json::json!({"token": token.to_string(), "ephemerals": ephemerals,
-            "last_zxid": last_zxid});
-        fs::write(keep.join(name).join("known.json"), format!("{known:#}\n"))?;
-        println!("wrote {}", to.display());
-    }
-    Ok(())
 }
 
 /// Runs `tenure` with words and folders in turn.

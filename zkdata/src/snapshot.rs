@@ -124,7 +124,8 @@ pub fn decode_snapshot(bytes: &[u8]) -> Result<Snapshot, SnapshotError> {
     if rest == DIGEST_BYTES + SEAL_BYTES || rest == DIGEST_BYTES + ZXID_BYTES + 2 * SEAL_BYTES {
         let zxid = from.i64()?;
         let found = Digest { version: from.i32()?, value: from.i64()? as u64 };
-        digest = Some((zxid, found));
+        // Zeros stand for none: nothing had been changed since the server's start.
+        digest = (zxid > 0).then_some((zxid, found));
         seals.check(&mut from)?;
     }
     if from.remaining() == ZXID_BYTES + SEAL_BYTES {

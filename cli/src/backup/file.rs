@@ -60,7 +60,7 @@ pub(crate) enum BackupError {
     #[error("{} was altered: it does not match its checksum", .0.display())]
     Altered(PathBuf),
     #[error("{}: {source}", path.display())]
-    Snapshot { path: PathBuf, source: StartError },
+    Snapshot { path: PathBuf, source: Box<StartError> },
     #[error(
         "{} contradicts itself: it tells of {told} and holds {held}",
         path.display()
@@ -181,7 +181,10 @@ fn failed(op: &'static str, path: &Path) -> impl Fn(io::Error) -> BackupError {
 fn read_state(path: &Path, snapshot_bytes: u64) -> Result<(Manifest, State), BackupError> {
     let part = HEADER_BYTES..HEADER_BYTES + snapshot_bytes;
     let read = tenure_server::read_snapshot_part(&RealDisk::shared(), path, part);
-    let damaged = |source| BackupError::Snapshot { path: path.to_path_buf(), source };
+    let damaged = |source| {
+        let (path, source) = (path.to_path_buf(), Box::new(source));
+        BackupError::Snapshot { path, source }
+    };
     let (meta, state) = read.map_err(damaged)?;
     let manifest = Manifest {
         taken_wall_ms: 0,

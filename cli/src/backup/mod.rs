@@ -17,11 +17,13 @@ use ureq::http::{Response, StatusCode};
 
 use file::{BackupError, BackupWriter, Manifest};
 
+use crate::session::admin::{credentials, showing};
+
 /// From which server, and to where.
 #[derive(clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Args {
-    /// The server's admin HTTP; it hands out backups to its own machine
+    /// The server's admin HTTP; from another machine TENURE_ADMIN_AUTH='digest user:password' says who asks
     #[arg(long, value_name = "URL", env = "TENURE_ADMIN", default_value = "http://127.0.0.1:8080")]
     server: String,
     /// The server's admin.commandURL, if that is not the usual one
@@ -153,9 +155,9 @@ fn ask(args: &Args) -> Result<Response<ureq::Body>, TakeError> {
         .http_status_as_error(false)
         .proxy(None)
         .build();
-    let agent = config.new_agent();
+    let (agent, shown) = (config.new_agent(), credentials());
     loop {
-        let response = agent.get(&url).call().map_err(|source| {
+        let response = showing(&shown, agent.get(&url)).call().map_err(|source| {
             let (url, source) = (url.clone(), Box::new(source));
             TakeError::Unreachable { url, source }
         })?;

@@ -6,8 +6,15 @@ use std::time::Duration;
 use serde_json::Value;
 use thiserror::Error;
 use ureq::http::Response;
-use ureq::http::header::AUTHORIZATION;
 use ureq::{Agent, RequestBuilder};
+
+/// Who asks, for servers on other machines: a scheme and what it takes, as `digest user:password`.
+const CREDENTIALS: &str = "TENURE_ADMIN_AUTH";
+
+/// What the environment says of who asks; empty for nothing.
+pub(crate) fn credentials() -> String {
+    std::env::var(CREDENTIALS).unwrap_or_default()
+}
 
 /// Longer than any server holds back an answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -33,8 +40,8 @@ pub(crate) enum AdminError {
 pub(crate) struct Admin {
     agent: Agent,
     url: String,
-    /// The header that shows who asks, if that is to be shown.
-    authorization: Option<String>,
+    /// Shown with every question; empty for none.
+    credentials: String,
 }
 
 impl Admin {
@@ -54,13 +61,13 @@ impl Admin {
             .http_status_as_error(false)
             .proxy(None)
             .build();
-        Ok(Self { agent: config.new_agent(), url, authorization: None })
+        Ok(Self { agent: config.new_agent(), url, credentials: String::new() })
     }
 
-    /// Shows with each question who asks: `scheme:auth`, such as `digest:user:password`.
-    pub(crate) fn shown_as(self, auth: Option<&str>) -> Self {
-        let authorization = auth.map(|auth| auth.replacen(':', " ", 1));
-        Self { authorization, ..self }
+    /// Shows the server who asks, if the environment says so. Only for servers that somebody named:
+    /// others have no business with a password.
+    pub(crate) fn with_credentials(self) -> Self {
+        Self { credentials: credentials(), ..self }
     }
 
     pub(crate) fn get(&self, path: &str) -> Result<Value, AdminError> {
@@ -82,10 +89,15 @@ impl Admin {
     }
 
     fn showing<B>(&self, question: RequestBuilder<B>) -> RequestBuilder<B> {
-        match &self.authorization {
-            Some(shown) => question.header(AUTHORIZATION, shown),
-            None => question,
-        }
+        showing(&self.credentials, question)
+    }
+}
+
+/// Shows who asks, if anybody is to be shown.
+pub(crate) fn showing<B>(credentials: &str, question: RequestBuilder<B>) -> RequestBuilder<B> {
+    match credentials.is_empty() {
+        true => question,
+        false => question.header("Authorization", credentials),
     }
 }
 

@@ -25,15 +25,6 @@ pub(crate) struct Args {
         default_value = "http://127.0.0.1:8080"
     )]
     admin: String,
-    /// Who asks, as addauth has it: servers on other machines want to know
-    #[arg(
-        long,
-        global = true,
-        value_name = "SCHEME:AUTH",
-        env = "TENURE_ADMIN_AUTH",
-        hide_env_values = true
-    )]
-    auth: Option<String>,
     /// JSON instead of text
     #[arg(long, global = true)]
     json: bool,
@@ -91,7 +82,7 @@ const NOT_FOUND: u8 = 3;
 const WAIT_MS: u64 = 20_000;
 
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let admin = Admin::new(&args.admin).map(|admin| admin.shown_as(args.auth.as_deref()));
+    let admin = Admin::new(&args.admin).map(Admin::with_credentials);
     match admin.and_then(|admin| answer(args, &admin)) {
         Ok(code) => code,
         // Whoever read the output has read enough.

@@ -24,9 +24,6 @@ pub(crate) struct Args {
         default_value = "http://127.0.0.1:8080"
     )]
     admin: String,
-    /// Who asks, as addauth has it: servers on other machines want to know
-    #[arg(long, value_name = "SCHEME:AUTH", env = "TENURE_ADMIN_AUTH", hide_env_values = true)]
-    auth: Option<String>,
     /// Seconds between two pictures
     #[arg(long, value_name = "SECONDS", default_value_t = 1.0, value_parser = seconds)]
     interval: f64,
@@ -39,7 +36,7 @@ const AFTER_HELP: &str = "\
 Name the admin HTTP of every member: requests, latencies and packets are those of the members named.
 Rates and latencies are those of the last interval. A session is nearly expired when three quarters
 of its timeout have passed in silence; only the leader knows. Servers on other machines tell of
-sessions and znodes only to whom they know: --auth digest:user:password. Ctrl-C ends it.
+sessions only to whom they know: TENURE_ADMIN_AUTH='digest user:password'. Ctrl-C ends it.
 
 Exit codes:
   0  done
@@ -72,9 +69,9 @@ pub(crate) fn run(args: &Args) -> ExitCode {
 }
 
 fn once(args: &Args, urls: &[String]) -> io::Result<ExitCode> {
-    let earlier = Sample::take(urls, args.auth.as_deref());
+    let earlier = Sample::take(urls);
     std::thread::sleep(Duration::from_secs_f64(args.interval));
-    let now = Sample::take(urls, args.auth.as_deref());
+    let now = Sample::take(urls);
     io::stdout().lock().write_all(frame::frame(&earlier, &now).as_bytes())?;
     let is_answered = now.answering().next().is_some();
     Ok(if is_answered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -84,13 +81,13 @@ fn live(args: &Args, urls: &[String]) -> io::Result<ExitCode> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let mut out = io::stdout().lock();
     out.write_all(ENTER.as_bytes())?;
-    let mut earlier = Sample::take(urls, args.auth.as_deref());
+    let mut earlier = Sample::take(urls);
     let outcome = loop {
         std::thread::sleep(Duration::from_secs_f64(args.interval));
         if signals.pending().next().is_some() {
             break Ok(ExitCode::SUCCESS);
         }
-        let now = Sample::take(urls, args.auth.as_deref());
+        let now = Sample::take(urls);
         let picture = frame::frame(&earlier, &now).replace('\n', CLEAR_LINE);
         let drawn = write!(out, "{HOME}{picture}{CLEAR_REST}").and_then(|()| out.flush());
         if let Err(error) = drawn {

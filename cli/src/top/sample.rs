@@ -38,11 +38,10 @@ pub(super) struct Answers {
 }
 
 impl Sample {
-    /// Asks all at the same moment, as nearly as can be. `auth` says who asks.
-    pub(super) fn take(urls: &[String], auth: Option<&str>) -> Self {
+    /// Asks all at the same moment, as nearly as can be.
+    pub(super) fn take(urls: &[String]) -> Self {
         let members = thread::scope(|scope| {
-            let asking: Vec<_> =
-                urls.iter().map(|url| scope.spawn(move || ask(url, auth))).collect();
+            let asking: Vec<_> = urls.iter().map(|url| scope.spawn(move || ask(url))).collect();
             let joined = asking.into_iter().map(|thread| thread.join());
             let answers = joined.map(|answers| answers.expect("asking does not panic"));
             let named = urls.iter().cloned().zip(answers);
@@ -71,9 +70,9 @@ impl Sample {
     }
 }
 
-fn ask(url: &str, auth: Option<&str>) -> Result<Answers, String> {
+fn ask(url: &str) -> Result<Answers, String> {
     let admin = Admin::with_timeout(url, ANSWER_LIMIT).map_err(|error| error.to_string())?;
-    let admin = admin.shown_as(auth);
+    let admin = admin.with_credentials();
     let status = admin.get("/status").map_err(|error| error.to_string())?;
     // A member may stop between two questions; what it did not say is missing, no more.
     let get = |path| admin.get(path).unwrap_or_default();

@@ -15,6 +15,7 @@
 pub mod client;
 pub mod dev;
 pub mod ensemble;
+pub mod hosted;
 pub mod ops;
 pub mod random;
 pub mod record;

@@ -2,6 +2,7 @@
 //! the golden outputs were captured from the reference server.
 
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use tenure_replica::{ElectionCause, EndReason, Ended, Gone, NoAdministrator, WatchKind};
@@ -32,6 +33,9 @@ pub(crate) struct FakeServer {
     pub(crate) mask: i64,
     pub(crate) events: SessionEvents,
     pub(crate) snapshot: Option<SavedSnapshot>,
+    /// Whether it is answered only when the server is asked how it is for the next time.
+    pub(crate) is_late: bool,
+    pub(crate) waiting: Mutex<Vec<Reply<Result<SavedSnapshot, OperateError>>>>,
 }
 
 impl FakeServer {
@@ -75,6 +79,8 @@ impl FakeServer {
             mask: 306,
             events: SessionEvents::default(),
             snapshot: None,
+            is_late: false,
+            waiting: Mutex::default(),
         }
     }
 }
@@ -116,6 +122,9 @@ impl Live for FakeServer {
     }
 
     fn server(&self) -> ServerReport {
+        for reply in self.waiting.lock().unwrap().drain(..) {
+            reply.send(self.snapshot.clone().ok_or(OperateError::SnapshotFailed));
+        }
         ServerReport::new(self.readings.clone(), &self.counted)
     }
 
@@ -242,7 +251,10 @@ impl Live for FakeServer {
     }
 
     fn take_snapshot(&mut self, reply: Reply<Result<SavedSnapshot, OperateError>>) {
-        reply.send(self.snapshot.clone().ok_or(OperateError::SnapshotFailed));
+        match self.is_late {
+            true => self.waiting.lock().unwrap().push(reply),
+            false => reply.send(self.snapshot.clone().ok_or(OperateError::SnapshotFailed)),
+        }
     }
 
     fn trace_mask(&mut self, set: Option<i64>) -> i64 {

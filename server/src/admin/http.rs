@@ -206,8 +206,7 @@ async fn admin_page(
         return not_allowed();
     }
     let path = path.trim_end_matches('/');
-    let reveals = ["/hot", "/denials", "/sessions"].contains(&path);
-    if (reveals || path.starts_with("/sessions/"))
+    if (matches!(path, "/denials" | "/hot" | "/sessions") || path.starts_with("/sessions/"))
         && let Err(refused) = shared.let_in(Danger::Reveals, peer, &headers).await
     {
         return refused;
@@ -226,8 +225,8 @@ async fn read_page(path: &str, query: Option<&str>, shared: &Shared) -> Response
         "/readyz" | "/ready" => json_response(probes::ready(client).await),
         "/status" => json_response(status::status(client).await),
         "/events" => json_response(server_events::events(argument("after"), client).await),
-        "/hot" => json_response(status::hot_paths(client).await),
         "/denials" => json_response(denials::denials(client).await),
+        "/hot" => json_response(status::hot_paths(client).await),
         "/elections" => json_response(elections::elections(client).await),
         "/sessions" => {
             json_response(sessions::live(argument("after"), argument("limit"), client).await)

@@ -46,10 +46,10 @@ pub trait Live {
     fn session_events(&mut self, after: u64, until: Option<Instant>, reply: Reply<EventPage>);
     /// What happened to the server after a number, the oldest first.
     fn server_events(&self, after: u64) -> Vec<ServerEvent>;
-    /// Which znodes clients ask for most.
-    fn hot_paths(&self) -> HotPathReport;
     /// Who was refused what lately, the latest first.
     fn denials(&self) -> Vec<DenialReport>;
+    /// Which znodes clients ask for most.
+    fn hot_paths(&self) -> HotPathReport;
     /// Changes of the leader that this server remembers, the latest first.
     fn elections(&self) -> Vec<ElectionReport>;
     /// Every watch of every session.

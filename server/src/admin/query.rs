@@ -46,10 +46,10 @@ pub enum AdminQuery {
     SessionEvents(u64, Option<Instant>, Reply<EventPage>),
     /// What happened to the server after a number.
     ServerEvents(u64, Reply<Vec<ServerEvent>>),
-    /// Which znodes clients ask for most.
-    HotPaths(Reply<HotPathReport>),
     /// Who was refused what, the latest first.
     Denials(Reply<Vec<DenialReport>>),
+    /// Which znodes clients ask for most.
+    HotPaths(Reply<HotPathReport>),
     /// Changes of the leader, the latest first.
     Elections(Reply<Vec<ElectionReport>>),
     /// Every watch.
@@ -110,8 +110,8 @@ impl AdminQuery {
             Self::Path(path, reply) => reply.send(live.path(&path)),
             Self::SessionEvents(after, until, reply) => live.session_events(after, until, reply),
             Self::ServerEvents(after, reply) => reply.send(live.server_events(after)),
-            Self::HotPaths(reply) => reply.send(live.hot_paths()),
             Self::Denials(reply) => reply.send(live.denials()),
+            Self::HotPaths(reply) => reply.send(live.hot_paths()),
             Self::Elections(reply) => reply.send(live.elections()),
             Self::Watches(reply) => reply.send(live.watches()),
             Self::WatchTotals(reply) => reply.send(live.watch_totals()),

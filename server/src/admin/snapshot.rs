@@ -101,6 +101,7 @@ impl Snapshots {
         }
         let about = [
             ("content-type", "application/octet-stream".to_owned()),
+            ("content-length", size.to_string()),
             ("last_zxid", zxid),
             ("snapshot_size", size.to_string()),
             ("tenure-version", version()),

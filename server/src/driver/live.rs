@@ -104,12 +104,12 @@ impl Live for Driver {
         self.server_events.after(after)
     }
 
-    fn hot_paths(&self) -> HotPathReport {
-        self.hot_paths.report()
-    }
-
     fn denials(&self) -> Vec<DenialReport> {
         self.denials.list()
+    }
+
+    fn hot_paths(&self) -> HotPathReport {
+        self.hot_paths.report()
     }
 
     fn elections(&self) -> Vec<ElectionReport> {

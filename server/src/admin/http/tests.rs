@@ -7,9 +7,11 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use super::*;
+use crate::admin::SavedSnapshot;
 use crate::admin::fake::{ENDED, FIRST, FakeServer};
 use crate::config::AdminTrust;
-use crate::metrics::ServerState;
+use crate::metrics::{Readings, ServerState};
+use tenure_wire::Zxid;
 
 /// An admin server in front of a made-up server.
 fn start(admin: AdminSettings, metrics: MetricsSettings, mut server: FakeServer) -> AdminServer {
@@ -556,4 +558,60 @@ fn dropping_it_frees_the_port() {
     let _open = TcpStream::connect(addr).unwrap();
     drop(admin);
     assert!(TcpStream::connect(addr).is_err());
+}
+
+/// A server that has saved a snapshot of these bytes.
+fn with_snapshot(folder: &tempfile::TempDir, is_late: bool) -> FakeServer {
+    let path = folder.path().join("saved.snap");
+    std::fs::write(&path, "a snapshot").unwrap();
+    let snapshot = Some(SavedSnapshot { path, zxid: Zxid(0x1_0000_001f) });
+    FakeServer { snapshot, is_late, ..FakeServer::new() }
+}
+
+#[test]
+fn a_snapshot_is_streamed_and_described() {
+    let folder = tempfile::tempdir().unwrap();
+    let often = AdminSettings { snapshot_interval_ms: 0, ..settings() };
+    let admin = start(often, MetricsSettings::default(), with_snapshot(&folder, false));
+    let (status, head, body) = request(admin.addr().unwrap(), "GET", "/commands/snapshot");
+    assert_eq!((status, &*body), (200, "a snapshot"), "{head}");
+    for expected in [
+        "last_zxid: 0x10000001f",
+        "snapshot_size: 10",
+        "application/octet-stream",
+        "tenure-version",
+    ] {
+        assert!(head.contains(expected), "{expected}: {head}");
+    }
+    let (status, described) = get_json(&admin, "/commands/snap?streaming=false");
+    assert_eq!((status, &described["last_zxid"]), (200, &json!("0x10000001f")));
+    assert_eq!(described["snapshot_size"], "10");
+}
+
+#[test]
+fn a_snapshot_that_takes_long_is_waited_for_in_several_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let impatient = AdminSettings { idle_timeout_ms: 300, ..settings() };
+    let admin = start(impatient, MetricsSettings::default(), with_snapshot(&folder, true));
+    let (status, body) = get_json(&admin, "/commands/snapshot");
+    assert_eq!((status, &body["error"]), (202, &json!("it is being written; ask again")));
+    assert_eq!(get(&admin, "/commands/snapshot"), (200, "a snapshot".to_owned()));
+}
+
+#[test]
+fn snapshots_are_rare_and_can_be_switched_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let admin = serve(with_snapshot(&folder, false));
+    assert_eq!(get(&admin, "/commands/snapshot").0, 200);
+    let (status, body) = get_json(&admin, "/commands/snapshot");
+    assert_eq!(status, 429);
+    assert!(body["error"].as_str().unwrap().contains("admin.rateLimiterIntervalInMS"), "{body}");
+    let off = AdminSettings { snapshot: false, ..settings() };
+    let admin = start(off, MetricsSettings::default(), with_snapshot(&folder, false));
+    assert_eq!(get_json(&admin, "/commands/snapshot").0, 503);
+    let waiting = FakeServer {
+        readings: Readings { serving: false, ..Readings::default() },
+        ..with_snapshot(&folder, false)
+    };
+    assert_eq!(get_json(&serve(waiting), "/commands/snapshot").0, 503);
 }
