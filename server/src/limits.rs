@@ -262,8 +262,9 @@ pub const STORM_CAUSE: Duration = Duration::from_secs(60);
 /// Sessions of a storm whose clients' addresses are looked at.
 pub const STORM_SESSIONS_LOOKED_AT: usize = 1024;
 
-/// Slow syncs that are no further apart than this are told as one.
-pub const SLOW_SYNCS_TOGETHER: Duration = Duration::from_secs(60);
+/// Slow syncs, and whoever reaches a limit, are told of once as long as they are no further apart
+/// than this.
+pub const EVENTS_TOGETHER: Duration = Duration::from_secs(60);
 
 /// One of so many requests is looked at for the path it is about.
 pub const HOT_PATH_EVERY: u32 = 32;

@@ -170,7 +170,6 @@ async fn admin_page(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let argument = |name| argument(query.as_deref(), name);
     let path = uri.path();
     if let Some(name) = command_name(path, &shared.command_url) {
         let command = Command::find(name);
@@ -214,9 +213,16 @@ async fn admin_page(
     {
         return refused;
     }
+    read_page(path, query.as_deref(), &shared).await
+}
+
+/// What is only read, to whom it may be shown.
+async fn read_page(path: &str, query: Option<&str>, shared: &Shared) -> Response {
+    let argument = |name| argument(query, name);
+    let client = &shared.client;
     match path {
         "" => Html(START_PAGE.replace("{commands}", &shared.command_url)).into_response(),
-        "/metrics" => metrics(&shared).await,
+        "/metrics" => metrics(shared).await,
         "/healthz" | "/health" => json_response(probes::health(client).await),
         "/readyz" | "/ready" => json_response(probes::ready(client).await),
         "/status" => json_response(status::status(client).await),

@@ -6,6 +6,7 @@ use tenure_replica::{Answered, CloseWhy, ConnId, Event, Input};
 use tenure_wire::{ConnectRequest, ErrorCode, SessionId};
 
 use super::Driver;
+use crate::admin::ServerEventKind;
 use crate::limits;
 use crate::metrics::Limited;
 use crate::storm::Handshake;
@@ -104,6 +105,8 @@ impl Driver {
         if let Some(times) = self.limit_noise[limited as usize].allow() {
             let limit = limited.name();
             tracing::warn!(event = "limit_reached", limit, tenant, times, "limit reached");
+            let (tenant, times) = (tenant.to_owned(), times.into());
+            self.remember(ServerEventKind::Throttling { limit, tenant, times });
         }
     }
 
@@ -291,6 +294,7 @@ impl Driver {
                 tracing::warn!(event, used, limit, "enough memory again: all writes are taken")
             }
         }
+        self.remember(ServerEventKind::ShortOfMemory { begins: refuses, used, limit });
         let now = self.clock.now();
         self.replica.step(Input::RefuseGrowth(refuses), now, &mut self.out);
     }
