@@ -47,7 +47,8 @@ struct Answers {
 }
 
 /// Asks these servers, learns of the other members from them, and asks those too. `admin` is where
-/// their admin HTTP is, if it is not where it usually is. With TLS, clients' ports are those for it.
+/// their admin HTTP is, if it is not where it usually is. With TLS, others are asked at their ports
+/// for it.
 pub(super) fn members(given: &[String], admin: Option<&str>, tls: Option<&Tls>) -> Members {
     let mut answers = ask_all(given, tls);
     let told = answers.iter_mut().find_map(|answers| answers.listed.take());
