@@ -194,3 +194,23 @@ fn keys_and_certificates_that_are_none_are_named() {
     let named = trusting().server_name("no name");
     assert!(matches!(named, Err(TlsError::Name(name)) if name == "no name"));
 }
+
+#[tokio::test]
+async fn a_server_can_insist_on_certificates_where_its_port_takes_both() {
+    let authority = Authority::new("everybody", valid()).unwrap();
+    let issued = authority.server(&["127.0.0.1"], valid()).unwrap();
+    let builder = TestServer::builder().tls(&issued.key_store(), authority.certificate());
+    let builder = builder.configure(|config| {
+        config.auth.enforced = true;
+        config.auth.enforced_schemes = vec!["x509".to_owned()];
+    });
+    let scene = Scene { server: builder.start().unwrap(), authority };
+    let session = scene.session("alice").await;
+    session.create("/x", "").await.unwrap();
+    let plain = Session::builder(&scene.server.hosts()).establish_timeout(SOON).establish().await;
+    // A session alone is not refused; whatever it asks for is.
+    if let Ok(plain) = plain {
+        plain.get("/x").timeout(SOON).await.unwrap_err();
+    }
+    session.close().await.unwrap();
+}
