@@ -288,13 +288,20 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
             outcome
         })
         .map_err(system("starting the I/O thread"))?;
-    if serving.recv().is_err() {
-        // The thread ended before it served anybody, and says why.
-        let ended = thread.join().unwrap_or(Err(RunError::Thread("I/O")));
-        return Err(ended.err().unwrap_or(RunError::Thread("I/O")).into());
-    }
+    let thread = once_it_serves(thread, &serving)?;
     let secure_client_addr = addrs.secure;
     Ok(ServerHandle { client_addr, secure_client_addr, admin_addr, mailbox, thread })
+}
+
+type IoThread = JoinHandle<Result<(), RunError>>;
+
+/// Waits until the thread serves. One that ended before it served anybody says why.
+fn once_it_serves(thread: IoThread, serving: &mpsc::Receiver<()>) -> Result<IoThread, StartError> {
+    if serving.recv().is_ok() {
+        return Ok(thread);
+    }
+    let ended = thread.join().unwrap_or(Err(RunError::Thread("I/O")));
+    Err(ended.err().unwrap_or(RunError::Thread("I/O")).into())
 }
 
 /// The audit log, if one is wanted.

@@ -7,17 +7,31 @@ use std::process::Command;
 
 use anyhow::Context;
 
+use super::certificates::{Certificates, STORE_PASSWORD};
 use super::prepare;
 use crate::process::{ServerProcess, Usage};
 use crate::{peers_folder, zookeeper};
+
+/// How clients speak with the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// In the clear.
+    Plain,
+    /// Through TLS, all with one certificate.
+    Encrypted,
+    /// So that they prove who they are, in every way there is.
+    Proving,
+}
 
 /// A server, or between stop and start the place where it will be again.
 pub(super) struct PeerServer {
     kind: Kind,
     zoo_cfg: PathBuf,
     address: SocketAddr,
-    /// Certificates, if connections are to be encrypted.
+    /// Certificates, if all connections are encrypted.
     certs: Option<PathBuf>,
+    /// Where clients that prove who they are find it, and with which certificates.
+    secure: Option<(SocketAddr, Certificates)>,
     /// None only while it is restarted.
     process: Option<ServerProcess>,
 }
@@ -30,26 +44,25 @@ enum Kind {
 
 impl PeerServer {
     /// Starts Apache ZooKeeper.
-    pub(super) fn reference() -> anyhow::Result<Self> {
-        Self::start(Kind::Reference, false)
+    pub(super) fn reference(manner: Manner) -> anyhow::Result<Self> {
+        Self::start(Kind::Reference, manner)
     }
 
-    /// Starts that program, with TLS if clients are to speak it.
-    pub(super) fn tenure(program: &Path, tls: bool) -> anyhow::Result<Self> {
+    /// Starts that program.
+    pub(super) fn tenure(program: &Path, manner: Manner) -> anyhow::Result<Self> {
         let program = fs::canonicalize(program).with_context(|| {
             format!("no {}; build it or give --server or --reference", program.display())
         })?;
-        Self::start(Kind::Tenure(program), tls)
+        Self::start(Kind::Tenure(program), manner)
     }
 
-    fn start(kind: Kind, tls: bool) -> anyhow::Result<Self> {
+    fn start(kind: Kind, manner: Manner) -> anyhow::Result<Self> {
         let folder = peers_folder().join("server");
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
         fs::create_dir_all(&folder)?;
-        // The kernel gives a port that is free now and, in practice, a moment later.
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let address = free_address()?;
         let zoo_cfg = folder.join("zoo.cfg");
         let data = folder.join("data");
         let mut config = format!(
@@ -61,7 +74,9 @@ impl PeerServer {
             address.ip()
         );
         let certs = match &kind {
-            Kind::Tenure(program) if tls => Some(make_certs(program, &folder)?),
+            Kind::Tenure(program) if manner == Manner::Encrypted => {
+                Some(make_certs(program, &folder)?)
+            }
             _ => None,
         };
         if let Some(certs) = &certs {
@@ -71,8 +86,17 @@ impl PeerServer {
                 certs = certs.display()
             );
         }
+        let secure = match manner {
+            Manner::Proving => {
+                Some((free_address()?, Certificates::make(&folder.join("certificates"))?))
+            }
+            Manner::Plain | Manner::Encrypted => None,
+        };
+        if let Some((address, certificates)) = &secure {
+            config += &secured(*address, certificates, &folder)?;
+        }
         fs::write(&zoo_cfg, config)?;
-        let mut server = Self { kind, zoo_cfg, address, certs, process: None };
+        let mut server = Self { kind, zoo_cfg, address, certs, secure, process: None };
         server.process = Some(server.spawn()?);
         Ok(server)
     }
@@ -129,6 +153,11 @@ impl PeerServer {
         self.address
     }
 
+    /// Where clients that speak TLS find it, and their certificates.
+    pub(super) fn secure(&self) -> anyhow::Result<&(SocketAddr, Certificates)> {
+        self.secure.as_ref().context("the server does not speak TLS")
+    }
+
     /// What its process has used.
     pub(super) fn usage(&self) -> anyhow::Result<Usage> {
         self.process.as_ref().context("the server is not running")?.usage()
@@ -150,4 +179,33 @@ fn make_certs(program: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
     command.arg("certs").arg("--dir").arg(&certs);
     prepare(command.args(["--server", "127.0.0.1,localhost", "--client", "peer"]))?;
     Ok(certs)
+}
+
+/// The kernel gives a port that is free now and, in practice, a moment later.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+/// Lines for a port with mutual TLS, and for users of SASL DIGEST-MD5.
+fn secured(
+    address: SocketAddr,
+    certificates: &Certificates,
+    folder: &Path,
+) -> anyhow::Result<String> {
+    let jaas = folder.join("jaas.conf");
+    let login = "org.apache.zookeeper.server.auth.DigestLoginModule required";
+    fs::write(&jaas, format!("Server {{\n  {login}\n  user_bob=\"bobs password\";\n}};\n"))?;
+    Ok(format!(
+        "secureClientPort={}\nsecureClientPortAddress={}\nssl.clientAuth=need\n\
+         ssl.keyStore.location={}\nssl.keyStore.password={STORE_PASSWORD}\n\
+         ssl.trustStore.location={}\nssl.trustStore.password={STORE_PASSWORD}\n\
+         serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory\nfips-mode=false\n\
+         authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider\n\
+         java.security.auth.login.config={}\n",
+        address.port(),
+        address.ip(),
+        certificates.file("server.jks").display(),
+        certificates.file("trust.jks").display(),
+        jaas.display()
+    ))
 }
