@@ -7,6 +7,7 @@ mod support;
 use std::fs;
 use std::io::Write;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
@@ -67,6 +68,8 @@ fn restore(from: &Path, to: &Path, more: &[&str]) -> (i32, String) {
 async fn a_backup_holds_everything_up_to_when_it_was_asked_for() {
     let scene = Scene::new().await;
     let backup = scene.backup();
+    let mode = fs::metadata(&backup).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600, "it holds secrets");
     let later = scene.server.session().await;
     later.set("/app", "after").await.unwrap();
     later.close().await.unwrap();

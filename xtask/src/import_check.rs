@@ -4,7 +4,11 @@
 //! is stopped; `tenure import` takes its folder over; both are started and compared through the
 //! protocol; a client goes on with the session that it had. Then `tenure export` makes a folder for
 //! ZooKeeper again, which is started and compared in the same way.
+//!
+//! Then three servers of ZooKeeper, each killed in turn: their folders must come to the same, from
+//! the newest snapshot and from the oldest, and an ensemble of Tenure goes on from there.
 
+mod ensemble;
 mod keep;
 mod seed;
 
@@ -50,6 +54,8 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         check(&tenure, name, compression).with_context(|| format!("with {name} snapshots"))?;
         println!("{name} snapshots: ok");
     }
+    ensemble::check(&tenure).context("with an ensemble")?;
+    println!("ensemble: ok");
     Ok(())
 }
 
@@ -69,16 +75,20 @@ struct Place {
 
 impl Place {
     fn new(folder: &Path, name: &str) -> anyhow::Result<Self> {
+        Self::with(folder, name, "")
+    }
+
+    /// With further lines in its configuration.
+    fn with(folder: &Path, name: &str, lines: &str) -> anyhow::Result<Self> {
         let place = folder.join(name);
         fs::create_dir_all(&place)?;
-        // The kernel gives a port that is free now and, in practice, a moment later.
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let address = free_address()?;
         let (zoo_cfg, data) = (place.join("zoo.cfg"), place.join("data"));
         let config = format!(
             "tickTime=2000\ndataDir={}\nclientPort={}\nclientPortAddress={}\n\
              admin.enableServer=false\nextendedTypesEnabled=true\n\
              DigestAuthenticationProvider.superDigest={}\n\
-             znode.container.checkIntervalMs=3600000\nsnapCount=30\npreAllocSize=16\n",
+             znode.container.checkIntervalMs=3600000\nsnapCount=30\npreAllocSize=16\n{lines}",
             data.display(),
             address.port(),
             address.ip(),
@@ -89,16 +99,30 @@ impl Place {
     }
 
     fn zookeeper(&self, compression: &str) -> anyhow::Result<ServerProcess> {
+        zookeeper::spawn(&self.zoo_cfg, &Self::options(compression))
+    }
+
+    fn options(compression: &str) -> zookeeper::Options {
         let method = format!("-Dzookeeper.snapshot.compression.method={compression}");
         let jvm = if compression.is_empty() { Vec::new() } else { vec![method] };
-        zookeeper::spawn(&self.zoo_cfg, &zookeeper::Options { no_admin: true, jvm })
+        zookeeper::Options { no_admin: true, jvm }
     }
 
     fn tenure(&self, tenure: &Path) -> anyhow::Result<ServerProcess> {
-        let mut command = Command::new(tenure);
-        command.arg("serve").arg(&self.zoo_cfg);
+        let command = self.tenure_command(tenure);
         ServerProcess::start(command, self.address, &self.zoo_cfg.with_extension("log"))
     }
+
+    fn tenure_command(&self, tenure: &Path) -> Command {
+        let mut command = Command::new(tenure);
+        command.arg("serve").arg(&self.zoo_cfg);
+        command
+    }
+}
+
+/// The kernel gives a port that is free now and, in practice, a moment later.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
 }
 
 fn check(tenure: &Path, name: &str, compression: &str) -> anyhow::Result<()> {

@@ -20,5 +20,5 @@ pub use log::{LogItem, LogRecord, LogScanner, NotLog};
 pub use snapshot::{Snapshot, SnapshotError, decode_snapshot};
 pub use snapshot_writer::SnapshotWriter;
 pub use stat::{Kind, StoredStat};
-pub use tree::{AclList, Misfit, MisfitKind, Session, Tree, Znode, is_digest_known};
+pub use tree::{AclList, Misfit, MisfitKind, Tree, Znode, is_digest_known};
 pub use txn::{Change, Digest, NewZnode, Txn, TxnHeader};

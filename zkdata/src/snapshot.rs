@@ -17,7 +17,7 @@ use tenure_wire::{Acl, DecodeError, Perms, Reader, decode_acls};
 use thiserror::Error;
 
 use crate::stat::StoredStat;
-use crate::tree::{AclList, Session, Tree, Znode};
+use crate::tree::{AclList, Tree, Znode};
 use crate::txn::Digest;
 
 /// What a snapshot holds.
@@ -113,7 +113,7 @@ pub fn decode_snapshot(bytes: &[u8]) -> Result<Snapshot, SnapshotError> {
     let mut tree = Tree::default();
     for _ in 0..from.vector_len_of(12)? {
         let (id, timeout_ms) = (from.i64()?, from.i32()?);
-        tree.sessions.insert(id, Session { timeout_ms, opened_ms: None });
+        tree.sessions.insert(id, timeout_ms);
     }
     let acls = read_acls(&mut from, &mut tree)?;
     let without_acl = read_znodes(&mut from, &acls, &mut tree)?;

@@ -22,22 +22,13 @@ pub struct Znode {
     pub stat: StoredStat,
 }
 
-/// A session that lives.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Session {
-    /// The timeout that was negotiated when it was established.
-    pub timeout_ms: i32,
-    /// When that was, in milliseconds since the Unix epoch, if the log tells it.
-    pub opened_ms: Option<i64>,
-}
-
 /// All znodes and sessions.
 #[derive(Clone, Debug, Default)]
 pub struct Tree {
     /// Znodes by path; that of the root is empty. A parent stands before its children.
     pub znodes: BTreeMap<String, Znode>,
-    /// Sessions by id.
-    pub sessions: BTreeMap<i64, Session>,
+    /// Sessions by id, with the timeouts in milliseconds that were negotiated at their beginning.
+    pub sessions: BTreeMap<i64, i32>,
     /// The znodes of each session, which goes for those too that no snapshot knows.
     ephemerals: BTreeMap<i64, BTreeSet<String>>,
     acls: HashSet<AclList>,
@@ -109,8 +100,7 @@ impl Tree {
         match txn {
             Txn::Failed => {}
             Txn::CreateSession { timeout_ms } => {
-                let session = Session { timeout_ms, opened_ms: Some(header.time_ms) };
-                self.sessions.insert(header.session, session);
+                self.sessions.insert(header.session, timeout_ms);
             }
             Txn::CloseSession { paths } => self.close_session(header, paths),
             Txn::One(change) => self.change(header, change, misfits),

@@ -72,7 +72,7 @@ fn after_every_change_the_tree_comes_to_the_digest_in_the_log() {
 fn what_is_written_again_is_the_same_file_but_for_the_order() {
     let name = "snapshot.5f";
     let tree = snapshot("plain", name);
-    let sessions: Vec<_> = tree.sessions.iter().map(|(id, s)| (*id, s.timeout_ms)).collect();
+    let sessions: Vec<_> = tree.sessions.iter().map(|(id, ms)| (*id, *ms)).collect();
     let mut acls: Vec<_> = tree.znodes.values().map(|znode| znode.acl.to_vec()).collect();
     acls.sort();
     acls.dedup();

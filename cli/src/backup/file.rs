@@ -11,6 +11,7 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -90,9 +91,11 @@ pub(crate) struct BackupWriter {
 }
 
 impl BackupWriter {
-    /// Begins a file that does not exist yet.
+    /// Begins a file that does not exist yet. It holds secrets, so it is for its owner alone.
     pub(crate) fn create(path: &Path) -> Result<Self, BackupError> {
-        let file = File::options().read(true).write(true).create_new(true).open(path);
+        let mut options = File::options();
+        options.read(true).write(true).create_new(true).mode(0o600);
+        let file = options.open(path);
         let file = file.map_err(failed("creating", path))?;
         let (path, sum) = (path.to_path_buf(), Sha256::new());
         let mut writer = BackupWriter { file, path, sum, snapshot_bytes: 0 };

@@ -1,5 +1,7 @@
 //! The state of a Tenure server that equals what a ZooKeeper folder holds.
 
+use std::collections::BTreeMap;
+
 use tenure_replica::{FoundNode, Founder, NodeKind, State};
 use tenure_wire::{SessionId, Zxid, derived_password};
 use tenure_zkdata::{Kind, Tree, Znode};
@@ -24,10 +26,11 @@ const CONFIG: &str = "/zookeeper/config";
 pub(crate) fn make(tree: &Tree, zxid: i64, epoch: u32, findings: &mut Findings) -> (State, Counts) {
     let mut founder = Founder::new(0);
     let mut counts = Counts::default();
-    for (id, session) in &tree.sessions {
+    let seen = first_signs(tree);
+    for (id, timeout_ms) in &tree.sessions {
         let session_id = SessionId(*id);
-        let timeout_ms = session.timeout_ms.max(0) as u32;
-        let opened_ms = session.opened_ms.unwrap_or(0);
+        let timeout_ms = (*timeout_ms).max(0) as u32;
+        let opened_ms = seen.of(*id);
         // Clients of ZooKeeper hold the password that it derives from the id.
         founder.session(session_id, timeout_ms, derived_password(session_id), opened_ms);
         counts.sessions += 1;
@@ -50,6 +53,31 @@ pub(crate) fn make(tree: &Tree, zxid: i64, epoch: u32, findings: &mut Findings) 
         }
     }
     (founder.finish(Zxid(zxid), epoch), counts)
+}
+
+/// When sessions were there for certain. When they began, snapshots do not tell; and what depended
+/// on logs would differ between members of one ensemble.
+struct FirstSigns {
+    owned: BTreeMap<i64, i64>,
+    latest: i64,
+}
+
+impl FirstSigns {
+    fn of(&self, session: i64) -> i64 {
+        self.owned.get(&session).copied().unwrap_or(self.latest)
+    }
+}
+
+fn first_signs(tree: &Tree) -> FirstSigns {
+    let mut signs = FirstSigns { owned: BTreeMap::new(), latest: 0 };
+    for stat in tree.znodes.values().map(|znode| &znode.stat) {
+        signs.latest = signs.latest.max(stat.ctime).max(stat.mtime);
+        if let Kind::Ephemeral(owner) = stat.kind() {
+            let first = signs.owned.entry(owner).or_insert(stat.ctime);
+            *first = stat.ctime.min(*first);
+        }
+    }
+    signs
 }
 
 /// Parents before their children, and children in the order in which they were created.

@@ -27,7 +27,7 @@ fn what_is_written_is_read() {
     assert_eq!((zxid, digest.version, digest.value), (6, 2, snapshot.tree.digest()));
     let tree = &snapshot.tree;
     assert_eq!(tree.sessions.keys().copied().collect::<Vec<_>>(), [7, 9]);
-    assert_eq!(tree.sessions[&9], Session { timeout_ms: 6000, opened_ms: None });
+    assert_eq!(tree.sessions[&9], 6000);
     assert_eq!(tree.znodes["/a"].data, None);
     assert_eq!(tree.znodes["/a"].acl[0].perms, Perms::READ);
     assert_eq!(tree.znodes["/a/e"].stat, stat(Kind::Ephemeral(7), 6));
