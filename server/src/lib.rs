@@ -288,13 +288,22 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
             outcome
         })
         .map_err(system("starting the I/O thread"))?;
-    if serving.recv().is_err() {
-        // The thread ended before it served anybody, and says why.
-        let ended = thread.join().unwrap_or(Err(RunError::Thread("I/O")));
-        return Err(ended.err().unwrap_or(RunError::Thread("I/O")).into());
-    }
+    let thread = once_serving(&serving, thread)?;
     let secure_client_addr = addrs.secure;
     Ok(ServerHandle { client_addr, secure_client_addr, admin_addr, mailbox, thread })
+}
+
+/// Waits until the I/O thread serves.
+fn once_serving(
+    serving: &mpsc::Receiver<()>,
+    thread: JoinHandle<Result<(), RunError>>,
+) -> Result<JoinHandle<Result<(), RunError>>, StartError> {
+    if serving.recv().is_ok() {
+        return Ok(thread);
+    }
+    // The thread ended before it served anybody, and says why.
+    let ended = thread.join().unwrap_or(Err(RunError::Thread("I/O")));
+    Err(ended.err().unwrap_or(RunError::Thread("I/O")).into())
 }
 
 /// The audit log, if one is wanted.
