@@ -179,6 +179,9 @@ pub const PEER_HELLO: Duration = Duration::from_secs(5);
 /// that, so many more are no members; each has a thread.
 pub const PEER_STRANGERS: usize = 32;
 
+/// Addresses of members that are remembered, to tell those who come from there from strangers.
+pub const PEER_ADDRESSES: usize = 256;
+
 /// Snapshots that may come from other members at once. Only the leader sends any, so more than one
 /// or two are left over from links that broke.
 pub const PEER_SNAPSHOTS: usize = 8;

@@ -568,3 +568,33 @@ fn a_revoked_certificate_opens_nothing() {
         }
     }
 }
+
+#[test]
+fn noise_in_a_handshake_leaves_the_server_serving() {
+    let server = Server::start(PEM);
+    let config = Arc::new(client_config(Some("client"), &TLS13));
+    let mut records = ClientConnection::new(config, "localhost".try_into().unwrap()).unwrap();
+    let mut flight = Vec::new();
+    records.write_tls(&mut flight).unwrap();
+    let mut state = 7_u32;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as usize % below
+    };
+    for _ in 0..200 {
+        let mut said = flight[..1 + next(flight.len())].to_vec();
+        for _ in 0..3 {
+            let at = next(said.len());
+            said[at] ^= 1 << next(8);
+        }
+        let mut socket = server.plain(server.secure());
+        // It may have had enough of it before all is said.
+        let _ = socket.write_all(&said);
+        let _ = socket.shutdown(std::net::Shutdown::Write);
+        let mut heard = Vec::new();
+        let _ = socket.read_to_end(&mut heard);
+        // The server's own part of a handshake, an alert, or nothing.
+        assert!(heard.is_empty() || matches!(heard[0], 0x15 | 0x16), "{heard:02x?}");
+    }
+    server.check_serving();
+}

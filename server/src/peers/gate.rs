@@ -1,11 +1,12 @@
 //! Who may come in from other members, and for how long.
 //!
 //! Whoever connects is a stranger until it has said a proper [`Hello`]. Strangers are told nothing,
-//! change nothing, and are few at a time: the one that has waited longest makes room for the next.
+//! change nothing, and are few at a time: the one that has waited longest makes room for the next,
+//! those at addresses of members last of all.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -46,12 +47,45 @@ struct Admission {
     members: Hosts,
     /// By their numbers, members that send messages.
     guests: BTreeMap<u64, Arc<Guest>>,
-    /// Strangers by their arrival, the first one first.
-    waiting: VecDeque<(u64, Hand)>,
+    /// Where members are found, as far as that is known without asking anybody: who comes from
+    /// there is more likely one of them.
+    addresses: BTreeSet<IpAddr>,
+    /// Strangers, the first one first.
+    waiting: VecDeque<Waiting>,
     arrivals: u64,
     /// Why servers were refused last: each reason makes one line.
     refused: BTreeMap<u64, Refusal>,
     noise: LogLimit,
+}
+
+/// Somebody who has not said yet who it is.
+struct Waiting {
+    arrival: u64,
+    link: Hand,
+    /// It comes from where a member is.
+    is_likely: bool,
+}
+
+impl Admission {
+    fn set_members(&mut self, members: Hosts) {
+        self.members = members;
+        let hosts = self.members.values().flatten();
+        self.addresses.extend(hosts.filter_map(|host| host.parse::<IpAddr>().ok()));
+    }
+
+    /// A member has come from there.
+    fn remember(&mut self, address: Option<SocketAddr>) {
+        if self.addresses.len() >= limits::PEER_ADDRESSES {
+            self.addresses.clear();
+        }
+        self.addresses.extend(address.map(|address| address.ip().to_canonical()));
+    }
+
+    /// Whoever has to go first.
+    fn evict(&mut self) -> Option<Waiting> {
+        let unlikely = self.waiting.iter().position(|waiting| !waiting.is_likely);
+        self.waiting.remove(unlikely.unwrap_or(0))
+    }
 }
 
 /// A member that sends messages.
@@ -79,7 +113,9 @@ impl Gate {
         snapshots: SnapshotFolder,
         mailbox: Mailbox,
     ) -> Self {
-        let admission = Mutex::new(Admission { members, ..Admission::default() });
+        let mut admission = Admission::default();
+        admission.set_members(members);
+        let admission = Mutex::new(admission);
         let (strangers, snapshots_coming) = (AtomicUsize::new(0), AtomicUsize::new(0));
         Gate { identity, security, admission, strangers, snapshots_coming, snapshots, mailbox }
     }
@@ -122,25 +158,30 @@ impl Gate {
     /// Counts a stranger. If there are too many, the first of them has to go, and while it goes
     /// nobody else comes in.
     fn let_wait(self: &Arc<Self>, stream: &LinkStream) -> Option<Stranger> {
-        let handle = stream.another_hand().ok()?;
+        let link = stream.another_hand().ok()?;
+        let address = stream.peer();
         let mut admission = self.admission();
         let is_crowded = admission.waiting.len() >= limits::PEER_STRANGERS;
         if is_crowded {
-            if let Some((_, first)) = admission.waiting.pop_front() {
-                first.end();
+            if let Some(first) = admission.evict() {
+                first.link.end();
             }
             if let Some(times) = admission.noise.allow() {
-                let peer = stream.peer();
+                let peer = address;
                 tracing::warn!(?peer, times, "a crowd of strangers on the peer port");
             }
         }
-        if self.strangers.load(Ordering::Acquire) >= 2 * limits::PEER_STRANGERS {
+        let is_likely =
+            address.is_some_and(|at| admission.addresses.contains(&at.ip().to_canonical()));
+        // Those who had to go may be there still.
+        let room = if is_likely { 3 } else { 2 } * limits::PEER_STRANGERS;
+        if self.strangers.load(Ordering::Acquire) >= room {
             return None;
         }
         self.strangers.fetch_add(1, Ordering::AcqRel);
         admission.arrivals += 1;
         let arrival = admission.arrivals;
-        admission.waiting.push_back((arrival, handle));
+        admission.waiting.push_back(Waiting { arrival, link, is_likely });
         Some(Stranger { gate: Arc::clone(self), arrival })
     }
 
@@ -208,6 +249,7 @@ impl Gate {
             return Err(Refusal::OtherHost { me, from });
         }
         admission.refused.remove(&from);
+        admission.remember(stream.peer());
         Ok(())
     }
 
@@ -288,7 +330,7 @@ impl Gate {
                 guest.dismiss();
             }
         }
-        admission.members = members;
+        admission.set_members(members);
     }
 }
 
@@ -301,7 +343,7 @@ struct Stranger {
 impl Drop for Stranger {
     fn drop(&mut self) {
         let mut admission = self.gate.admission();
-        admission.waiting.retain(|(arrival, _)| *arrival != self.arrival);
+        admission.waiting.retain(|waiting| waiting.arrival != self.arrival);
         self.gate.strangers.fetch_sub(1, Ordering::AcqRel);
     }
 }

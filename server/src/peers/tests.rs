@@ -7,6 +7,7 @@ use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use mio::{Poll, Token, Waker};
+use socket2::{Domain, Socket, Type};
 use tenure_storage::RealDisk;
 
 use super::dial::NoLink;
@@ -182,7 +183,7 @@ fn a_crowd_of_strangers_is_bounded_and_keeps_no_member_out() {
             break stream;
         }
     };
-    assert!(door.gate.strangers() <= 2 * limits::PEER_STRANGERS, "{}", door.gate.strangers());
+    assert!(door.gate.strangers() <= 3 * limits::PEER_STRANGERS, "{}", door.gate.strangers());
     say(&member, b"a");
     door.expect_message(2, b"a");
     // The first ones had to go, without a word.
@@ -192,6 +193,28 @@ fn a_crowd_of_strangers_is_bounded_and_keeps_no_member_out() {
     drop(crowd);
     say(&member, b"b");
     door.expect_message(2, b"b");
+}
+
+#[test]
+fn a_crowd_from_elsewhere_does_not_make_a_slow_member_go() {
+    let door = door(&[1, 2, 3]);
+    let slow = LinkStream::dial(&door.address).expect("the system accepts");
+    let mut crowd = Vec::new();
+    for number in 0..4 * limits::PEER_STRANGERS {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let elsewhere = SocketAddr::from(([127, 0, 0, 5], 0));
+        socket.bind(&elsewhere.into()).expect("all of that network is this machine's");
+        socket.connect(&door.address.into()).expect("the system accepts");
+        crowd.push(socket);
+        // They are all counted before the next ones come.
+        while number < limits::PEER_STRANGERS && door.gate.strangers() < number + 1 {
+            thread::yield_now();
+        }
+    }
+    let answer = greet(&slow, &hello(2)).expect("an answer");
+    assert_eq!(answer.verdict, Verdict::Welcome);
+    say(&slow, b"a");
+    door.expect_message(2, b"a");
 }
 
 #[test]
