@@ -391,7 +391,8 @@ async fn a_reload_changes_what_it_can_and_says_what_needs_a_restart() {
     let server = Signalled::start();
     assert_holds(&server.word("ruok"), &["ruok is not executed"]);
     let lines = "4lw.commands.whitelist=srvr,ruok,conf\nmaxSessionTimeout=9000\nsnapCount=77\n\
-                 maxClientCnxns=3\ntenure.logLevel=debug\n";
+                 maxClientCnxns=3\ntenure.logLevel=debug\n\
+                 tenure.limits.watches.perAddress=1\n";
     let log = server.reload(lines, "the configuration was read again");
     assert_holds(&log, &["maxClientCnxns (unset -> 3)", "needs a restart: snapCount"]);
     assert_eq!(server.word("ruok"), "imok");
@@ -399,6 +400,12 @@ async fn a_reload_changes_what_it_can_and_says_what_needs_a_restart() {
     let wish = std::time::Duration::from_secs(30);
     let session = Session::builder(&server.address).timeout(wish).establish().await.unwrap();
     assert_eq!(session.timeout().as_millis(), 9000);
+    let _watch = session.exists("/a").watch().await.unwrap();
+    assert!(session.exists("/b").watch().await.is_err());
+    let (_, events) = get_json(&server.admin, "/events");
+    let throttled = events["events"].as_array().unwrap().iter().find(|e| e["limit"] == "watches");
+    assert_eq!(throttled.unwrap()["kind"], "throttling");
+    assert_eq!(throttled.unwrap()["tenant"], "127.0.0.1");
     session.close().await.unwrap();
     let (_, conf) = get_json(&server.admin, "/commands/conf");
     assert_eq!(conf["max_session_timeout"], 9000, "{conf}");

@@ -288,20 +288,18 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
             outcome
         })
         .map_err(system("starting the I/O thread"))?;
-    let thread = once_serving(&serving, thread)?;
+    let thread = once_it_serves(thread, &serving)?;
     let secure_client_addr = addrs.secure;
     Ok(ServerHandle { client_addr, secure_client_addr, admin_addr, mailbox, thread })
 }
 
-/// Waits until the I/O thread serves.
-fn once_serving(
-    serving: &mpsc::Receiver<()>,
-    thread: JoinHandle<Result<(), RunError>>,
-) -> Result<JoinHandle<Result<(), RunError>>, StartError> {
+type IoThread = JoinHandle<Result<(), RunError>>;
+
+/// Waits until the thread serves. One that ended before it served anybody says why.
+fn once_it_serves(thread: IoThread, serving: &mpsc::Receiver<()>) -> Result<IoThread, StartError> {
     if serving.recv().is_ok() {
         return Ok(thread);
     }
-    // The thread ended before it served anybody, and says why.
     let ended = thread.join().unwrap_or(Err(RunError::Thread("I/O")));
     Err(ended.err().unwrap_or(RunError::Thread("I/O")).into())
 }

@@ -23,7 +23,8 @@ use crate::session::admin::{credentials, showing};
 #[derive(clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Args {
-    /// The server's admin HTTP; from another machine TENURE_ADMIN_AUTH='digest user:password' says who asks
+    /// The server's admin HTTP; from another machine TENURE_ADMIN_AUTH='digest user:password' says
+    /// who asks
     #[arg(long, value_name = "URL", env = "TENURE_ADMIN", default_value = "http://127.0.0.1:8080")]
     server: String,
     /// The server's admin.commandURL, if that is not the usual one

@@ -70,9 +70,6 @@ enum What {
 }
 
 const EXIT_CODES: &str = "\
-A server on another machine wants to know who asks: TENURE_ADMIN_AUTH='digest user:password' names a
-super user, or somebody whom the ACL of / gives ADMIN permission.
-
 Exit codes:
   0  done
   1  the server cannot be reached, or refused

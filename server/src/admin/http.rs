@@ -33,6 +33,7 @@ use super::server_events;
 use super::sessions::{self, Answered};
 use super::snapshot::Snapshots;
 use super::status;
+use super::tenants;
 use super::why;
 use crate::audit::{Audit, AuditLine};
 use crate::config::{AdminSettings, Listen, MetricsSettings};
@@ -169,7 +170,6 @@ async fn admin_page(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let argument = |name| argument(query.as_deref(), name);
     let path = uri.path();
     if let Some(name) = command_name(path, &shared.command_url) {
         let command = Command::find(name);
@@ -207,14 +207,22 @@ async fn admin_page(
         return not_allowed();
     }
     let path = path.trim_end_matches('/');
-    if (matches!(path, "/denials" | "/hot" | "/sessions") || path.starts_with("/sessions/"))
+    if (matches!(path, "/denials" | "/hot" | "/sessions" | "/tenants")
+        || path.starts_with("/sessions/"))
         && let Err(refused) = shared.let_in(Danger::Reveals, peer, &headers).await
     {
         return refused;
     }
+    read_page(path, query.as_deref(), &shared).await
+}
+
+/// What is only read, to whom it may be shown.
+async fn read_page(path: &str, query: Option<&str>, shared: &Shared) -> Response {
+    let argument = |name| argument(query, name);
+    let client = &shared.client;
     match path {
         "" => Html(START_PAGE.replace("{commands}", &shared.command_url)).into_response(),
-        "/metrics" => metrics(&shared).await,
+        "/metrics" => metrics(shared).await,
         "/healthz" | "/health" => json_response(probes::health(client).await),
         "/readyz" | "/ready" => json_response(probes::ready(client).await),
         "/status" => json_response(status::status(client).await),
@@ -222,6 +230,7 @@ async fn admin_page(
         "/denials" => json_response(denials::denials(client).await),
         "/hot" => json_response(status::hot_paths(client).await),
         "/elections" => json_response(elections::elections(client).await),
+        "/tenants" => json_response(tenants::tenants(client).await),
         "/sessions" => {
             json_response(sessions::live(argument("after"), argument("limit"), client).await)
         }
@@ -374,6 +383,7 @@ const START_PAGE: &str = "<!doctype html>\n<title>Tenure</title>\n<h1>Tenure</h1
     <li><a href=\"/sessions/events\">/sessions/events</a>: what happened to sessions lately</li>\n\
     <li><a href=\"/denials\">/denials</a>: who was refused what lately, and why</li>\n\
     <li><a href=\"/elections\">/elections</a>: changes of the leader, and what they cost</li>\n\
+    <li><a href=\"/tenants\">/tenants</a>: who shares the server, and limits reached</li>\n\
     <li><a href=\"/events\">/events</a>: what happened to the server lately</li>\n\
     <li><a href=\"/hot\">/hot</a>: the znodes that clients ask for most</li>\n\
     <li><a href=\"/status\">/status</a>: this member, its leader, its followers</li>\n\

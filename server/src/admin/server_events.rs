@@ -72,6 +72,24 @@ pub enum ServerEventKind {
         /// What most likely made their clients fall silent.
         cause: StormCause,
     },
+    /// Clients were held up or turned away because of a limit.
+    Throttling {
+        /// Which limit.
+        limit: &'static str,
+        /// Whose: an address, an identity, or `all`.
+        tenant: String,
+        /// How often, within a minute.
+        times: u64,
+    },
+    /// There is too little memory for writes that need more, or enough again.
+    ShortOfMemory {
+        /// Whether it begins.
+        begins: bool,
+        /// Bytes used.
+        used: u64,
+        /// The limit, in bytes.
+        limit: u64,
+    },
     /// The configuration was read again.
     Reloaded {
         /// Keys that count from now on.
@@ -111,6 +129,8 @@ impl ServerEventKind {
             Self::ClockStep { .. } => "clock_step",
             Self::Pause { .. } => "pause",
             Self::ExpiryStorm { .. } => "expiry_storm",
+            Self::Throttling { .. } => "throttling",
+            Self::ShortOfMemory { .. } => "short_of_memory",
             Self::Reloaded { .. } => "reloaded",
         }
     }
@@ -157,11 +177,44 @@ impl ServerEventKind {
                         "on several machines; look at the network between".into(),
                 }
             ),
+            Self::Throttling { limit, tenant, times } => format!(
+                "the limit of {limit} was reached {times} times by {tenant}: they wait, or are \
+                 turned away, and nobody else is concerned"
+            ),
+            Self::ShortOfMemory { begins: true, used, limit } => format!(
+                "{used} bytes of memory are used, {limit} are the limit: writes that need more \
+                 are refused; delete znodes, or give the server more"
+            ),
+            Self::ShortOfMemory { begins: false, .. } => {
+                "enough memory again: all writes are taken".into()
+            }
             Self::Reloaded { applied, needs_restart } => format!(
                 "the configuration was read again; applied: {}; needs a restart: {}",
                 listed(applied),
                 listed(needs_restart)
             ),
+        }
+    }
+
+    /// Takes another event in, if both are of what goes on and on.
+    fn takes_in(&mut self, other: &Self) -> bool {
+        match (self, other) {
+            (
+                Self::SlowSync { worst_ms, times },
+                Self::SlowSync { worst_ms: other_ms, times: more },
+            ) => {
+                *worst_ms = (*worst_ms).max(*other_ms);
+                *times += more;
+                true
+            }
+            (
+                Self::Throttling { limit, tenant, times },
+                Self::Throttling { limit: other_limit, tenant: other_tenant, times: more },
+            ) if limit == other_limit && tenant == other_tenant => {
+                *times += more;
+                true
+            }
+            _ => false,
         }
     }
 
@@ -173,6 +226,7 @@ impl ServerEventKind {
                 | Self::ReadOnly { begins: false }
                 | Self::DataLost { begins: false }
                 | Self::DiskHasRoom { .. }
+                | Self::ShortOfMemory { begins: false, .. }
                 | Self::Reloaded { .. }
         )
     }
@@ -205,6 +259,12 @@ impl ServerEventKind {
                     "cause": name,
                     "address": address,
                 })
+            }
+            Self::Throttling { limit, tenant, times } => {
+                json!({"limit": limit, "tenant": tenant, "times": times})
+            }
+            Self::ShortOfMemory { begins, used, limit } => {
+                json!({"begins": begins, "used_bytes": used, "limit_bytes": limit})
             }
             Self::Reloaded { applied, needs_restart } => {
                 json!({"applied": applied, "needs_restart": needs_restart})
@@ -239,21 +299,14 @@ pub(crate) struct ServerEvents {
 }
 
 impl ServerEvents {
-    /// Numbers and keeps an event. Slow syncs soon after one another are one; returns whether it
-    /// is news.
+    /// Numbers and keeps an event. What goes on and on is one event as long as no minute passes
+    /// without it; returns whether it is news.
     pub(crate) fn push(&mut self, wall_ms: i64, kind: ServerEventKind) -> bool {
-        if let (
-            Some(ServerEvent {
-                wall_ms: last_ms,
-                kind: ServerEventKind::SlowSync { worst_ms, times },
-                ..
-            }),
-            ServerEventKind::SlowSync { worst_ms: new_ms, times: more },
-        ) = (self.ring.back_mut(), &kind)
-            && wall_ms.abs_diff(*last_ms) < limits::SLOW_SYNCS_TOGETHER.as_millis() as u64
-        {
-            *worst_ms = (*worst_ms).max(*new_ms);
-            *times += more;
+        let soon_ms = limits::EVENTS_TOGETHER.as_millis() as u64;
+        let recent = self.ring.iter_mut().rev();
+        let mut recent = recent.take_while(|event| event.wall_ms.abs_diff(wall_ms) < soon_ms);
+        if let Some(event) = recent.find_map(|event| event.kind.takes_in(&kind).then_some(event)) {
+            event.wall_ms = wall_ms;
             return false;
         }
         if self.ring.len() == limits::SERVER_EVENTS {
@@ -298,7 +351,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slow_syncs_soon_after_one_another_are_one_event() {
+    fn what_goes_on_and_on_is_one_event() {
         let mut events = ServerEvents::default();
         let slow = |worst_ms| ServerEventKind::SlowSync { worst_ms, times: 1 };
         assert!(events.push(1_000, slow(1_200)));
@@ -308,9 +361,19 @@ mod tests {
         assert_eq!(kinds, [ServerEventKind::SlowSync { worst_ms: 3_000, times: 3 }]);
         assert!(events.push(500_000, slow(1_100)));
         assert!(events.push(500_001, ServerEventKind::DiskFull));
-        assert!(events.push(500_002, slow(1_100)));
+        // Something else in between makes no difference.
+        assert!(!events.push(500_002, slow(1_100)));
+        let throttled = |tenant: &str| ServerEventKind::Throttling {
+            limit: "requests",
+            tenant: tenant.to_owned(),
+            times: 3,
+        };
+        assert!(events.push(500_003, throttled("10.0.0.1")));
+        assert!(events.push(500_004, throttled("10.0.0.2")));
+        assert!(!events.push(500_005, throttled("10.0.0.1")));
         let seqs: Vec<_> = events.after(1).into_iter().map(|event| event.seq).collect();
-        assert_eq!(seqs, [2, 3, 4]);
+        assert_eq!(seqs, [2, 3, 4, 5]);
+        assert_eq!(events.after(3)[0].kind.fields()["times"], 6);
     }
 
     #[test]

@@ -7,7 +7,7 @@ use super::properties;
 
 /// Keys whose new values count without a restart. The driver takes their values from the new
 /// configuration.
-const LIVE: [&str; 10] = [
+const LIVE: [&str; 14] = [
     "4lw.commands.whitelist",
     "fsync.warningthresholdms",
     "globalOutstandingLimit",
@@ -17,8 +17,19 @@ const LIVE: [&str; 10] = [
     "maxSessionTimeout",
     "minSessionTimeout",
     "nio.sessionlessCnxnTimeout",
+    "requestThrottleLimit",
+    "request_throttle_max_requests",
     "tenure.logLevel",
+    "throttledOpWaitTime",
+    "throttled_op_wait_time",
 ];
+
+/// The same for all keys that begin so,
+const LIVE_PREFIXES: [&str; 2] = ["connection_throttle_", "tenure.limits."];
+
+/// but for these: the ensemble keeps them, or they were counted from the start.
+const RESTART_PREFIXES: [&str; 3] =
+    ["tenure.limits.ephemerals.", "tenure.limits.sessions.", "tenure.limits.znodes."];
 
 /// Keys with other values than before.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -58,7 +69,8 @@ pub(crate) fn changes(started: &str, last: &str, new: &str) -> Changes {
 }
 
 fn is_live(key: &str) -> bool {
-    LIVE.contains(&key)
+    let begins = |prefixes: &[&str]| prefixes.iter().any(|prefix| key.starts_with(prefix));
+    LIVE.contains(&key) || begins(&LIVE_PREFIXES) && !begins(&RESTART_PREFIXES)
 }
 
 /// Keys and values, without the prefix that some write; the last of several counts.
@@ -82,6 +94,12 @@ mod tests {
         let found = changes(started, started, new);
         assert_eq!(found.applied, ["maxClientCnxns (60 -> 7)", "tenure.logLevel (unset -> debug)"]);
         assert_eq!(found.needs_restart, ["snapCount", "superUser"]);
+        let limits = "tenure.limits.watches.total=5\ntenure.limits.sessions.total=5\n\
+                      connection_throttle_tokens=9";
+        let found = changes("", "", limits);
+        assert_eq!(found.applied.len(), 2, "{found:?}");
+        assert_eq!(found.needs_restart, ["tenure.limits.sessions.total"]);
+        let found = changes(started, started, new);
         // What was applied is old news the next time; what waits for a restart still does.
         let again = changes(started, new, new);
         assert_eq!((again.applied.len(), again.needs_restart), (0, found.needs_restart));
