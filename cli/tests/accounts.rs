@@ -219,6 +219,11 @@ fn operators_show_who_they_are_and_what_they_do_is_recorded() {
     for (shown, status) in [("", 401), ("digest super:wrong", 403), ("digest bob:secret", 403)] {
         assert_eq!(http(&admin, "POST", &close, shown).0, status, "{shown}");
     }
+    for (method, path) in [("GET", "/commands/snapshot"), ("POST", "/commands/restore")] {
+        for (shown, status) in [("", 401), ("digest bob:secret", 403)] {
+            assert_eq!(http(&admin, method, path, shown).0, status, "{path} {shown}");
+        }
+    }
     // Addresses count, as ZooKeeper has it, where the root's list names them.
     assert_eq!(http(&admin, "GET", "/sessions", "ip").0, 403);
     let mut root = server.connect();
@@ -247,7 +252,7 @@ fn operators_show_who_they_are_and_what_they_do_is_recorded() {
             ("super,127.0.0.1".into(), "failure".into())
         ]
     );
-    assert_eq!(of("adminAuthenticate").len(), 6);
+    assert_eq!(of("adminAuthenticate").len(), 10);
     assert_eq!(of("fourLetterWord").len(), 1);
     assert_eq!(of("closeSessionByOperator").len(), 1);
 }
