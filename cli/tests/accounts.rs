@@ -219,6 +219,11 @@ fn operators_show_who_they_are_and_what_they_do_is_recorded() {
     for (shown, status) in [("", 401), ("digest super:wrong", 403), ("digest bob:secret", 403)] {
         assert_eq!(http(&admin, "POST", &close, shown).0, status, "{shown}");
     }
+    for (method, path) in [("GET", "/commands/snapshot"), ("POST", "/commands/restore")] {
+        for (shown, status) in [("", 401), ("digest bob:secret", 403)] {
+            assert_eq!(http(&admin, method, path, shown).0, status, "{path} {shown}");
+        }
+    }
     // Addresses count, as ZooKeeper has it, where the root's list names them.
     assert_eq!(http(&admin, "GET", "/sessions", "ip").0, 403);
     let mut root = server.connect();
@@ -247,15 +252,16 @@ fn operators_show_who_they_are_and_what_they_do_is_recorded() {
             ("super,127.0.0.1".into(), "failure".into())
         ]
     );
-    assert_eq!(of("adminAuthenticate").len(), 6);
+    assert_eq!(of("adminAuthenticate").len(), 10);
     assert_eq!(of("fourLetterWord").len(), 1);
     assert_eq!(of("closeSessionByOperator").len(), 1);
 }
 
 /// Denials as a command shows them, each without its time.
-fn shown_denials(admin: &str, more: &[&str]) -> (i32, String) {
+fn shown_denials(admin: &str, who: Option<&str>) -> (i32, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
-    command.args(["session", "denials", "--admin", &format!("http://{admin}")]).args(more);
+    command.args(["session", "denials", "--admin", &format!("http://{admin}")]);
+    command.env_remove("TENURE_ADMIN_AUTH").envs(who.map(|who| ("TENURE_ADMIN_AUTH", who)));
     let output = command.output().unwrap();
     let text = [output.stdout, output.stderr].concat();
     (output.status.code().unwrap(), String::from_utf8(text).unwrap())
@@ -316,10 +322,10 @@ fn a_refusal_is_explained_to_operators_alone() {
     assert_eq!(denials[3]["explanation"], sentence.as_str());
     client.close();
 
-    let (exit, text) = shown_denials(&admin, &["--auth", "digest:super:admin"]);
+    let (exit, text) = shown_denials(&admin, Some("digest super:admin"));
     assert_eq!(exit, 0);
     assert!(text.contains(&sentence) && text.contains("(3 times)"), "{text}");
-    let (exit, text) = shown_denials(&admin, &[]);
+    let (exit, text) = shown_denials(&admin, None);
     assert_eq!((exit, text.contains("Authorization")), (1, true), "{text}");
     lines(server, &audit);
 }

@@ -32,7 +32,11 @@ impl Who {
 
 impl fmt::Display for Who {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}:{}", self.scheme, self.user)
+        match &*self.user {
+            // The super user has no name.
+            "" => f.write_str(&self.scheme),
+            user => write!(f, "{}:{user}", self.scheme),
+        }
     }
 }
 

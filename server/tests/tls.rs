@@ -236,6 +236,18 @@ fn a_session_lives_over_either_version_and_ends_cleanly() {
 }
 
 #[test]
+fn where_a_certificate_is_required_nothing_is_done_without_one() {
+    let enforced = "enforce.auth.enabled=true\nenforce.auth.schemes=x509\n";
+    let server = Server::start(&format!("{PEM}{enforced}"));
+    server.session(Some("client"), &TLS13).unwrap().exists("/");
+    let mut plain = Session::open(server.plain(server.handle().client_addr())).unwrap();
+    plain.request(EXISTS, &[&text("/")[..], &[0]].concat());
+    let refused = plain.receive().unwrap();
+    assert_eq!((&refused[12..], plain.xid), (&(-124_i32).to_be_bytes()[..], 1));
+    assert_eq!(plain.stream.read(&mut [0; 1]).unwrap(), 0);
+}
+
+#[test]
 fn a_java_key_store_serves_as_well() {
     let lines = format!(
         "ssl.keyStore.location={JKS}\nssl.keyStore.password=p\\u00e4\\u00dfword\n\

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
 use tenure_replica::{
-    Bounds, CloseWhy, Config, ConnId, Event, HardState, Input, LogEntry, Membership, Now, Output,
-    Outputs, Persist, Replica, Restored, Restorer, SnapshotMeta, State,
+    AuditRecord, Bounds, CloseWhy, Config, ConnId, Denial, Event, HardState, Input, LogEntry,
+    Membership, Now, Output, Outputs, Persist, Replica, Restored, Restorer, SnapshotMeta, State,
 };
 use tenure_wire::{
     Acl, ConnectRequest, ConnectResponse, Create, Member, OpCode, Reader, ReplyHeader, Request,
@@ -39,6 +39,8 @@ pub(crate) struct Ensemble {
     pub(crate) got: BTreeMap<(usize, ConnId), Vec<Vec<u8>>>,
     pub(crate) closed: Vec<(usize, ConnId, CloseWhy)>,
     pub(crate) events: Vec<(usize, Event)>,
+    pub(crate) audited: Vec<(usize, AuditRecord)>,
+    pub(crate) denied: Vec<(usize, Denial)>,
     pub(crate) next_conn: u64,
 }
 
@@ -149,6 +151,8 @@ impl Ensemble {
             got: BTreeMap::new(),
             closed: Vec::new(),
             events: Vec::new(),
+            audited: Vec::new(),
+            denied: Vec::new(),
             next_conn: 1,
         };
         ensemble.run(3_000);
@@ -163,6 +167,8 @@ impl Ensemble {
     }
 
     pub(crate) fn perform(&mut self, member: usize, out: Outputs) {
+        self.audited.extend(out.audited.into_iter().map(|record| (member, record)));
+        self.denied.extend(out.denied.into_iter().map(|denial| (member, denial)));
         for item in out.items {
             match item {
                 Output::Send { conn, range } => {
@@ -389,7 +395,8 @@ impl Ensemble {
 
 fn config(id: u64, log_tail_entries: u64) -> Config {
     let (voters, incarnation, hash_seed) = (vec![1, 2, 3], id, 40 + id);
-    Config { id, voters, incarnation, hash_seed, log_tail_entries, ..Config::default() }
+    let audit = true;
+    Config { id, voters, incarnation, hash_seed, log_tail_entries, audit, ..Config::default() }
 }
 
 /// Member lines of these numbers.

@@ -1,6 +1,7 @@
 //! Three replicas on virtual time: sessions and writes through any of them.
 #![allow(clippy::unwrap_used, reason = "a failed expectation here is a failed test")]
 
+mod accounts;
 mod cluster_id;
 mod elections;
 mod fresh_reads;

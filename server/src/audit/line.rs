@@ -99,7 +99,8 @@ impl AuditLine {
         // As the reference server has it: names alone with commas between, the address among them.
         let (mut who, ips): (Vec<&Who>, _) = self.who.iter().partition(|who| *who.scheme != *"ip");
         who.extend::<Vec<_>>(ips);
-        let users: Vec<&str> = who.iter().map(|who| &*who.user).collect();
+        let names = who.iter().map(|who| &*who.user);
+        let users: Vec<&str> = names.filter(|name| !name.is_empty()).collect();
         put("user", (!users.is_empty()).then(|| users.join(",")));
         put("ip", self.ip.clone());
         put("operation", Some(self.operation.to_owned()));

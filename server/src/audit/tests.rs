@@ -29,7 +29,12 @@ fn a_record_has_the_reference_servers_names() {
     let record = AuditRecord {
         operation: "setAcl",
         session: SessionId(0x1_0000),
-        who: vec![who("ip", "10.0.0.1"), who("digest", "bob"), who("sasl", "a\"b")],
+        who: vec![
+            who("ip", "10.0.0.1"),
+            who("super", ""),
+            who("digest", "bob"),
+            who("sasl", "a\"b"),
+        ],
         path: Some("/a".into()),
         znode_type: None,
         acl: Some("world:anyone:r".into()),
@@ -50,7 +55,7 @@ fn a_record_has_the_reference_servers_names() {
         "result": "failure",
         "error": "NoAuth",
         "zxid": "0x5",
-        "identities": ["ip:10.0.0.1", "digest:bob", "sasl:a\"b"],
+        "identities": ["ip:10.0.0.1", "super", "digest:bob", "sasl:a\"b"],
     });
     assert_eq!(line, expected);
     assert_eq!(text.last(), Some(&b'\n'));

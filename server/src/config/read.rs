@@ -345,8 +345,10 @@ impl Reader {
             let message = "forbids MD5, so no client can authenticate with SASL DIGEST-MD5";
             self.warn(0, "fips-mode", message.into());
         }
-        let auth = &self.draft.config.auth;
-        if let Some(scheme) = auth.unavailable_scheme() {
+        let config = &self.draft.config;
+        let tls = config.secure_client.is_some() || config.connections.port_unification;
+        let auth = &config.auth;
+        if let Some(scheme) = auth.unavailable_scheme(tls) {
             let key = match auth.require_sasl {
                 true => "sessionRequireClientSASLAuth",
                 false => "enforce.auth.schemes",

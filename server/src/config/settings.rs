@@ -208,20 +208,21 @@ impl AuthSettings {
         }
     }
 
-    /// Whether clients can prove anything by this scheme here.
-    fn has_scheme(&self, scheme: &str) -> bool {
+    /// Whether clients can prove anything by this scheme here; `tls` says whether they can show
+    /// certificates.
+    fn has_scheme(&self, scheme: &str, tls: bool) -> bool {
         match scheme {
             "digest" => !self.digest_disabled,
             "ip" => true,
             "sasl" => !self.sasl_users.is_empty() && self.fips != Some(true),
-            "x509" => self.providers.contains(&AuthProvider::X509),
+            "x509" => tls,
             _ => false,
         }
     }
 
     /// A scheme that is required and that no client can prove: then all would be refused.
-    pub fn unavailable_scheme(&self) -> Option<String> {
-        self.required_schemes().into_iter().find(|scheme| !self.has_scheme(scheme))
+    pub fn unavailable_scheme(&self, tls: bool) -> Option<String> {
+        self.required_schemes().into_iter().find(|scheme| !self.has_scheme(scheme, tls))
     }
 }
 

@@ -166,12 +166,12 @@ fn who_must_authenticate_first() {
     // The older key wins, as in the reference server.
     let auth = AuthSettings { require_sasl: true, ..config.auth };
     assert_eq!(auth.required_schemes(), ["sasl"]);
-    assert_eq!(auth.unavailable_scheme().as_deref(), Some("sasl"));
+    assert_eq!(auth.unavailable_scheme(false).as_deref(), Some("sasl"));
     let sasl_users = vec![("bob".to_owned(), "secret".to_owned())];
     let auth = AuthSettings { sasl_users, ..auth };
-    assert_eq!(auth.unavailable_scheme(), None);
+    assert_eq!(auth.unavailable_scheme(false), None);
     let auth = AuthSettings { fips: Some(true), ..auth };
-    assert_eq!(auth.unavailable_scheme().as_deref(), Some("sasl"));
+    assert_eq!(auth.unavailable_scheme(false).as_deref(), Some("sasl"));
 }
 
 #[test]

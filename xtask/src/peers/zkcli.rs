@@ -55,7 +55,7 @@ const SECURE_SCRIPT: [(&str, &[&str]); 7] = [
     ("create /secure-zkcli first sasl:bob:cdrwa", &["Created /secure-zkcli"]),
     ("get /secure-zkcli", &["first"]),
     ("getAcl /secure-zkcli", &["'sasl,'bob\n: cdrwa"]),
-    ("whoami", &["sasl: bob", "ip: 127.0.0.1"]),
+    ("whoami", &["sasl: bob", "ip: 127.0.0.1", "x509: CN=client,O=Peers"]),
     ("addauth digest user:pw", &[]),
     ("whoami", &["digest: user", "sasl: bob"]),
     ("ls /", &["secure-zkcli"]),
