@@ -81,7 +81,8 @@ fn restore(args: &Args) -> Result<(), RestoreError> {
 #[expect(clippy::print_stdout, reason = "what a backup holds is what the command is run for")]
 fn tell(manifest: &Manifest) {
     let Manifest { server, server_version, taken_wall_ms, .. } = manifest;
-    println!("taken from {server} ({server_version}) at {taken_wall_ms} ms");
+    let taken = tenure_server::admin::iso(*taken_wall_ms);
+    println!("taken from {server} ({server_version}) at {taken}");
     println!("holds {}", manifest.contents());
 }
 

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
-use support::hosted::{Hosted, SUPER_USER, arg, tenure};
+use support::hosted::{Hosted, SUPER_USER, arg, members, tenure};
 use tempfile::TempDir;
 use tenure_client::{Session, SessionToken, Zxid};
 
@@ -88,6 +88,49 @@ async fn a_backup_holds_everything_up_to_when_it_was_asked_for() {
     session.create("/new", "").await.unwrap();
     assert!(session.exists("/new").await.unwrap().unwrap().czxid > scene.last_zxid);
     session.close().await.unwrap();
+}
+
+#[tokio::test]
+async fn an_ensemble_is_restored_as_a_new_one_from_a_followers_backup() {
+    let place = tempfile::tempdir().unwrap();
+    let folders = |name: &str| -> Vec<PathBuf> {
+        (1..=3).map(|n| place.path().join(format!("{name}{n}"))).collect()
+    };
+    let old = members(&folders("old"));
+    let session = old[0].session().await;
+    session.create("/app", "data").await.unwrap();
+    session.create("/app/mine", "").ephemeral().await.unwrap();
+    let token = session.token().unwrap();
+    session.leave();
+    for (n, member) in old.iter().enumerate() {
+        // It may lag; what is read behind a sync has come to it.
+        let reader = member.session().await;
+        reader.sync("/app/mine").await.unwrap();
+        reader.close().await.unwrap();
+        let out = place.path().join(format!("backup{n}"));
+        let (code, said, complaint) =
+            tenure(&["backup", "--server", &member.admin(), "--out", arg(&out)]);
+        assert!(code == 0 && !said.contains("cluster 0000000000000000"), "{said}{complaint}");
+    }
+    let backup = place.path().join("backup2");
+    let (_, said, _) = tenure(&["restore", "--from", arg(&backup), "--check"]);
+    let cluster = said.trim_end().rsplit(' ').next().unwrap().to_owned();
+    for folder in folders("new") {
+        let (code, said) = restore(&backup, &folder, &["--cluster", &cluster]);
+        assert_eq!(code, 0, "{said}");
+    }
+    let new = members(&folders("new"));
+    for (old, new) in old.iter().zip(&new) {
+        let (code, said, _) = tenure(&["verify", &old.hosts(), &new.hosts(), "--auth", SUPER_USER]);
+        assert_eq!(code, 0, "{said}");
+    }
+    let session = Session::resume(&new[1].hosts(), token).await.unwrap();
+    assert_eq!(session.ephemerals("/").await.unwrap(), ["/app/mine"]);
+    session.create("/new", "").await.unwrap();
+    session.close().await.unwrap();
+    let out = place.path().join("of-new");
+    let (_, said, _) = tenure(&["backup", "--server", &new[0].admin(), "--out", arg(&out)]);
+    assert!(!said.contains(&cluster), "it is another ensemble: {said}");
 }
 
 #[tokio::test]

@@ -219,3 +219,6 @@ impl State {
         self.sessions.get(id).map(|session| session.password)
     }
 }
+
+#[cfg(test)]
+mod tests;

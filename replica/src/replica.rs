@@ -339,6 +339,12 @@ impl Replica {
             || snapshot_room && self.capture.is_some()
     }
 
+    /// Whether entries wait to be applied that are committed: work of which others may have their
+    /// turn in between.
+    pub fn is_applying(&self) -> bool {
+        self.closing.is_none() && !self.to_apply.is_empty()
+    }
+
     /// Whether clients are served: this replica leads and has applied all that earlier leaders
     /// committed.
     pub fn is_serving(&self) -> bool {

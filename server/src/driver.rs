@@ -40,7 +40,7 @@ use crate::RunError;
 use crate::admin::ServerEventKind;
 use crate::admin::report::{ConfigReport, SnapshotReport};
 use crate::admin::words;
-use crate::admin::{Denials, Elections, ServerEvents, SessionEvents};
+use crate::admin::{Denials, Elections, ServerEvents, SessionEvents, TenantReports};
 use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::config::{LimitSettings, StormSettings, WordList};
@@ -169,6 +169,8 @@ pub(crate) struct Driver {
     /// The limit that the connection being served has reached.
     reached: Option<Reached>,
     limit_noise: [LogLimit; Limited::COUNT],
+    /// Who reached which limit since the start.
+    limits_reached: TenantReports,
     /// Connections that the replica had closed and must be told are gone.
     let_go: Vec<ConnId>,
     /// Connections without a handshake, by deadline.
@@ -277,6 +279,7 @@ impl Driver {
             watches_counted: now,
             reached: None,
             limit_noise: Default::default(),
+            limits_reached: TenantReports::new(),
             let_go: Vec::new(),
             opening: VecDeque::new(),
             closing: VecDeque::new(),
@@ -536,6 +539,10 @@ impl Driver {
         let now = self.clock.now();
         self.replica.flush(now, &mut self.out);
         self.deliver();
+        while self.replica.is_applying() && !self.tenants.are_several() {
+            self.replica.step(Input::Work { snapshot_room: false }, now, &mut self.out);
+            self.deliver();
+        }
         let snapshot_room = self.snapshotter.has_room();
         if self.replica.has_work(snapshot_room) {
             self.replica.step(Input::Work { snapshot_room }, now, &mut self.out);

@@ -18,10 +18,10 @@ pub const READ_CHUNK_OVER_LIMIT_BYTES: usize = 4 * 1024;
 /// How long connections are read, or written, in one turn of the loop while several tenants share
 /// the server. Between two turns it is looked who else has something; that takes a few
 /// microseconds, so shorter turns would cost the busy ones and longer ones the others.
-pub const TURN: Duration = Duration::from_micros(250);
+pub const TURN: Duration = Duration::from_micros(80);
 
 /// How long one tenant is served before the next has its turn: some tens of requests.
-pub const TURN_SHARE: Duration = Duration::from_micros(60);
+pub const TURN_SHARE: Duration = Duration::from_micros(40);
 
 /// Bytes taken by one read while several tenants share the server: some hundred requests, of which
 /// what does not fit into a share of time has to be kept.
@@ -52,6 +52,9 @@ pub const WATCH_BYTES: u64 = 64;
 
 /// How often all watches are counted for the sake of those who may have no more.
 pub const RECOUNT: Duration = Duration::from_millis(100);
+
+/// Addresses and identities of which it is remembered which limits they reached.
+pub const TENANTS_REMEMBERED: usize = 1000;
 
 /// Connections left unread that are looked at in one turn of the loop.
 pub const RESUMES_PER_TURN: usize = 64;

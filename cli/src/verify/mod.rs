@@ -8,6 +8,7 @@ mod source;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use serde_json::json;
 
@@ -34,6 +35,9 @@ pub(crate) struct Args {
     /// The data and stat of /zookeeper/config are never compared: each ensemble has its own.
     #[arg(long, value_name = "PATH")]
     ignore: Vec<String>,
+    /// How long to wait for a connection, in milliseconds
+    #[arg(long, value_name = "MS", default_value_t = 10_000)]
+    wait: u64,
     /// One JSON object per line
     #[arg(long)]
     json: bool,
@@ -101,8 +105,9 @@ impl std::fmt::Display for Tally {
 }
 
 async fn verify(args: &Args) -> Result<Tally, SourceError> {
-    let one = Source::open(&args.one, &args.auth).await?;
-    let other = Source::open(&args.other, &args.auth).await?;
+    let wait = Duration::from_millis(args.wait);
+    let one = Source::open(&args.one, &args.auth, wait).await?;
+    let other = Source::open(&args.other, &args.auth, wait).await?;
     let mut tally = Tally::default();
     let mut queue = VecDeque::from(["/".to_owned()]);
     while !queue.is_empty() {

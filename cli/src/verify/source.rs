@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io;
 use std::path::Path;
 use std::str::FromStr;
+use std::time::Duration;
 
 use tenure_client::{Acl, Error, ErrorCode, EstablishError, Session, Stat};
 use tenure_replica::State;
@@ -68,14 +69,18 @@ impl FromStr for Credentials {
 
 impl Source {
     /// A folder of that name, or a server.
-    pub(super) async fn open(name: &str, auth: &[Credentials]) -> Result<Self, SourceError> {
+    pub(super) async fn open(
+        name: &str,
+        auth: &[Credentials],
+        wait: Duration,
+    ) -> Result<Self, SourceError> {
         if Path::new(name).is_dir() {
             return Ok(Source::Folder(znodes_of(&folder::read_state(Path::new(name))?)));
         }
         if !name.contains(':') || name.contains('/') {
             return Err(SourceError::Nothing(name.to_owned()));
         }
-        let mut builder = Session::builder(name);
+        let mut builder = Session::builder(name).establish_timeout(wait);
         for Credentials { scheme, shown } in auth {
             builder = builder.auth(scheme, shown);
         }

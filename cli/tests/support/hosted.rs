@@ -1,8 +1,10 @@
 //! A server in the test's own process on a data folder that is there already, and the `tenure`
 //! command beside it.
 
-use std::path::Path;
+use std::net::{Ipv4Addr, TcpListener};
+use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::thread;
 
 use tenure_client::{Session, SessionBuilder};
 use tenure_server::config::{Listen, ServerConfig};
@@ -10,6 +12,30 @@ use tenure_server::{ServerHandle, start};
 
 /// Who may read everything.
 pub const SUPER_USER: &str = "digest:super:admin";
+
+/// Starts an ensemble on these folders, a member each, and returns when all of them serve.
+pub fn members(folders: &[PathBuf]) -> Vec<Hosted> {
+    // Held until all are known, so that no port is given twice.
+    let free: Vec<_> =
+        folders.iter().map(|_| TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap()).collect();
+    let ports = free.iter().map(|port| port.local_addr().unwrap().port());
+    let list: Vec<_> =
+        ports.enumerate().map(|(n, port)| format!("{}=127.0.0.1:{port}", n + 1)).collect();
+    drop(free);
+    // Each starts only when it serves, so none of them can be awaited before the next.
+    let starting: Vec<_> = folders
+        .iter()
+        .enumerate()
+        .map(|(n, folder)| {
+            let (folder, list) = (folder.clone(), list.join(","));
+            let configure = move |config: &mut ServerConfig| {
+                config.ensemble.set_members(n as u64 + 1, &list).unwrap();
+            };
+            thread::spawn(move || Hosted::with(&folder, configure))
+        })
+        .collect();
+    starting.into_iter().map(|thread| thread.join().unwrap()).collect()
+}
 
 /// A server that stops when this is dropped.
 pub struct Hosted {

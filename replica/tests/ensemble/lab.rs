@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
 use tenure_replica::{
-    CloseWhy, Config, ConnId, Event, HardState, Input, LogEntry, Membership, Now, Output, Outputs,
-    Persist, Replica, Restored, Restorer, SnapshotMeta, State,
+    Bounds, CloseWhy, Config, ConnId, Event, HardState, Input, LogEntry, Membership, Now, Output,
+    Outputs, Persist, Replica, Restored, Restorer, SnapshotMeta, State,
 };
 use tenure_wire::{
     Acl, ConnectRequest, ConnectResponse, Create, Member, OpCode, Reader, ReplyHeader, Request,
@@ -103,6 +103,11 @@ impl Ensemble {
     pub(crate) fn read_only() -> Self {
         let member = |id| Config { read_only_after_ms: Some(2_000), ..config(id, 200_000) };
         Self::of((1..=3).map(member).collect())
+    }
+
+    /// Three members with bounds on what they keep together.
+    pub(crate) fn bounded(bounds: Bounds) -> Self {
+        Self::of((1..=3).map(|id| Config { bounds, ..config(id, 200_000) }).collect())
     }
 
     /// Three members whose sessions are their own, until they are to have ephemerals.

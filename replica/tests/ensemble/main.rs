@@ -7,6 +7,7 @@ mod fresh_reads;
 mod lab;
 mod local_sessions;
 mod lost_disk;
+mod pressure;
 mod read_only;
 mod reconfig;
 mod removed;

@@ -1,6 +1,7 @@
 //! A made-up live server for tests: two clients, three ephemerals, three watches, as they were when
 //! the golden outputs were captured from the reference server.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Mutex;
 use std::time::Instant;
@@ -17,6 +18,7 @@ use super::operate::{EndAs, OperateError, SavedSnapshot};
 use super::query::Reply;
 use super::report::*;
 use super::server_events::{ServerEvent, ServerEventKind};
+use super::tenants::{TenantReport, TenantReports};
 use super::why::PathReport;
 use crate::hot_paths::{HotPath, HotPathReport};
 use crate::metrics::{ConnectionStats, Done, Metrics, ProcessInfo, Readings, Snapshot};
@@ -225,6 +227,13 @@ impl Live for FakeServer {
     fn hot_paths(&self) -> HotPathReport {
         let paths = vec![HotPath { path: "/a".into(), count: 3 }];
         HotPathReport { sampled: 4, paths }
+    }
+
+    fn tenants(&self) -> TenantReports {
+        let limits_reached = BTreeMap::from([("watches", 3)]);
+        let report =
+            TenantReport { connections: 2, watches: 7, limits_reached, ..Default::default() };
+        BTreeMap::from([("sasl:bob".to_owned(), report)])
     }
 
     fn session_events(&mut self, after: u64, until: Option<Instant>, reply: Reply<EventPage>) {

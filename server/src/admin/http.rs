@@ -33,6 +33,7 @@ use super::server_events;
 use super::sessions::{self, Answered};
 use super::snapshot::Snapshots;
 use super::status;
+use super::tenants;
 use super::why;
 use crate::audit::{Audit, AuditLine};
 use crate::config::{AdminSettings, Listen, MetricsSettings};
@@ -206,7 +207,8 @@ async fn admin_page(
         return not_allowed();
     }
     let path = path.trim_end_matches('/');
-    if (matches!(path, "/denials" | "/hot" | "/sessions") || path.starts_with("/sessions/"))
+    if (matches!(path, "/denials" | "/hot" | "/sessions" | "/tenants")
+        || path.starts_with("/sessions/"))
         && let Err(refused) = shared.let_in(Danger::Reveals, peer, &headers).await
     {
         return refused;
@@ -228,6 +230,7 @@ async fn read_page(path: &str, query: Option<&str>, shared: &Shared) -> Response
         "/denials" => json_response(denials::denials(client).await),
         "/hot" => json_response(status::hot_paths(client).await),
         "/elections" => json_response(elections::elections(client).await),
+        "/tenants" => json_response(tenants::tenants(client).await),
         "/sessions" => {
             json_response(sessions::live(argument("after"), argument("limit"), client).await)
         }
@@ -380,6 +383,7 @@ const START_PAGE: &str = "<!doctype html>\n<title>Tenure</title>\n<h1>Tenure</h1
     <li><a href=\"/sessions/events\">/sessions/events</a>: what happened to sessions lately</li>\n\
     <li><a href=\"/denials\">/denials</a>: who was refused what lately, and why</li>\n\
     <li><a href=\"/elections\">/elections</a>: changes of the leader, and what they cost</li>\n\
+    <li><a href=\"/tenants\">/tenants</a>: who shares the server, and limits reached</li>\n\
     <li><a href=\"/events\">/events</a>: what happened to the server lately</li>\n\
     <li><a href=\"/hot\">/hot</a>: the znodes that clients ask for most</li>\n\
     <li><a href=\"/status\">/status</a>: this member, its leader, its followers</li>\n\

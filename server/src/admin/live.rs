@@ -17,6 +17,7 @@ use super::report::{
     SnapshotReport, WatchReport, WatchTotals,
 };
 use super::server_events::ServerEvent;
+use super::tenants::TenantReports;
 use super::why::PathReport;
 use crate::hot_paths::HotPathReport;
 use crate::metrics::Snapshot;
@@ -52,6 +53,8 @@ pub trait Live {
     fn hot_paths(&self) -> HotPathReport;
     /// Changes of the leader that this server remembers, the latest first.
     fn elections(&self) -> Vec<ElectionReport>;
+    /// Who shares the server, by name.
+    fn tenants(&self) -> TenantReports;
     /// Every watch of every session.
     fn watches(&self) -> Vec<WatchReport>;
     /// How many watches there are.

@@ -19,6 +19,7 @@ use super::report::{
     SnapshotReport, WatchReport, WatchTotals,
 };
 use super::server_events::ServerEvent;
+use super::tenants::TenantReports;
 use super::why::PathReport;
 use crate::hot_paths::HotPathReport;
 use crate::metrics::Snapshot;
@@ -52,6 +53,8 @@ pub enum AdminQuery {
     HotPaths(Reply<HotPathReport>),
     /// Changes of the leader, the latest first.
     Elections(Reply<Vec<ElectionReport>>),
+    /// Who shares the server.
+    Tenants(Reply<TenantReports>),
     /// Every watch.
     Watches(Reply<Vec<WatchReport>>),
     /// How many watches there are.
@@ -113,6 +116,7 @@ impl AdminQuery {
             Self::Denials(reply) => reply.send(live.denials()),
             Self::HotPaths(reply) => reply.send(live.hot_paths()),
             Self::Elections(reply) => reply.send(live.elections()),
+            Self::Tenants(reply) => reply.send(live.tenants()),
             Self::Watches(reply) => reply.send(live.watches()),
             Self::WatchTotals(reply) => reply.send(live.watch_totals()),
             Self::Digests(reply) => reply.send(live.digests()),

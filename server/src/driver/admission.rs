@@ -95,11 +95,13 @@ impl Driver {
     /// Counts that a limit was reached, and says so now and then.
     pub(super) fn note_limit(&mut self, (limited, tenant): Reached) {
         let name = tenant.and_then(|id| self.tenants.get(id)).map(|tenant| tenant.name.to_string());
-        self.note_limit_of(limited, name.as_deref().unwrap_or("all"));
-    }
-
-    fn note_limit_of(&mut self, limited: Limited, tenant: &str) {
+        let tenant = name.as_deref().unwrap_or("all");
         self.metrics.limited[limited as usize] += 1;
+        let is_known = self.limits_reached.contains_key(tenant);
+        if is_known || self.limits_reached.len() < limits::TENANTS_REMEMBERED {
+            let report = self.limits_reached.entry(tenant.to_owned()).or_default();
+            *report.limits_reached.entry(limited.name()).or_insert(0) += 1;
+        }
         if let Some(times) = self.limit_noise[limited as usize].allow() {
             let limit = limited.name();
             tracing::warn!(event = "limit_reached", limit, tenant, times, "limit reached");
@@ -158,9 +160,11 @@ impl Driver {
 
     /// Notices that a connection has the session that it waited for, or waits no more.
     pub(super) fn end_opening(&mut self, id: ConnId) {
+        let Some(connection) = self.connections.get_mut(id).filter(|c| c.is_opening) else {
+            return;
+        };
         let waits = self.replica.attachment(id).is_some_and(|attachment| !attachment.established);
-        let Some(connection) = self.connections.get_mut(id) else { return };
-        if connection.is_opening && !waits {
+        if !waits {
             connection.is_opening = false;
             let address = connection.address;
             self.opening_ended(address);
@@ -245,7 +249,8 @@ impl Driver {
             room = self.watch_room(id);
         }
         let paths = self.replica.watched_by(id).saturating_add(room);
-        self.replica.step(Input::WatchBound { conn: id, paths }, self.now, &mut self.out);
+        let now = self.clock.now();
+        self.replica.step(Input::WatchBound { conn: id, paths }, now, &mut self.out);
     }
 
     fn watch_room(&self, id: ConnId) -> usize {

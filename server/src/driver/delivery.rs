@@ -12,6 +12,7 @@ use super::admission::is_no_room;
 use crate::connection::Phase;
 use crate::limits;
 use crate::metrics::{Done, Limited, RequestKind};
+use crate::tenants::TenantId;
 
 impl Driver {
     /// Performs the collected outputs, in order, and forgets them.
@@ -153,19 +154,28 @@ impl Driver {
         let began = self.clock.instant();
         let mut share_began = began;
         while !is_shared || share_began - began < limits::TURN {
-            let Some(tenant) = self.dirty.next_tenant() else { return };
-            // A write can end a connection, whose watches and ephemerals wake others.
-            while let Some(id) = self.dirty.pop(tenant) {
-                if let Some(connection) = self.connections.get_mut(id) {
-                    connection.is_dirty = false;
-                    self.write_now(id);
-                }
-                if is_shared && self.clock.instant() - share_began >= limits::TURN_SHARE {
-                    break;
-                }
+            let Some((tenant, _)) = self.dirty.next_tenant() else { return };
+            match is_shared {
+                true => self.write_dirty_of(tenant, share_began + limits::TURN_SHARE),
+                // A write can end a connection, whose watches and ephemerals wake others.
+                false => while self.write_next_of(tenant) {},
             }
             share_began = self.clock.instant();
         }
+    }
+
+    /// Writes a tenant's connections that got something to send, until its share of time is over.
+    pub(super) fn write_dirty_of(&mut self, tenant: TenantId, ends: Instant) {
+        while self.write_next_of(tenant) && self.clock.instant() < ends {}
+    }
+
+    fn write_next_of(&mut self, tenant: TenantId) -> bool {
+        let Some(id) = self.dirty.pop(tenant) else { return false };
+        if let Some(connection) = self.connections.get_mut(id) {
+            connection.is_dirty = false;
+            self.write_now(id);
+        }
+        true
     }
 
     /// Writes a connection's unsent bytes as far as the operating system takes them.

@@ -42,7 +42,7 @@ impl Driver {
         }
         self.share_ends = None;
         for _ in 0..self.to_read.len() {
-            let Some(tenant) = self.to_read.next_tenant() else { return };
+            let Some((tenant, _)) = self.to_read.next_tenant() else { return };
             if let Some(id) = self.to_read.pop(tenant) {
                 self.serve(id);
             }
@@ -53,12 +53,17 @@ impl Driver {
         let mut now = self.clock.instant();
         let turn_ends = now + limits::TURN;
         while now < turn_ends {
-            let Some(tenant) = self.to_read.next_tenant() else { return };
+            let Some((tenant, is_fresh)) = self.to_read.next_tenant() else { return };
             let ends = now + limits::TURN_SHARE;
             self.share_ends = Some(ends);
             while now < ends {
                 let Some(id) = self.to_read.pop(tenant) else { break };
                 self.serve(id);
+                now = self.clock.instant();
+            }
+            if is_fresh {
+                // Whoever asks for little need not wait for all that follows in this turn.
+                self.write_dirty_of(tenant, ends);
                 now = self.clock.instant();
             }
         }
@@ -72,6 +77,7 @@ impl Driver {
         if connection.is_paused || !connection.has_work() {
             return;
         }
+        self.reached = None;
         self.allowance = self.allowance(id);
         let chunk = match self.allowance {
             Allowance::Free if self.share_ends.is_some() => limits::READ_CHUNK_SHARED_BYTES,
@@ -81,7 +87,6 @@ impl Driver {
             }
             Allowance::None => return self.pause(id),
         };
-        self.now = self.clock.now();
         self.bound_watches(id);
         let Some(connection) = self.connections.get_mut(id) else { return };
         let has_more = std::mem::take(&mut connection.has_more);
@@ -91,7 +96,10 @@ impl Driver {
         let max = self.rules.throttled_op_wait;
         self.refuses = has_more && max.zip(waited).is_some_and(|(max, waited)| waited > max);
         match has_more {
-            true => self.take_in(id, &[]),
+            true => {
+                self.now = self.clock.now();
+                self.take_in(id, &[]);
+            }
             false => self.read_once(id, chunk),
         }
         self.settle(id);

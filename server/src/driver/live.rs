@@ -14,7 +14,7 @@ use crate::admin::report::{
 };
 use crate::admin::{
     Credentials, DenialReport, ElectionReport, EndAs, EventPage, Live, OperateError, PathReport,
-    Reply, SavedSnapshot, ServerEvent,
+    Reply, SavedSnapshot, ServerEvent, TenantReports,
 };
 use crate::audit::Audit;
 use crate::connection::{Connection, Phase};
@@ -114,6 +114,21 @@ impl Live for Driver {
 
     fn elections(&self) -> Vec<ElectionReport> {
         self.elections.list()
+    }
+
+    fn tenants(&self) -> TenantReports {
+        let mut reports = self.limits_reached.clone();
+        for connection in self.connections.iter().filter(|c| c.phase != Phase::Closing) {
+            for id in connection.tenants().into_iter().flatten() {
+                let Some(tenant) = self.tenants.get(id) else { continue };
+                let report = reports.entry(tenant.name.to_string()).or_default();
+                report.connections += 1;
+                report.outstanding += self.replica.outstanding(connection.id) as u64;
+                report.unsent_bytes += connection.unsent() as u64;
+                report.watches += self.replica.watched_by(connection.id) as u64;
+            }
+        }
+        reports
     }
 
     fn watches(&self) -> Vec<WatchReport> {

@@ -61,9 +61,12 @@ impl Turns {
         }
     }
 
-    /// The tenant whose share of time begins.
-    pub(super) fn next_tenant(&mut self) -> Option<TenantId> {
-        while let Some(tenant) = self.fresh.pop_front().or_else(|| self.others.pop_front()) {
+    /// The tenant whose share of time begins, and whether it had nothing to do before.
+    pub(super) fn next_tenant(&mut self) -> Option<(TenantId, bool)> {
+        loop {
+            let fresh = self.fresh.pop_front();
+            let is_fresh = fresh.is_some();
+            let tenant = fresh.or_else(|| self.others.pop_front())?;
             let line = &mut self.lines[tenant.slot()];
             if line.conns.is_empty() {
                 line.place = Place::Nowhere;
@@ -72,9 +75,8 @@ impl Turns {
             }
             line.place = Place::Others;
             self.others.push_back(tenant);
-            return Some(tenant);
+            return Some((tenant, is_fresh));
         }
-        None
     }
 
     /// The first connection in a tenant's line.
@@ -99,7 +101,7 @@ mod tests {
 
     /// Takes one connection per share of time.
     fn next(turns: &mut Turns) -> Option<u64> {
-        let tenant = turns.next_tenant()?;
+        let (tenant, _) = turns.next_tenant()?;
         turns.pop(tenant).map(|conn| conn.0)
     }
 

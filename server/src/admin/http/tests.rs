@@ -355,6 +355,21 @@ fn sessions_alive_and_ended() {
 }
 
 #[test]
+fn tenants_and_the_limits_they_reached() {
+    let admin = serve(FakeServer::new());
+    let (status, body) = get_json(&admin, "/tenants");
+    let bob = json!({
+        "name": "sasl:bob",
+        "connections": 2,
+        "outstanding_requests": 0,
+        "unsent_bytes": 0,
+        "watches": 7,
+        "limits_reached": {"watches": 3},
+    });
+    assert_eq!((status, body), (200, json!({"tenants": [bob]})));
+}
+
+#[test]
 fn elections_and_what_they_cost() {
     let admin = serve(FakeServer::new());
     let (status, body) = get_json(&admin, "/elections");
