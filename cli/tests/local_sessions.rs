@@ -62,6 +62,10 @@ async fn a_session_is_its_members_own_until_it_has_an_ephemeral() {
     session.create("/mine", "").ephemeral().await.unwrap();
     let reader = Session::establish(&other.address).await.unwrap();
     reader.sync("/").await.unwrap();
+    // Either member may be the one that serves it; the other hears of it a moment later.
+    let near = Session::establish(&home.address).await.unwrap();
+    near.sync("/").await.unwrap();
+    near.close().await.unwrap();
     assert_eq!((is_local(home, &id), is_local(other, &id)), (Some(false), Some(false)));
     // With its member gone, it goes on at another one, and so does what it owns.
     dev.enter(&format!("kill {}", home.id));

@@ -6,7 +6,7 @@
 mod support;
 
 use std::fs;
-use std::io::{Read, Write};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
@@ -428,6 +428,78 @@ async fn a_reload_changes_what_it_can_and_says_what_needs_a_restart() {
     let reloads: Vec<&Value> = events.iter().filter(|e| e["kind"] == "reloaded").collect();
     assert_eq!((reloads.len(), &reloads[0]["needs_restart"][0]), (1, &"snapCount".into()));
     assert_holds(&log, &["DEBUG session opened"]);
+}
+
+/// What runs on a small disk of its own: the server, and who fills the disk and makes room again, a
+/// line of input for each.
+const ON_A_SMALL_DISK: &str = "mount -t tmpfs -o size=80m small \"$1\" || exit 9
+    \"$2\" serve \"$3\" & server=$!; echo mounted
+    read -r line; dd if=/dev/zero of=\"$1/filler\" bs=4k 2>/dev/null; echo full
+    read -r line; rm \"$1/filler\"; echo room
+    read -r line; kill -9 $server";
+
+#[tokio::test]
+async fn a_full_disk_is_no_readiness_until_there_is_room() {
+    let folder = tempfile::tempdir().unwrap();
+    let (data, path) = (folder.path().join("data"), folder.path().join("zoo.cfg"));
+    fs::create_dir(&data).unwrap();
+    let free: Vec<_> =
+        (0..2).map(|_| std::net::TcpListener::bind("127.0.0.1:0").unwrap()).collect();
+    let address = |n: usize| free[n].local_addr().unwrap().to_string();
+    let (client, admin) = (address(0), address(1));
+    let port = |address: &str| address.rsplit_once(':').unwrap().1.to_owned();
+    let text = format!(
+        "dataDir={}\nclientPort={}\nadmin.serverPort={}\npreAllocSize=64\n",
+        data.display(),
+        port(&client),
+        port(&admin)
+    );
+    fs::write(&path, text).unwrap();
+    drop(free);
+    let mut command = Command::new("unshare");
+    command.args(["--mount", "sh", "-c", ON_A_SMALL_DISK, "sh"]).arg(&data);
+    command.arg(env!("CARGO_BIN_EXE_tenure")).arg(&path).stdin(Stdio::piped());
+    let spawned = command.stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+    let Ok(mut child) = spawned else { return skipped("unshare is not there") };
+    let mut input = child.stdin.take().unwrap();
+    let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();
+    if lines.next().is_none() {
+        return skipped("disks are mounted by root alone");
+    }
+    let deadline = Instant::now() + PATIENCE;
+    while get(&admin, "/readyz").is_none_or(|(status, _)| status != 200) {
+        assert!(Instant::now() < deadline, "it does not start");
+    }
+    let writer = Session::establish(&client).await.unwrap();
+    writeln!(input, "fill").unwrap();
+    assert_eq!(lines.next().unwrap().unwrap(), "full");
+    // More than was set aside.
+    let writing = tokio::spawn(async move {
+        for n in 0..3 {
+            writer.create(&format!("/large{n}"), &vec![b'x'; 500_000]).await.unwrap();
+        }
+    });
+    let ready = tokio::task::spawn_blocking({
+        let admin = admin.clone();
+        move || await_answer(&admin, "/readyz", |status, _| status == 503)
+    });
+    assert_eq!(ready.await.unwrap()["reason"], "disk_full");
+    assert_eq!(get_json(&admin, "/healthz").0, 200);
+    writeln!(input, "room").unwrap();
+    writing.await.unwrap();
+    await_answer(&admin, "/readyz", |status, _| status == 200);
+    let (_, events) = get_json(&admin, "/events");
+    let kinds: Vec<&Value> =
+        events["events"].as_array().unwrap().iter().map(|event| &event["kind"]).collect();
+    assert_eq!(kinds, ["disk_full", "disk_has_room"]);
+    writeln!(input, "end").unwrap();
+    child.wait().unwrap();
+}
+
+fn skipped(why: &str) {
+    // Written past the test harness's capture, so that a skip is never silent.
+    let line = format!("SKIPPED a_full_disk_is_no_readiness: {why}\n");
+    std::io::stderr().write_all(line.as_bytes()).unwrap();
 }
 
 #[test]

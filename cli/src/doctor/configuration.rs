@@ -58,6 +58,13 @@ fn openings(config: &ServerConfig, found: &mut Findings) {
             "list what is needed: 4lw.commands.whitelist=srvr,ruok,mntr,conf",
         );
     }
+    if config.ensemble.is_distributed() && !config.ensemble.tls {
+        found.warning(
+            "links between members are neither encrypted nor authenticated: whoever reaches the \
+             ports of the server.N lines can be a member",
+            "set sslQuorum=true and the ssl.quorum.* keys, or let only members reach those ports",
+        );
+    }
     let is_plain = config.client.as_ref().is_some_and(|listen| listen.host.is_none());
     if is_plain {
         found.note("clients may connect without TLS from every network this machine is in");

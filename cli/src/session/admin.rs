@@ -13,7 +13,16 @@ const CREDENTIALS: &str = "TENURE_ADMIN_AUTH";
 
 /// What the environment says of who asks; empty for nothing.
 pub(crate) fn credentials() -> String {
-    std::env::var(CREDENTIALS).unwrap_or_default()
+    header(&std::env::var(CREDENTIALS).unwrap_or_default())
+}
+
+/// Who asks, as the header has it: a blank behind the scheme, where `addauth` of old shells has a
+/// blank and connect strings have a colon.
+fn header(auth: &str) -> String {
+    match auth.find([' ', ':']) {
+        Some(end) => format!("{} {}", &auth[..end], &auth[end + 1..]),
+        None => auth.to_owned(),
+    }
 }
 
 /// Longer than any server holds back an answer.
@@ -64,10 +73,10 @@ impl Admin {
         Ok(Self { agent: config.new_agent(), url, credentials: String::new() })
     }
 
-    /// Shows the server who asks, if the environment says so. Only for servers that somebody named:
-    /// others have no business with a password.
-    pub(crate) fn with_credentials(self) -> Self {
-        Self { credentials: credentials(), ..self }
+    /// Shows the server who asks, if that is given or the environment says so. Only for servers
+    /// that somebody named: others have no business with a password.
+    pub(crate) fn with_credentials(self, given: Option<&str>) -> Self {
+        Self { credentials: given.map_or_else(credentials, header), ..self }
     }
 
     pub(crate) fn get(&self, path: &str) -> Result<Value, AdminError> {

@@ -25,6 +25,9 @@ pub(crate) struct Args {
         default_value = "http://127.0.0.1:8080"
     )]
     admin: String,
+    /// Who asks, for servers on other machines: digest:user:password
+    #[arg(long, global = true, value_name = "SCHEME:AUTH")]
+    auth: Option<String>,
     /// JSON instead of text
     #[arg(long, global = true)]
     json: bool,
@@ -82,7 +85,8 @@ const NOT_FOUND: u8 = 3;
 const WAIT_MS: u64 = 20_000;
 
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let admin = Admin::new(&args.admin).map(Admin::with_credentials);
+    let auth = args.auth.as_deref();
+    let admin = Admin::new(&args.admin).map(|admin| admin.with_credentials(auth));
     match admin.and_then(|admin| answer(args, &admin)) {
         Ok(code) => code,
         // Whoever read the output has read enough.

@@ -72,7 +72,7 @@ impl Sample {
 
 fn ask(url: &str) -> Result<Answers, String> {
     let admin = Admin::with_timeout(url, ANSWER_LIMIT).map_err(|error| error.to_string())?;
-    let admin = admin.with_credentials();
+    let admin = admin.with_credentials(None);
     let status = admin.get("/status").map_err(|error| error.to_string())?;
     // A member may stop between two questions; what it did not say is missing, no more.
     let get = |path| admin.get(path).unwrap_or_default();
