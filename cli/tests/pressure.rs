@@ -279,6 +279,28 @@ fn in_a_storm_those_come_in_who_were_there_before() {
 }
 
 #[test]
+fn of_a_thousand_handshakes_at_once_none_is_forgotten() {
+    let server = Server::start();
+    let client = server.connect();
+    let ticket = client.ticket();
+    client.hang_up();
+    let mut sockets: Vec<Socket> = (0..1000)
+        .map(|i| {
+            let mut socket = from_address(&server, 1 + (i % 3) as u8);
+            socket.write_frame(&Handshake::new(30_000).encode()).unwrap();
+            socket
+        })
+        .collect();
+    // Somebody comes back meanwhile.
+    let mut client = server.establish(&ticket);
+    client.ping();
+    for socket in &mut sockets {
+        assert_ne!(socket.read_established().unwrap().session_id, 0);
+    }
+    client.close();
+}
+
+#[test]
 fn short_of_memory_what_grows_is_refused_and_all_else_goes_on() {
     let server = Server::with("tickTime=500\ntenure.limits.memory=128M");
     let mut session = server.establish(&Handshake::new(1000));

@@ -190,13 +190,14 @@ impl Driver {
                 None => break,
             }
             frames += 1;
-            if taken < bytes.len() && self.is_share_over(id, frames) {
+            let has_rest = taken < bytes.len();
+            if has_rest && self.is_share_over(id, frames) {
                 if let Some(connection) = self.connections.get_mut(id) {
                     connection.has_more = true;
                 }
                 break;
             }
-            if self.limits_requests && self.has_reached_limit(id) {
+            if has_rest && self.limits_requests && self.has_reached_limit(id) {
                 self.leave_unread(id);
                 break;
             }
@@ -317,11 +318,12 @@ impl Driver {
             return self.close(id);
         }
         let chance = f64::from(u32::from_ne_bytes(chance)) / f64::from(u32::MAX);
-        if !self.admits(id, &request, chance) {
+        let is_admitted = self.admits(id, &request, chance);
+        self.metrics.drop_chance = self.storm.drop_chance();
+        if !is_admitted {
             // Without a word, so that the client tries another server.
             return self.close(id);
         }
-        self.metrics.drop_chance = self.storm.drop_chance();
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.phase = Phase::Attached;
         connection.stats.received += 1;
