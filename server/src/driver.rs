@@ -68,6 +68,10 @@ pub(crate) struct Rules {
     pub(crate) sessionless_timeout: Duration,
     /// How long a request may be left unread without being refused.
     pub(crate) throttled_op_wait: Option<Duration>,
+    /// Requests of more bytes are large ones, if any are.
+    pub(crate) large_request: Option<usize>,
+    /// Bytes of large requests that may wait for an answer at once.
+    pub(crate) max_large_requests: usize,
     /// How much tenants may use.
     pub(crate) limits: LimitSettings,
     /// What a storm of connections may take.
@@ -154,6 +158,8 @@ pub(crate) struct Driver {
     closing: VecDeque<(Instant, ConnId)>,
     /// Unsent bytes of all connections.
     unsent_total: usize,
+    /// Bytes of large requests of all connections.
+    large_total: usize,
     /// No time passes for sessions while the disk is full.
     disk_is_full: bool,
     /// Told, once, that the replica has begun to serve.
@@ -243,6 +249,7 @@ impl Driver {
             opening: VecDeque::new(),
             closing: VecDeque::new(),
             unsent_total: 0,
+            large_total: 0,
             disk_is_full: false,
             on_serving: Some(parts.on_serving),
             stop_by: None,

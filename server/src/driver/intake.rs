@@ -258,6 +258,11 @@ impl Driver {
                     self.metrics.frame_received(used);
                 }
                 let payload = &bytes[range];
+                if !self.has_room_for(id, payload.len()) {
+                    // As upstream: to answer it would take the bytes of the next one.
+                    self.hang_up(id);
+                    return Some(bytes.len());
+                }
                 if self.limits_requests
                     && let Some(connection) = self.connections.get(id)
                     && needs_allowance(Phase::Attached, bytes)
