@@ -102,7 +102,7 @@ impl Srvr {
         Ok(Self::parse(&ask(address, "srvr", limit)?))
     }
 
-    fn parse(answer: &str) -> Self {
+    pub(crate) fn parse(answer: &str) -> Self {
         if answer.contains("not currently serving requests") {
             return Self::NotServing;
         }

@@ -1,25 +1,32 @@
 //! `tenure serve`: from arguments and a `zoo.cfg` to a server that runs until it is told to stop.
 
+mod check;
+mod reload;
+
 use std::fmt::Display;
 use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::thread;
 
 use clap::ValueEnum;
-use signal_hook::consts::{SIGINT, SIGTERM};
+use reload::LogVolume;
+use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
 use tenure_server::config::{
     ConfigError, Listen, MemberListError, ServerConfig, Warning, claim_data_dir, read_text,
 };
 use tenure_server::{RunError, ServerHandle, StartError};
 use tracing::Level;
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
 
 use crate::BAD_FOLDER;
+use crate::certs::folder::{Folder, FolderError};
 
 /// Where the server listens, where its data lies, and what it says.
-#[derive(clap::Args)]
-#[command(after_help = crate::EXIT_CODES)]
+#[derive(Clone, clap::Args)]
+#[command(after_help = format!("{AFTER_HELP}\n\n{}", crate::EXIT_CODES))]
 pub(crate) struct Args {
     /// A zoo.cfg, or: PORT DATADIR [TICKTIME [MAXCLIENTCNXNS]]
     ///
@@ -30,6 +37,9 @@ pub(crate) struct Args {
     )]
     #[arg(value_name = "CONFIG")]
     config: Vec<String>,
+    /// Say all that is wrong with the configuration, and start nothing
+    #[arg(long, conflicts_with = "ensemble")]
+    check: bool,
     /// Client address, as 0.0.0.0:2181 for every interface
     #[arg(long, value_name = "HOST:PORT")]
     listen: Option<String>,
@@ -49,15 +59,19 @@ pub(crate) struct Args {
     /// Which member of --ensemble this server is
     #[arg(long, requires = "ensemble")]
     id: Option<u64>,
+    /// Encrypt, with what `tenure certs` put into this folder: a port for TLS (2281, unless the
+    /// configuration names one), and the links between the members of an ensemble
+    #[arg(long, value_name = "DIR")]
+    certs: Option<PathBuf>,
     /// End at once when the parent process, which has this number, ends
     #[arg(long, hide = true, value_name = "PID")]
     end_with: Option<u32>,
     /// How log lines look
     #[arg(long, value_enum, default_value_t = LogFormat::Text)]
     log_format: LogFormat,
-    /// How much is logged: error, warn, info, debug or trace
-    #[arg(long, default_value = "info")]
-    log_level: Level,
+    /// How much is logged: error, warn, info, debug or trace; wins over tenure.logLevel
+    #[arg(long)]
+    log_level: Option<Level>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -67,6 +81,15 @@ enum LogFormat {
     /// One JSON object per line
     Json,
 }
+
+const AFTER_HELP: &str = "\
+SIGHUP has the server read its configuration again: limits of clients and requests, bounds of
+session timeouts, the list of four-letter words, the threshold of slow syncs and the log level count
+at once.
+The log says what changed and what needs a restart. A file with a mistake changes nothing.";
+
+/// How much is logged if nobody says.
+const USUAL_LEVEL: Level = Level::INFO;
 
 const FAILED: u8 = 1;
 const BAD_USAGE: u8 = 2;
@@ -83,7 +106,10 @@ admin.serverAddress=127.0.0.1
 
 /// Runs the command.
 pub(crate) fn run(args: &Args) -> ExitCode {
-    start_logging(args.log_format, args.log_level);
+    let volume = start_logging(args.log_format, args.log_level);
+    if args.check {
+        return check::run(args);
+    }
     if let Some(parent) = args.end_with
         && let Err(error) = end_with(parent)
     {
@@ -94,6 +120,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
             for warning in warnings {
                 tracing::warn!("{warning}");
             }
+            volume.follow(config.log_level);
             config
         }
         Err(error) => return fail(BAD_USAGE, &error),
@@ -102,7 +129,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     let open_files = tenure_server::raise_open_files_limit();
     tracing::info!(version = env!("CARGO_PKG_VERSION"), open_files, "starting");
     // Signals are caught before the start: one that comes meanwhile must stop the server too.
-    let signals = match Signals::new([SIGTERM, SIGINT]) {
+    let signals = match Signals::new([SIGTERM, SIGINT, SIGHUP]) {
         Ok(signals) => signals,
         Err(error) => return fail(FAILED, &format!("signals cannot be caught: {error}")),
     };
@@ -117,7 +144,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
         "serving"
     );
     greet(&config, &server);
-    stop_on(signals, &server);
+    reload::obey(signals, &server, args, volume);
     match server.join() {
         Ok(()) => {
             tracing::info!("stopped");
@@ -150,7 +177,7 @@ fn start_code(error: &StartError) -> u8 {
         StartError::Folder(_) | StartError::Recovery(_) | StartError::Snapshot { .. } => BAD_FOLDER,
         StartError::Unsupported(_) | StartError::Tls(_) => BAD_USAGE,
         StartError::Run(error) => run_code(error),
-        StartError::Listen { .. } | StartError::System { .. } => FAILED,
+        StartError::Listen { .. } | StartError::Audit { .. } | StartError::System { .. } => FAILED,
     }
 }
 
@@ -161,16 +188,19 @@ fn run_code(error: &RunError) -> u8 {
     }
 }
 
-fn start_logging(format: LogFormat, level: Level) {
-    let lines = tracing_subscriber::fmt()
+fn start_logging(format: LogFormat, level: Option<Level>) -> LogVolume {
+    let filter = LevelFilter::from_level(level.unwrap_or(USUAL_LEVEL));
+    let (filter, handle) = tracing_subscriber::reload::Layer::new(filter);
+    let lines = tracing_subscriber::fmt::layer()
         .with_writer(io::stderr)
         .with_ansi(io::stderr().is_terminal())
-        .with_target(false)
-        .with_max_level(level);
+        .with_target(false);
+    let registry = tracing_subscriber::registry().with(filter);
     match format {
-        LogFormat::Text => lines.init(),
-        LogFormat::Json => lines.json().init(),
+        LogFormat::Text => registry.with(lines).init(),
+        LogFormat::Json => registry.with(lines.json()).init(),
     }
+    LogVolume::new(handle, level)
 }
 
 /// Why the arguments make no configuration.
@@ -184,6 +214,8 @@ enum ArgumentError {
     Set(String),
     #[error("--ensemble: {0}")]
     Ensemble(#[from] MemberListError),
+    #[error("--certs {0}")]
+    Certs(#[from] FolderError),
 }
 
 fn configure(args: &Args) -> Result<(ServerConfig, Vec<Warning>), ArgumentError> {
@@ -221,6 +253,9 @@ fn configure(args: &Args) -> Result<(ServerConfig, Vec<Warning>), ArgumentError>
     }
     if let Some((id, list)) = args.id.zip(args.ensemble.as_ref()) {
         join(&mut config, id, list, args.listen.is_none())?;
+    }
+    if let Some(dir) = &args.certs {
+        Folder::new(dir)?.secure(&mut config)?;
     }
     Ok((config, warnings))
 }
@@ -269,15 +304,6 @@ fn parse_listen(text: &str) -> Result<Listen, ArgumentError> {
         "" | "*" | "0.0.0.0" | "::" => Ok(Listen::everywhere(port)),
         _ => Ok(Listen::on(host, port)),
     }
-}
-
-fn stop_on(mut signals: Signals, server: &ServerHandle) {
-    let stopper = server.stopper();
-    thread::spawn(move || {
-        for _ in signals.forever() {
-            stopper.stop();
-        }
-    });
 }
 
 /// Tells a person at a terminal what is where, and what to try.

@@ -78,10 +78,22 @@ fn member(folder: &Path, more: &str) {
 #[test]
 fn links_that_shall_be_secured_are_not_made_in_the_clear() {
     let folder = tempfile::tempdir().unwrap();
-    member(folder.path(), "sslQuorum=true\n");
-    expect(serve(folder.path(), &["zoo.cfg"]), 2, &["sslQuorum=true", "encrypted"]);
-    member(folder.path(), "quorum.auth.enableSasl=true\n");
-    expect(serve(folder.path(), &["zoo.cfg"]), 2, &["enableSasl=true", "authenticate"]);
+    for (lines, parts) in [
+        ("sslQuorum=true\n", &["ssl.quorum.trustStore.location is missing"][..]),
+        ("portUnification=true\n", &["ssl.quorum.trustStore.location is missing"]),
+        (
+            "sslQuorum=true\nssl.quorum.clientAuth=none\n",
+            &["ssl.quorum.clientAuth=none: expected need"],
+        ),
+        (
+            "sslQuorum=true\nssl.quorum.trustStore.location=nowhere.pem\n",
+            &["ssl.quorum.trustStore.location=nowhere.pem: cannot be read"],
+        ),
+        ("quorum.auth.enableSasl=true\n", &["enableSasl=true", "sslQuorum=true instead"]),
+    ] {
+        member(folder.path(), lines);
+        expect(serve(folder.path(), &["zoo.cfg"]), 2, parts);
+    }
 }
 
 #[test]
@@ -90,7 +102,7 @@ fn a_line_of_its_own_leaves_a_member_what_it_is() {
     // It gets as far as the line that stops it: with a number, of two members.
     member(folder.path(), "");
     let set = ["zoo.cfg", "--set", "sslQuorum=true"];
-    expect(serve(folder.path(), &set), 2, &["sslQuorum=true", "encrypted"]);
+    expect(serve(folder.path(), &set), 2, &["ssl.quorum.trustStore.location is missing"]);
     fs::remove_file(folder.path().join("d/myid")).unwrap();
     expect(serve(folder.path(), &set), 2, &["myid is missing"]);
     // The members may stand in a file of their own.
@@ -101,7 +113,7 @@ fn a_line_of_its_own_leaves_a_member_what_it_is() {
     fs::write(folder.path().join("members"), members.join("\n")).unwrap();
     let others = format!("{}\ndynamicConfigFile=members\n", others.join("\n"));
     fs::write(folder.path().join("zoo.cfg"), others).unwrap();
-    expect(serve(folder.path(), &set), 2, &["sslQuorum=true", "encrypted"]);
+    expect(serve(folder.path(), &set), 2, &["ssl.quorum.trustStore.location is missing"]);
     fs::remove_file(folder.path().join("members")).unwrap();
     expect(serve(folder.path(), &set), 2, &["members: cannot be read"]);
 }

@@ -14,6 +14,7 @@ use crate::recipe::Claims;
 use crate::session::{Changes, Connection, Session};
 use crate::shared::Shared;
 use crate::status::{Liveness, LostReason};
+use crate::tls::Tls;
 use crate::token::SessionToken;
 
 /// The session timeout asked for unless another is given.
@@ -54,6 +55,7 @@ pub struct SessionBuilder {
     max_outstanding: usize,
     max_request_bytes: usize,
     max_reply_bytes: usize,
+    tls: Option<Tls>,
 }
 
 /// Why there is no session.
@@ -83,6 +85,7 @@ impl SessionBuilder {
             max_outstanding: DEFAULT_MAX_OUTSTANDING,
             max_request_bytes: DEFAULT_MAX_FRAME,
             max_reply_bytes: DEFAULT_MAX_REPLY_BYTES,
+            tls: None,
         }
     }
 
@@ -139,6 +142,13 @@ impl SessionBuilder {
     /// ```
     pub fn linearizable_reads(self) -> Self {
         self.auth("tenure", "linearizable-reads")
+    }
+
+    /// Links are encrypted. Default: they are not.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.tls = Some(tls);
+        self
     }
 
     /// Requests that may be on their way at once; further ones wait their turn, in the order in
@@ -265,7 +275,7 @@ impl SessionBuilder {
         let (limit, timeout) = (self.max_request_bytes, self.request_timeout);
         let connection = Connection::new(io, Arc::clone(&shared), limit, timeout, claims);
         let session = Session::new(Arc::new(connection), &chroot);
-        Ok(Prepared { session, machine: Box::new(machine), shared })
+        Ok(Prepared { session, machine: Box::new(machine), shared, tls: self.tls })
     }
 }
 
@@ -274,12 +284,13 @@ struct Prepared {
     session: Session,
     machine: Box<crate::io::Session>,
     shared: Arc<Shared>,
+    tls: Option<Tls>,
 }
 
 impl Prepared {
     fn begin(self) -> Session {
-        let Self { session, machine, shared } = self;
-        session.connection().send(|key| Command::Begin(key, machine, shared));
+        let Self { session, machine, shared, tls } = self;
+        session.connection().send(|key| Command::Begin(key, machine, shared, tls));
         session
     }
 }

@@ -35,6 +35,11 @@ mod reply;
 mod session;
 mod shared;
 mod status;
+#[cfg(feature = "tls")]
+mod tls;
+#[cfg(not(feature = "tls"))]
+#[path = "no_tls.rs"]
+mod tls;
 mod token;
 
 pub use builder::{
@@ -49,4 +54,6 @@ pub use reply::Reply;
 pub use session::{Changes, Session};
 pub use status::{Account, Change, EndCause, LinkFault, Liveness, LostReason, Risk, State};
 pub use tenure_wire::{Acl, CreateMode, ErrorCode, OpCode, Perms, SessionId, Stat, Xid, Zxid};
+#[cfg(feature = "tls")]
+pub use tls::{Tls, TlsError};
 pub use token::{SessionToken, TokenError};

@@ -4,6 +4,7 @@
 use tenure_wire::{ErrorCode, EventType, MemberRole, OpCode, Perms, SessionId, Xid};
 
 use crate::apply::{Applied, Change, Closed, Done, local};
+use crate::audit::is_refusal;
 use crate::consensus::Committed;
 use crate::entry::Origin;
 use crate::input::{ConnId, Now};
@@ -70,6 +71,9 @@ impl Replica {
             Applied::Request { origin, xid, op, outcome } => {
                 self.fire(out);
                 if let Some(conn) = local(origin, self.config.incarnation) {
+                    if self.config.audit || is_refusal(&outcome) {
+                        self.account_for_write(conn, &entry.data, &outcome, out);
+                    }
                     self.answer_write(conn, xid, op, outcome, now, out);
                 }
             }
@@ -103,7 +107,7 @@ impl Replica {
         if was_reconfiguring != self.state.reconfiguring.is_some() {
             self.links_changed = true;
         }
-        self.remember_gone();
+        self.remember_gone(out);
         self.state.tree.finish_entry();
     }
 
@@ -126,10 +130,13 @@ impl Replica {
         }
     }
 
-    fn remember_gone(&mut self) {
-        for gone in self.changes.gone.drain(..) {
+    fn remember_gone(&mut self, out: &mut Outputs) {
+        let mut vanished = std::mem::take(&mut self.changes.gone);
+        for gone in vanished.drain(..) {
+            self.account_for_gone(&gone, out);
             self.gone.push(gone);
         }
+        self.changes.gone = vanished;
     }
 
     /// One slice of a session's end.
@@ -138,7 +145,7 @@ impl Replica {
         self.changes.wanted = !self.watches.is_empty();
         let gone_on = self.state.go_on_closing(closing, &mut self.changes);
         self.fire(out);
-        self.remember_gone();
+        self.remember_gone(out);
         self.state.tree.finish_entry();
         match gone_on {
             Err(closing) => self.closing = Some(closing),
@@ -153,6 +160,9 @@ impl Replica {
         let conn = self.attachments.conn_of(session);
         let ended = Event::SessionEnded { session, reason, timeout_ms, ephemerals, conn };
         out.items.push(Output::Event(ended));
+        if self.consensus.is_leader() {
+            self.account_for_end(session, reason, out);
+        }
         let asked = closed.origin.and_then(|(origin, xid)| self.asked_here(origin, xid));
         if let Some((conn, xid)) = asked {
             let op = OpCode::CloseSession;

@@ -40,6 +40,8 @@ pub struct Config {
     pub local_upgrading: bool,
     /// Authentication schemes and the super user.
     pub auth: AuthConfig,
+    /// Whether what clients change is accounted for (`audit.enable`).
+    pub audit: bool,
     /// The members with their addresses, as the configuration file has them; none for a server by
     /// itself.
     pub members: Membership,
@@ -91,6 +93,7 @@ impl Default for Config {
             local_sessions: false,
             local_upgrading: false,
             auth: AuthConfig::default(),
+            audit: false,
             members: Membership::default(),
             members_are_fixed: true,
             log_tail_entries: 200_000,

@@ -18,6 +18,8 @@ pub(crate) struct Policy {
     pub(crate) extended_types: bool,
     /// SASL identities can be had, so ACLs may name them.
     pub(crate) sasl: bool,
+    /// Clients can show certificates, so ACLs may name their holders.
+    pub(crate) x509: bool,
     /// The server that ordered it is short of memory: what needs more is refused.
     pub(crate) refuse_growth: bool,
     pub(crate) bounds: Bounds,
@@ -93,6 +95,7 @@ impl<'a> LoggedEntry<'a> {
             | i32::from(self.policy.enforce_quota) << 9
             | i32::from(self.policy.extended_types) << 10
             | i32::from(self.policy.sasl) << 11
+            | i32::from(self.policy.x509) << 12
             | i32::from(self.policy.refuse_growth) << 16;
         let bounds = self.policy.bounds;
         let has_bounds = if bounds == Bounds::default() { 0 } else { HAS_BOUNDS };
@@ -172,6 +175,7 @@ impl<'a> LoggedEntry<'a> {
             enforce_quota: head & 1 << 9 != 0,
             extended_types: head & 1 << 10 != 0,
             sasl: head & 1 << 11 != 0,
+            x509: head & 1 << 12 != 0,
             refuse_growth: head & 1 << 16 != 0,
             bounds,
         };

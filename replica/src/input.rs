@@ -30,6 +30,8 @@ pub enum Input<'a> {
         conn: ConnId,
         /// The client's address, its automatic `ip` identity.
         peer: IpAddr,
+        /// Whom the certificate is for that the client has shown, its automatic `x509` identity.
+        certificate: Option<&'a str>,
         /// The decoded handshake.
         request: ConnectRequest<'a>,
         /// Fresh bytes from the operating system: the password if a session is created.

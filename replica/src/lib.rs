@@ -3,13 +3,17 @@
 //! `Replica::step` takes one input and the time and appends what it wants done. There is no clock,
 //! socket, thread, operating-system randomness or hash-iteration order inside.
 
+mod administer;
 mod apply;
 mod arena;
+mod audit;
 mod committed;
 mod config;
 mod consensus;
+mod denials;
 mod ensemble;
 mod entry;
+mod founding;
 #[cfg(test)]
 mod fuzz;
 mod gone;
@@ -29,8 +33,13 @@ mod state;
 mod tree;
 mod watch;
 
+pub use administer::NoAdministrator;
 pub use apply::describe as describe_entry;
+pub use audit::AuditRecord;
 pub use config::{AuthConfig, Bounds, Config, DigestAlgorithm};
+pub use consensus::Follower;
+pub use denials::{Denial, DenialWhy, Who};
+pub use founding::{FoundNode, Founder, FoundingError};
 pub use gone::Gone;
 pub use input::{ConnId, Input, Now};
 pub use membership::Membership;

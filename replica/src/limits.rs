@@ -13,6 +13,19 @@ pub(crate) const GONE_EPHEMERALS: usize = 10_000;
 /// Bytes of their paths together: a path may be as long as a frame.
 pub(crate) const GONE_BYTES: usize = 2 << 20;
 
+/// Identities of one connection: each write carries them all into the log, and clients show a
+/// handful.
+pub(crate) const IDENTITIES: usize = 128;
+
+/// Bytes of them together.
+pub(crate) const IDENTITY_BYTES: usize = 16 * 1024;
+
+/// Bytes of a text from a client in the account of a refusal: enough to recognise it.
+pub(crate) const DENIAL_TEXT_BYTES: usize = 1024;
+
+/// Entries of an access control list in it.
+pub(crate) const DENIAL_ACL_ENTRIES: usize = 32;
+
 /// Ephemerals deleted in one slice of a session's end: about a millisecond, so that other
 /// sessions' reads never wait long behind a session with a great many.
 pub(crate) const CLOSE_SLICE: usize = 1_000;

@@ -172,6 +172,7 @@ impl Replica {
         let conn = self.attachments.conn_of(session);
         let ended = Event::SessionEnded { session, reason, timeout_ms, ephemerals: 0, conn };
         out.items.push(Output::Event(ended));
+        self.account_for_end(session, reason, out);
         if let Some(conn) = conn {
             self.detach(conn);
             close(conn, why, out);

@@ -5,6 +5,8 @@ use std::ops::Range;
 use bytes::Bytes;
 use tenure_wire::{SessionId, Xid, Zxid, frame};
 
+use crate::audit::AuditRecord;
+use crate::denials::Denial;
 use crate::input::ConnId;
 use crate::membership::Membership;
 use crate::session::ended::EndReason;
@@ -18,6 +20,10 @@ pub struct Outputs {
     pub bytes: Vec<u8>,
     /// One record for each reply among the items, for metrics.
     pub answered: Vec<Answered>,
+    /// What was refused to somebody, for operators who are asked why.
+    pub denied: Vec<Denial>,
+    /// What belongs into the audit log, if one is wanted.
+    pub audited: Vec<AuditRecord>,
 }
 
 /// A request was answered.
@@ -45,6 +51,8 @@ impl Outputs {
         self.items.clear();
         self.bytes.clear();
         self.answered.clear();
+        self.denied.clear();
+        self.audited.clear();
     }
 
     /// Appends one frame to a connection's stream.
@@ -153,6 +161,8 @@ pub enum CloseWhy {
     UnknownOperation,
     /// Authentication failed.
     AuthFailed,
+    /// It sent a request before it had authenticated, where that is required.
+    NotAuthenticated,
     /// The first frame was not a handshake, or a frame had no header.
     Malformed,
 }

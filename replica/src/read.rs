@@ -6,6 +6,7 @@ use tenure_wire::{
 };
 
 use crate::config::Config;
+use crate::denials::Denial;
 use crate::input::ConnId;
 use crate::limits;
 use crate::output::Outputs;
@@ -26,6 +27,8 @@ pub(crate) struct Read<'a> {
     pub(crate) watches: &'a mut WatchTable,
     pub(crate) asker: &'a Attachment,
     pub(crate) asked: Asked,
+    /// What was refused on the way.
+    pub(crate) denied: Option<Denial>,
 }
 
 impl Read<'_> {
@@ -46,8 +49,19 @@ impl Read<'_> {
                 _ = reply(out, asked, zxid, |_| Ok(()));
             }
             Request::Ping => pong(asked, zxid, out),
-            request => _ = reply(out, asked, zxid, |bytes| self.body(request, bytes)),
+            request => {
+                let outcome = reply(out, asked, zxid, |bytes| self.body(request, bytes));
+                if let Err(error) = outcome {
+                    self.denied = self.denial(request, error);
+                }
+                out.denied.extend(self.denied);
+            }
         }
+    }
+
+    fn denial(&self, request: &Request<'_>, error: ErrorCode) -> Option<Denial> {
+        let Attachment { session, identities, .. } = self.asker;
+        Denial::of_request(self.state, request, error, *session, identities)
     }
 
     fn body(&mut self, request: &Request<'_>, bytes: &mut Vec<u8>) -> Result<(), ErrorCode> {
@@ -203,6 +217,11 @@ impl Read<'_> {
                 }),
                 _ => Err(ErrorCode::MarshallingError),
             };
+            if let Err(error) = result
+                && self.denied.is_none()
+            {
+                self.denied = self.denial(request, error);
+            }
             result.unwrap_or_else(|code| MultiResult::Error(code.code())).encode(bytes);
         }
         MultiHeader::END.encode(bytes);

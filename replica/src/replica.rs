@@ -7,7 +7,7 @@ use bytes::Bytes;
 
 use crate::apply::{Changes, Closing};
 use crate::config::Config;
-use crate::consensus::{Committed, Consensus, Durable, Outgoing};
+use crate::consensus::{Committed, Consensus, Durable, Follower, Outgoing};
 use crate::ensemble::{
     Elections, Following, Owners, PeerMessage, ReadOnly, Reconfigurer, cluster_in,
 };
@@ -18,7 +18,7 @@ use crate::limits;
 use crate::output::{CloseWhy, Event, HardState, LogEntry, Output, Outputs, SnapshotMeta};
 use crate::planted::PlantedBug;
 use crate::requests::Resuming;
-use crate::session::attach::{Attachment, Attachments};
+use crate::session::attach::{Attachment, Attachments, Caller};
 use crate::session::ended::EndReason;
 use crate::session::expiry::Expiry;
 use crate::session::local::{LocalSession, LocalSessions};
@@ -145,8 +145,9 @@ impl Replica {
     /// Takes one input. Writes it leads to are proposed by the next `flush`.
     pub fn step(&mut self, input: Input<'_>, now: Now, out: &mut Outputs) {
         match input {
-            Input::Connect { conn, peer, request, entropy } => {
-                self.connect(conn, peer, &request, entropy, now, out);
+            Input::Connect { conn, peer, certificate, request, entropy } => {
+                let caller = Caller { peer, certificate };
+                self.connect(conn, caller, &request, entropy, now, out);
             }
             Input::Frame { conn, payload } => self.frame(conn, payload, now, out),
             Input::Refuse { conn, payload, error } => {
@@ -298,6 +299,7 @@ impl Replica {
             enforce_quota: self.config.enforce_quota,
             extended_types: self.config.extended_types,
             sasl: !self.config.auth.sasl_users.is_empty(),
+            x509: self.config.auth.x509_enabled,
             refuse_growth: self.refuses_growth,
             bounds: self.config.bounds,
         }
@@ -392,6 +394,30 @@ impl Replica {
     /// The leader as far as this replica knows, if there is one.
     pub fn leader(&self) -> Option<u64> {
         Some(self.consensus.leader()).filter(|leader| *leader != 0)
+    }
+
+    /// How many members vote.
+    pub fn voter_count(&self) -> usize {
+        self.consensus.voters().len()
+    }
+
+    /// The other members, as the leader knows them; none if this replica does not lead.
+    pub fn followers(&self) -> Vec<Follower> {
+        match self.consensus.is_leader() {
+            true => self.consensus.followers(),
+            false => Vec::new(),
+        }
+    }
+
+    /// Client syncs that are not answered yet.
+    pub fn pending_syncs(&self) -> usize {
+        self.following.pending_syncs()
+    }
+
+    /// Has sessions be established and resumed within other bounds of their timeouts, from now on.
+    pub fn set_session_timeouts(&mut self, min_ms: u32, max_ms: u32) {
+        self.config.min_session_timeout_ms = min_ms;
+        self.config.max_session_timeout_ms = max_ms;
     }
 
     /// The ensemble's id, random and the same at every member; 0 for a server by itself, and before

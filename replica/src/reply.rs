@@ -43,6 +43,18 @@ pub(crate) fn reply(
     outcome
 }
 
+/// Appends the answer to a SASL token that proves nothing. Alone among errors it has a body, a null
+/// token.
+pub(crate) fn sasl_failed(out: &mut Outputs, asked: Asked, error: ErrorCode) {
+    let zxid = Zxid(0);
+    out.send(asked.conn, |bytes| {
+        ReplyHeader { xid: asked.xid, zxid, err: error.code() }.encode(bytes);
+        bytes.put_buffer(None);
+    });
+    let Asked { conn, xid, op, write, latency_us } = asked;
+    out.answered.push(Answered { conn, op, xid, zxid, err: error.code(), write, latency_us });
+}
+
 /// Appends a notification.
 pub(crate) fn notify(out: &mut Outputs, conn: ConnId, zxid: Zxid, kind: EventType, path: &str) {
     out.send(conn, |bytes| {

@@ -1,12 +1,11 @@
 //! Frames of clients: the handshake, the order of a connection's requests, who is touched.
 
-use std::net::IpAddr;
-
 use tenure_wire::{
     ConnectRequest, ErrorCode, OpCode, PING_XID, Put, Reader, Request, RequestHeader, SessionId,
     Xid, Zxid,
 };
 
+use crate::denials::{DenialWhy, Who, cut};
 use crate::ensemble::{Asker, Heard, Wish};
 use crate::entry::Operation;
 use crate::input::{ConnId, Now};
@@ -14,11 +13,11 @@ use crate::output::{CloseWhy, Event, Output, Outputs};
 use crate::planted::PlantedBug;
 use crate::read::{Read, pong, unknown};
 use crate::replica::Replica;
-use crate::reply::{Asked, reply};
-use crate::session::attach::{Attachment, Manner, Pending, WISHES_SCHEME};
-use crate::session::auth::authenticate;
+use crate::reply::{Asked, reply, sasl_failed};
+use crate::session::attach::{Attachment, Caller, Manner, Pending, WISHES_SCHEME};
+use crate::session::auth::{authenticate, holder};
 use crate::session::ended::EndReason;
-use crate::session::sasl::{SaslAnswer, SaslFailed};
+use crate::session::sasl::{SaslAnswer, SaslFailed, claimed_user};
 use crate::tree::acl::Identity;
 
 /// How an operation is answered.
@@ -87,7 +86,7 @@ impl Replica {
     pub(crate) fn connect(
         &mut self,
         conn: ConnId,
-        peer: IpAddr,
+        caller: Caller<'_>,
         request: &ConnectRequest<'_>,
         entropy: [u8; 16],
         now: Now,
@@ -101,7 +100,10 @@ impl Replica {
         }
         let timeout_ms = self.negotiate(request.timeout_ms);
         let manner = Manner::of(request);
-        let attachment = Attachment::new(peer, timeout_ms, manner, entropy);
+        let mut attachment = Attachment::new(caller.peer, timeout_ms, manner, entropy);
+        if let Some(subject) = caller.certificate {
+            attachment.add_identities(holder(&self.config.auth, subject));
+        }
         if !self.serving {
             return self.connect_read_only(conn, attachment, request, now, out);
         }
@@ -359,17 +361,20 @@ impl Replica {
         let session = attachment.session;
         let idle = attachment.pending.is_empty();
         let (reconfigures, linearizable) = (attachment.reconfigures, attachment.linearizable);
+        let is_admitted = self.config.auth.admits(&attachment.identities);
         let idle = idle || self.has(PlantedBug::ReadsOvertakeWrites);
         let op = OpCode::from_i32(header.op);
         let way = match op {
             Some(OpCode::Reconfig) if self.can_reconfigure() => Way::Write,
             op => way(op),
         };
-        if matches!(way, Way::Auth) {
-            return match op {
-                Some(OpCode::Sasl) => self.sasl(conn, header.xid, reader.rest(), out),
-                _ => self.auth(conn, header.xid, reader.rest(), out),
-            };
+        match way {
+            Way::Auth if op == Some(OpCode::Sasl) => {
+                return self.sasl(conn, header.xid, reader.rest(), out);
+            }
+            Way::Auth => return self.auth(conn, header.xid, reader.rest(), out),
+            _ if !is_admitted => return self.refuse_stranger(conn, header, out),
+            _ => {}
         }
         match self.heard(session, now) {
             Heard::Yes => {}
@@ -526,7 +531,7 @@ impl Replica {
         let Some(asker) = self.attachments.get(conn) else { return };
         let asked = Asked { conn, xid: header.xid, op: header.op, write: false, latency_us };
         let (state, config, watches) = (&self.state, &self.config, &mut self.watches);
-        Read { state, config, watches, asker, asked }.answer(op, reader.rest(), out);
+        Read { state, config, watches, asker, asked, denied: None }.answer(op, reader.rest(), out);
     }
 
     /// Answers what waited behind a write that has just been answered, up to the next write.
@@ -561,28 +566,41 @@ impl Replica {
         let Some(attachment) = self.attachments.get_mut(conn) else { return };
         let op = OpCode::Auth.code();
         let asked = Asked { conn, xid, op, write: false, latency_us: 0 };
-        let identities = match Request::decode(OpCode::Auth, body) {
-            Ok(Request::Auth { scheme, auth }) if scheme == WISHES_SCHEME => {
-                attachment.take_wish(auth.unwrap_or_default())
-            }
-            Ok(Request::Auth { scheme, auth }) => {
-                authenticate(&self.config.auth, &scheme, auth.unwrap_or_default()).ok()
-            }
-            _ => None,
+        let (scheme, auth) = match Request::decode(OpCode::Auth, body) {
+            Ok(Request::Auth { scheme, auth }) => (scheme, auth.unwrap_or_default()),
+            _ => Default::default(),
         };
-        let Some(identities) = identities else {
-            attachment.finished = true;
-            _ = reply(out, asked, Zxid(0), |_| Err(ErrorCode::AuthFailed));
-            return close(conn, CloseWhy::AuthFailed, out);
+        let identities = match &*scheme {
+            WISHES_SCHEME => attachment.take_wish(auth),
+            scheme => authenticate(&self.config.auth, scheme, auth).ok(),
         };
-        for identity in identities {
-            attachment.add_identity(identity);
+        if identities.is_some_and(|identities| attachment.add_identities(identities)) {
+            _ = reply(out, asked, Zxid(0), |_| Ok(()));
+            return;
         }
-        _ = reply(out, asked, Zxid(0), |_| Ok(()));
+        attachment.finished = true;
+        let error = ErrorCode::AuthFailed;
+        let why = DenialWhy::Credentials { scheme: cut(&scheme).to_owned() };
+        self.account_for_stranger(conn, Some(OpCode::Auth), None, (error, why), out);
+        _ = reply(out, asked, Zxid(0), |_| Err(error));
+        close(conn, CloseWhy::AuthFailed, out);
     }
 }
 
 impl Replica {
+    /// Ends the connection of a client that sends requests before it has shown who it is. The
+    /// session lives on, unheard.
+    fn refuse_stranger(&mut self, conn: ConnId, header: RequestHeader, out: &mut Outputs) {
+        let Some(attachment) = self.attachments.get_mut(conn) else { return };
+        attachment.finished = true;
+        let asked = Asked { conn, xid: header.xid, op: header.op, write: false, latency_us: 0 };
+        let (op, error) = (OpCode::from_i32(header.op), ErrorCode::SessionClosedRequireSaslAuth);
+        let why = DenialWhy::NotAuthenticated;
+        self.account_for_stranger(conn, op, None, (error, why), out);
+        _ = reply(out, asked, Zxid(0), |_| Err(error));
+        close(conn, CloseWhy::NotAuthenticated, out);
+    }
+
     /// One round of a SASL exchange. Without users, it is answered with no error and no token.
     fn sasl(&mut self, conn: ConnId, xid: Xid, body: &[u8], out: &mut Outputs) {
         let Some(attachment) = self.attachments.get_mut(conn) else { return };
@@ -596,28 +614,37 @@ impl Replica {
             }
         };
         let auth = &self.config.auth;
-        let mut send = |token: Option<&str>| {
+        let send = |out: &mut Outputs, token: Option<&str>| {
             _ = reply(out, asked, Zxid(0), |bytes| {
                 bytes.put_buffer(token.map(str::as_bytes));
                 Ok(())
             });
         };
         if auth.sasl_users.is_empty() {
-            return send(None);
+            return send(out, None);
         }
         let entropy = attachment.entropy;
         match attachment.sasl.answer(&auth.sasl_users, &entropy, token) {
-            Ok(SaslAnswer::Challenge(challenge)) => send(Some(&challenge)),
+            Ok(SaslAnswer::Challenge(challenge)) => send(out, Some(&challenge)),
             Ok(SaslAnswer::Done { user, proof }) => {
-                attachment.add_identity(Identity::new("sasl", &user));
-                if auth.sasl_super_user.as_ref() == Some(&user) {
-                    attachment.add_identity(Identity::new("super", ""));
+                let is_super = auth.sasl_super_user.as_ref() == Some(&user);
+                let super_user = is_super.then(|| Identity::new("super", ""));
+                let identities = [Identity::new("sasl", &user)].into_iter().chain(super_user);
+                if attachment.add_identities(identities) {
+                    return send(out, Some(&proof));
                 }
-                send(Some(&proof));
+                send(out, None);
             }
             Err(SaslFailed) => {
-                attachment.finished = true;
-                _ = reply(out, asked, Zxid(0), |_| Err(ErrorCode::AuthFailed));
+                let failure = auth.sasl_failure();
+                attachment.finished = failure.is_some();
+                let claimed = claimed_user(token)
+                    .map(|user| Who { scheme: "sasl".into(), user: cut(&user).into() });
+                let why = DenialWhy::Credentials { scheme: "sasl".to_owned() };
+                let why = (failure.unwrap_or(ErrorCode::AuthFailed), why);
+                self.account_for_stranger(conn, Some(OpCode::Sasl), claimed, why, out);
+                let Some(failure) = failure else { return send(out, None) };
+                sasl_failed(out, asked, failure);
                 close(conn, CloseWhy::AuthFailed, out);
             }
         }

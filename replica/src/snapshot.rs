@@ -44,7 +44,7 @@ pub(crate) struct Capture {
 }
 
 impl Capture {
-    fn begin(state: &mut State) -> Self {
+    pub(crate) fn begin(state: &mut State) -> Self {
         let mut chunk = Vec::with_capacity(limits::SNAPSHOT_CHUNK);
         records::put_head(state, &mut chunk);
         records::put_acls(state, &mut chunk);
@@ -70,7 +70,7 @@ impl Capture {
     }
 
     /// Copies some more slots; false when all are copied.
-    fn slice(&mut self, state: &mut State) -> bool {
+    pub(crate) fn slice(&mut self, state: &mut State) -> bool {
         let chunk = &mut self.chunk;
         if self.sessions_left {
             self.sessions_left =
@@ -85,7 +85,14 @@ impl Capture {
         self.sessions_left || self.nodes_left
     }
 
-    fn finish(mut self) -> Vec<u8> {
+    /// A chunk that has grown to this many bytes, to be written; what follows goes into another.
+    pub(crate) fn take_full(&mut self, bytes: usize) -> Option<Vec<u8>> {
+        let next = || Vec::with_capacity(bytes);
+        (self.chunk.len() >= bytes).then(|| std::mem::replace(&mut self.chunk, next()))
+    }
+
+    /// The last chunk.
+    pub(crate) fn finish(mut self) -> Vec<u8> {
         self.chunk.put_i32(tag::END);
         self.chunk.put_i32(self.session_slots as i32);
         self.chunk.put_i32(self.node_slots as i32);
@@ -123,11 +130,8 @@ impl Replica {
     pub(crate) fn snapshot_slice(&mut self, out: &mut Outputs) {
         let Some(capture) = &mut self.capture else { return };
         if capture.slice(&mut self.state) {
-            if capture.chunk.len() >= limits::SNAPSHOT_CHUNK {
-                let next = Vec::with_capacity(capture.chunk.len());
-                let full = std::mem::replace(&mut capture.chunk, next);
-                out.items.push(Output::SnapshotChunk(full));
-            }
+            let full = capture.take_full(limits::SNAPSHOT_CHUNK);
+            out.items.extend(full.map(Output::SnapshotChunk));
             return;
         }
         if let Some(capture) = self.capture.take() {

@@ -76,6 +76,11 @@ impl State {
         Zxid::new(self.zxid.epoch() + 1, 1)
     }
 
+    /// A session of this id is there: later ones get higher numbers.
+    pub(crate) fn note_session_id(&mut self, id: SessionId) {
+        self.last_session = self.last_session.max(id.0 as u64 & SESSION_BITS);
+    }
+
     /// The number in the id of the last session, or if there was none, of one that began now.
     pub(crate) fn session_number(&self, time_ms: i64) -> u64 {
         match self.last_session {

@@ -5,6 +5,7 @@
 
 use std::io::{self, Read, Write};
 use std::net::{Shutdown, SocketAddr};
+use std::sync::Arc;
 use std::time::Instant;
 
 use mio::net::TcpStream;
@@ -44,8 +45,20 @@ pub(crate) struct Incoming {
     pub(crate) socket: TcpStream,
     /// The client's address.
     pub(crate) peer: SocketAddr,
-    /// The TLS to speak on it, if it came through the secure port.
-    pub(crate) tls: Option<Box<tls::Session>>,
+    /// How it is encrypted.
+    pub(crate) encryption: Encryption,
+    /// It came through the port for TLS alone.
+    pub(crate) secure_port: bool,
+}
+
+/// How a connection is encrypted.
+pub(crate) enum Encryption {
+    /// Not at all.
+    Plain,
+    /// As its first byte says: if by TLS, started from this.
+    AsAsked(Arc<rustls::ServerConfig>),
+    /// By TLS.
+    Tls(Box<tls::Session>),
 }
 
 /// One client connection.
@@ -66,6 +79,8 @@ pub(crate) struct Connection {
     pub(crate) is_queued: bool,
     /// It is on the driver's list of connections left unread.
     pub(crate) is_paused: bool,
+    /// It came through the port for TLS alone.
+    pub(crate) secure_port: bool,
     /// Whole frames may lie among the bytes held back: its share of time was over, or a bound hit.
     pub(crate) has_more: bool,
     /// Its client's address, among those who share the server.
@@ -81,8 +96,8 @@ pub(crate) struct Connection {
     /// When it was last left unread.
     pub(crate) paused_at: Option<Instant>,
     socket: TcpStream,
-    /// Between the socket and the bytes below; `None` for a plain connection.
-    tls: Option<Box<tls::Session>>,
+    /// Between the socket and the bytes below.
+    encryption: Encryption,
     /// The operating system may hold bytes for us. Readiness is reported once per arrival, so this
     /// stays set until a read came back short.
     readable: bool,
@@ -103,7 +118,7 @@ impl Connection {
     /// Takes over a fresh socket and has `registry` report its readiness as `token`.
     pub(crate) fn new(
         id: ConnId,
-        Incoming { mut socket, peer, tls }: Incoming,
+        Incoming { mut socket, peer, encryption, secure_port }: Incoming,
         established_wall_ms: i64,
         (registry, token): (&Registry, Token),
         address: TenantId,
@@ -121,6 +136,7 @@ impl Connection {
             is_dirty: false,
             is_queued: false,
             is_paused: false,
+            secure_port,
             has_more: false,
             address,
             identity: None,
@@ -129,7 +145,7 @@ impl Connection {
             is_opening: false,
             paused_at: None,
             socket,
-            tls,
+            encryption,
             readable: false,
             half_closed: false,
             writable: true,
@@ -159,7 +175,19 @@ impl Connection {
 
     /// Whether it came through TLS.
     pub(crate) fn is_secure(&self) -> bool {
-        self.tls.is_some()
+        self.tls().is_some()
+    }
+
+    /// Whom the certificate is for that the client has shown, if it has.
+    pub(crate) fn certificate_subject(&self) -> Option<String> {
+        self.tls()?.subject()
+    }
+
+    fn tls(&self) -> Option<&tls::Session> {
+        match &self.encryption {
+            Encryption::Tls(tls) => Some(tls),
+            Encryption::Plain | Encryption::AsAsked(_) => None,
+        }
     }
 
     /// Whether a read may find something.
@@ -190,8 +218,10 @@ impl Connection {
     /// Reads once into `buffer`. An error of kind `InvalidData` says that the client does not speak
     /// TLS as it must; nothing it sends from then on is given out.
     pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<ReadOutcome> {
-        if self.tls.is_some() {
-            return self.read_tls(buffer);
+        match self.encryption {
+            Encryption::Plain => {}
+            Encryption::AsAsked(_) => return self.read_as_asked(buffer),
+            Encryption::Tls(_) => return self.read_tls(buffer),
         }
         loop {
             match self.socket.read(buffer) {
@@ -216,8 +246,31 @@ impl Connection {
         }
     }
 
+    /// Reads for the first time, which tells how the connection is encrypted.
+    fn read_as_asked(&mut self, buffer: &mut [u8]) -> io::Result<ReadOutcome> {
+        let mut first = [0];
+        let n = loop {
+            match self.socket.peek(&mut first) {
+                Ok(n) => break n,
+                Err(e) if e.kind() == io::ErrorKind::WouldBlock => {
+                    self.readable = false;
+                    return Ok(ReadOutcome::Nothing);
+                }
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+                Err(e) => return Err(e),
+            }
+        };
+        let asked = std::mem::replace(&mut self.encryption, Encryption::Plain);
+        if let Encryption::AsAsked(config) = asked
+            && first[..n] == [tls::HANDSHAKE]
+        {
+            self.encryption = Encryption::Tls(Box::new(tls::Session::new(config)?));
+        }
+        self.read(buffer)
+    }
+
     fn read_tls(&mut self, buffer: &mut [u8]) -> io::Result<ReadOutcome> {
-        let Some(tls) = &mut self.tls else { return Ok(ReadOutcome::Nothing) };
+        let Encryption::Tls(tls) = &mut self.encryption else { return Ok(ReadOutcome::Nothing) };
         let taken = tls.read(&mut self.socket, buffer);
         // The client waits for our part of the handshake, or for why it failed.
         let answered = match self.writable {
@@ -278,7 +331,7 @@ impl Connection {
 
     /// Whether there is anything to write, be it what TLS has to say by itself.
     pub(crate) fn wants_write(&self) -> bool {
-        self.unsent() > 0 || self.tls.as_ref().is_some_and(|tls| tls.wants_write())
+        self.unsent() > 0 || self.tls().is_some_and(tls::Session::wants_write)
     }
 
     /// Whether the operating system took bytes from us since this was last asked.
@@ -299,9 +352,9 @@ impl Connection {
     pub(crate) fn flush(&mut self) -> io::Result<Option<Vec<u8>>> {
         while self.wants_write() {
             let rest = &self.outbox[self.outbox_sent..];
-            let written = match &mut self.tls {
-                None => self.socket.write(rest),
-                Some(tls) => tls.write(&mut self.socket, rest),
+            let written = match &mut self.encryption {
+                Encryption::Tls(tls) => tls.write(&mut self.socket, rest),
+                Encryption::Plain | Encryption::AsAsked(_) => self.socket.write(rest),
             };
             match written {
                 Ok(0) if !rest.is_empty() => return Err(io::ErrorKind::WriteZero.into()),
@@ -335,7 +388,7 @@ impl Connection {
 
     /// Ends our direction of the stream, after what was sent.
     pub(crate) fn finish_sending(&mut self) -> io::Result<()> {
-        if let Some(tls) = &mut self.tls {
+        if let Encryption::Tls(tls) = &mut self.encryption {
             tls.send_end();
             let written = tls.write_records(&mut self.socket);
             self.note_blocked(written)?;

@@ -7,6 +7,7 @@
 //! Nothing is handed to another thread on the way from a request to its reply, except what must be
 //! durable: on few cores the hand-over costs more than the request.
 
+mod accounts;
 mod admission;
 mod delivery;
 mod happenings;
@@ -14,7 +15,10 @@ mod intake;
 mod left_behind;
 mod live;
 mod orders;
+mod reload;
+mod snapshots;
 mod turns;
+mod watch;
 
 use std::collections::VecDeque;
 use std::io;
@@ -28,16 +32,20 @@ use intake::Allowance;
 use left_behind::LeftBehind;
 use mio::{Events, Poll, Token};
 use orders::AwaitedEnds;
+use snapshots::AwaitedSnapshots;
 use tenure_replica::{ConnId, Input, Now, Outputs, Replica};
 use turns::Turns;
 
 use crate::RunError;
+use crate::admin::ServerEventKind;
 use crate::admin::report::{ConfigReport, SnapshotReport};
 use crate::admin::words;
-use crate::admin::{Elections, SessionEvents, TenantReports};
+use crate::admin::{Denials, Elections, ServerEvents, SessionEvents, TenantReports};
+use crate::audit::Audit;
 use crate::clock::Clock;
 use crate::config::{LimitSettings, StormSettings, WordList};
 use crate::connections::Connections;
+use crate::hot_paths::HotPaths;
 use crate::limits;
 use crate::listener::{Accepted, Listener};
 use crate::log_limit::LogLimit;
@@ -50,12 +58,15 @@ use crate::persister::Persister;
 use crate::snapshotter::Snapshotter;
 use crate::storm::Storm;
 use crate::tenants::{TenantName, Tenants};
+use watch::LoopWatch;
 
 /// The bell of [`crate::mail::Mailbox`].
 pub(crate) const WAKE: Token = Token(0);
 /// The plain listener, the secure one, or both.
 const FIRST_LISTENER: usize = 1;
 const FIRST_CONNECTION: usize = 3;
+/// Numbers that members can have, and 0.
+const MEMBERS: usize = 256;
 
 /// What the loop takes from the configuration.
 #[derive(Clone, Copy, Debug)]
@@ -66,6 +77,8 @@ pub(crate) struct Rules {
     pub(crate) max_outstanding: usize,
     /// How long a connection may take to send its handshake.
     pub(crate) sessionless_timeout: Duration,
+    /// A sync of the log that takes longer is told of.
+    pub(crate) slow_sync_us: u64,
     /// How long a request may be left unread without being refused.
     pub(crate) throttled_op_wait: Option<Duration>,
     /// Requests of more bytes are large ones, if any are.
@@ -112,8 +125,20 @@ pub(crate) struct Driver {
     late_mail: VecDeque<Mail>,
     /// Who waits for sessions to end.
     ends_awaited: AwaitedEnds,
+    snapshots_awaited: AwaitedSnapshots,
     session_events: SessionEvents,
     elections: Elections,
+    server_events: ServerEvents,
+    watch: LoopWatch,
+    hot_paths: HotPaths,
+    /// When each member was last heard, by its number, in microseconds of the monotonic clock.
+    heard_us: [Option<u64>; MEMBERS],
+    /// The last entry whose application was counted.
+    counted_to: u64,
+    /// When this leadership began.
+    leading_since_us: u64,
+    denials: Denials,
+    audit: Option<Audit>,
     /// The client whose connection is being dropped.
     leaving: Option<(ConnId, SocketAddr)>,
     clock: Clock,
@@ -158,8 +183,6 @@ pub(crate) struct Driver {
     closing: VecDeque<(Instant, ConnId)>,
     /// Unsent bytes of all connections.
     unsent_total: usize,
-    /// Bytes of large requests of all connections.
-    large_total: usize,
     /// No time passes for sessions while the disk is full.
     disk_is_full: bool,
     /// Told, once, that the replica has begun to serve.
@@ -172,6 +195,8 @@ pub(crate) struct Driver {
     metrics: Metrics,
     words: Arc<WordList>,
     config: ConfigReport,
+    /// What the configuration said at the start, and when it was last read.
+    texts: (String, String),
     last_snapshot: Option<SnapshotReport>,
     trace_mask: i64,
 }
@@ -192,8 +217,12 @@ pub(crate) struct Parts {
     pub(crate) rules: Rules,
     pub(crate) words: WordList,
     pub(crate) config: ConfigReport,
+    /// The configuration's text.
+    pub(crate) text: String,
     pub(crate) metrics: Metrics,
     pub(crate) last_snapshot: Option<SnapshotReport>,
+    /// Where changes are recorded, if they are.
+    pub(crate) audit: Option<Audit>,
     /// Told, once, that the replica has begun to serve.
     pub(crate) on_serving: SyncSender<()>,
 }
@@ -205,6 +234,7 @@ impl Driver {
         for (i, listener) in parts.listeners.iter_mut().enumerate() {
             listener.register(parts.poll.registry(), Token(FIRST_LISTENER + i))?;
         }
+        let counted_to = parts.replica.applied();
         let now = parts.clock.instant();
         Ok(Driver {
             poll: parts.poll,
@@ -223,8 +253,17 @@ impl Driver {
             mail: parts.mail,
             late_mail: VecDeque::new(),
             ends_awaited: AwaitedEnds::default(),
+            snapshots_awaited: AwaitedSnapshots::default(),
             session_events: SessionEvents::default(),
             elections: Elections::default(),
+            server_events: ServerEvents::default(),
+            watch: LoopWatch::default(),
+            hot_paths: HotPaths::new(),
+            heard_us: [None; MEMBERS],
+            counted_to,
+            leading_since_us: 0,
+            denials: Denials::default(),
+            audit: parts.audit,
             leaving: None,
             clock: parts.clock,
             rules: parts.rules,
@@ -249,7 +288,6 @@ impl Driver {
             opening: VecDeque::new(),
             closing: VecDeque::new(),
             unsent_total: 0,
-            large_total: 0,
             disk_is_full: false,
             on_serving: Some(parts.on_serving),
             stop_by: None,
@@ -258,6 +296,7 @@ impl Driver {
             metrics: parts.metrics,
             words: Arc::new(parts.words),
             config: parts.config,
+            texts: (parts.text.clone(), parts.text),
             last_snapshot: parts.last_snapshot,
             trace_mask: words::DEFAULT_TRACE_MASK,
         })
@@ -283,6 +322,7 @@ impl Driver {
                 Err(e) => return Err(RunError::Poll(e.to_string())),
                 Ok(()) => {}
             }
+            self.watch_turn(polled, timeout);
             self.note_ready(&events);
             for i in 0..self.listeners.len() {
                 self.accept(i, polled);
@@ -325,6 +365,7 @@ impl Driver {
             self.opening.front().map(|(at, _)| *at),
             self.closing.front().map(|(at, _)| *at),
             self.stop_by,
+            self.watch.storm_ends_at(),
             self.rates_open_at,
         ]
         .into_iter()
@@ -416,27 +457,36 @@ impl Driver {
                 Mail::Persisted { ticket, synced } => {
                     if let Some(synced) = synced {
                         self.metrics.batch_synced(synced.entries, synced.took_us, synced.waiting);
-                        self.metrics.slow_syncs += u64::from(synced.was_slow);
+                        if synced.took_us >= self.rules.slow_sync_us {
+                            self.metrics.slow_syncs += 1;
+                            let worst_ms = synced.took_us / 1000;
+                            self.tell(ServerEventKind::SlowSync { worst_ms, times: 1 });
+                        }
                     }
                     self.replica.step(Input::Persisted { ticket }, now, &mut self.out);
                     self.deliver();
                 }
-                Mail::DiskFull(is_full) => self.disk_is_full = is_full,
+                Mail::DiskFull(is_full) => self.watch_disk(is_full),
                 Mail::Fatal(error) => return Err(error),
                 Mail::SnapshotRoom => {}
-                Mail::SnapshotSaved { index, log_from, report, took_us } => {
+                Mail::SnapshotSaved { index, path, log_from, report, took_us } => {
                     self.metrics.snapshot_us.record(took_us);
                     self.last_snapshot = Some(report);
+                    self.snapshots_awaited.saved(&path, report.zxid);
                     self.persister.cut_before(log_from);
                     self.replica.step(Input::SnapshotSaved { index }, now, &mut self.out);
                     self.deliver();
                 }
                 Mail::SnapshotFailed => {
                     self.metrics.snapshot_errors += 1;
+                    self.snapshots_awaited.failed();
                     self.replica.step(Input::SnapshotFailed, now, &mut self.out);
                     self.deliver();
                 }
                 Mail::Peer { from, message } => {
+                    if let Some(heard) = self.heard_us.get_mut(from as usize) {
+                        *heard = Some(now.mono_us);
+                    }
                     let message = &message;
                     self.replica.step(Input::Peer { from, message }, now, &mut self.out);
                     self.deliver();
@@ -465,6 +515,7 @@ impl Driver {
                     self.stand_still(reply);
                 }
                 Mail::Resume => {}
+                Mail::Reload(config, reply) => reply.send(self.reload(&config)),
                 Mail::Stop => self.begin_stop(),
             }
         }
@@ -502,6 +553,9 @@ impl Driver {
             self.replica.flush(now, &mut self.out);
             self.deliver();
         }
+        let applied = self.replica.applied();
+        self.metrics.commits += applied.saturating_sub(self.counted_to);
+        self.counted_to = applied;
     }
 
     fn announce_serving(&mut self) {

@@ -39,6 +39,14 @@ pub enum StartError {
         /// What the operating system said.
         source: io::Error,
     },
+    /// The audit log that the configuration asks for cannot be written.
+    #[error("the audit log {}: {source}", path.display())]
+    Audit {
+        /// Its file.
+        path: PathBuf,
+        /// What the operating system said.
+        source: io::Error,
+    },
     /// It failed before it could serve anybody.
     #[error(transparent)]
     Run(#[from] RunError),

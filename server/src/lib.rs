@@ -7,11 +7,14 @@ pub mod config;
 pub mod limits;
 pub mod metrics;
 
+mod audit;
 mod clock;
 mod connection;
 mod connections;
 mod driver;
 mod error;
+mod founding;
+mod hot_paths;
 mod listener;
 mod log_limit;
 mod mail;
@@ -41,19 +44,23 @@ use tenure_wire::SessionId;
 
 pub use admin::OperateError;
 use admin::report::ConfigReport;
-use admin::{AdminClient, AdminQuery, AdminServer, EndAs, Reply};
-use config::ServerConfig;
+use admin::{AdminClient, AdminQuery, AdminServer, EndAs, Reply, wall_ms};
+use audit::{Audit, AuditLine, AuditThread};
+use config::{Changes, ServerConfig};
 use driver::{Driver, Parts, Rules};
 pub use error::{RunError, StartError};
+pub use founding::{FoundError, found_data_folder};
+pub use hot_paths::{HotPath, HotPathReport};
 use listener::Listener;
 use mail::{Mail, Mailbox};
 use members_file::MembersFile;
 use peers::Peers;
 use persister::{Persister, SyncPolicy};
 pub use process::{prefer_small_pages, raise_open_files_limit};
-pub use recovery::read_snapshot;
+pub use recovery::{read_snapshot, read_snapshot_part};
 use snapshotter::{SnapshotPolicy, Snapshotter};
-pub use tls::{FileError, JksError, TlsError};
+pub use tls::{FileError, JksError, TlsError, Validity, validities};
+use tls::{LinkTls, Live, Watch};
 use transfer::SnapshotFolder;
 
 /// A running server. Dropping it leaves the server running; [`ServerHandle::stop`] ends it.
@@ -76,6 +83,23 @@ impl Stopper {
     }
 }
 
+/// Changes what can be changed about a running server, from any thread.
+#[derive(Clone)]
+pub struct Reloader(Mailbox);
+
+impl Reloader {
+    /// Applies what of another configuration needs no restart: limits, bounds of session timeouts,
+    /// the list of four-letter words, thresholds. Returns what changed, and what waits for a
+    /// restart.
+    ///
+    /// # Errors
+    /// If the server has stopped, or does not answer.
+    pub fn reload(&self, config: &ServerConfig) -> Result<Changes, OperateError> {
+        let config = Box::new(config.clone());
+        ask(&self.0, |reply| Mail::Reload(config, reply))
+    }
+}
+
 impl ServerHandle {
     /// Where clients connect: without TLS, if the server has a port for that.
     pub fn client_addr(&self) -> SocketAddr {
@@ -95,6 +119,12 @@ impl ServerHandle {
     /// A means to stop the server while another thread waits in [`ServerHandle::join`].
     pub fn stopper(&self) -> Stopper {
         Stopper(self.mailbox.clone())
+    }
+
+    /// A means to reload the server's configuration while another thread waits in
+    /// [`ServerHandle::join`].
+    pub fn reloader(&self) -> Reloader {
+        Reloader(self.mailbox.clone())
     }
 
     /// Closes a session as an operator: its client is told nothing but the end of its connection,
@@ -147,14 +177,7 @@ impl ServerHandle {
         &self,
         question: impl FnOnce(Reply<T>) -> Mail,
     ) -> Result<T, OperateError> {
-        let (sender, answer) = mpsc::sync_channel(1);
-        // Whoever asked may have given up; then nobody misses the answer.
-        let reply = Reply::new(move |answer| drop(sender.try_send(answer)));
-        self.mailbox.post(question(reply));
-        answer.recv_timeout(admin::END_TIMEOUT).map_err(|error| match error {
-            RecvTimeoutError::Timeout => OperateError::NoAnswer,
-            RecvTimeoutError::Disconnected => OperateError::Stopped,
-        })
+        ask(&self.mailbox, question)
     }
 
     /// Waits until the server has ended, by a stop or by a failure.
@@ -170,25 +193,46 @@ impl ServerHandle {
     }
 }
 
+fn ask<T: Send + 'static>(
+    mailbox: &Mailbox,
+    question: impl FnOnce(Reply<T>) -> Mail,
+) -> Result<T, OperateError> {
+    let (sender, answer) = mpsc::sync_channel(1);
+    // Whoever asked may have given up; then nobody misses the answer.
+    let reply = Reply::new(move |answer| drop(sender.try_send(answer)));
+    mailbox.post(question(reply));
+    answer.recv_timeout(admin::END_TIMEOUT).map_err(|error| match error {
+        RecvTimeoutError::Timeout => OperateError::NoAnswer,
+        RecvTimeoutError::Disconnected => OperateError::Stopped,
+    })
+}
+
+/// Whether a server could start with a configuration: what [`start`] refuses before it touches
+/// anything. Keys and certificates are read.
+///
+/// # Errors
+/// If it could not.
+pub fn check(config: &ServerConfig) -> Result<(), StartError> {
+    refuse_unsupported(config)?;
+    Secured::start(config).map(drop)
+}
+
 /// Starts a server: recovers its data folder, then listens. Clients are served when this returns.
 pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
     refuse_unsupported(config)?;
     // Before the folder is touched: mistakes in the configuration show at once.
-    let tls = config.secure_client.as_ref().map(|_| tls::configure(&config.tls)).transpose()?;
+    let Secured { clients, links, watches } = Secured::start(config)?;
     let folder = DataFolder::open(&config.data_dir, &config.data_log_dir)?;
     let disk = RealDisk::shared();
     let recovered = recovery::recover(&disk, &folder, config)?;
 
-    let (listeners, addrs) = listen(config, tls)?;
+    let (listeners, addrs) = listen(config, clients)?;
     let client_addr = addrs.plain.or(addrs.secure).expect("refused above");
 
     let poll = Poll::new().map_err(system("creating the readiness queue"))?;
     let waker = Waker::new(poll.registry(), driver::WAKE).map_err(system("creating a waker"))?;
     let (mailbox, mail) = Mailbox::new(Arc::new(waker));
-    let policy = SyncPolicy {
-        force_sync: config.durability.force_sync,
-        slow_warning: Duration::from_millis(config.durability.slow_sync_warning_ms.into()),
-    };
+    let policy = SyncPolicy { force_sync: config.durability.force_sync };
     let persister = Persister::start(recovered.log, policy, mailbox.clone())
         .map_err(system("starting the disk thread"))?;
     let snapshots = SnapshotFolder {
@@ -201,9 +245,10 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
         dir: snapshots.dir.clone(),
         retain: config.snapshots.retain_count.max(limits::SNAPSHOTS_RETAINED) as usize,
     };
-    let peers = peers(config, snapshots, &mailbox)?;
+    let peers = peers(config, links, snapshots, &mailbox)?;
     let snapshotter = Snapshotter::start(policy, mailbox.clone())
         .map_err(system("starting the snapshot thread"))?;
+    let (audit, audit_thread) = audit(config)?.unzip();
     let port = |addr: SocketAddr| addr.port();
     let report = ConfigReport::new(config, addrs.plain.map(port), addrs.secure.map(port));
     let (on_serving, serving) = mpsc::sync_channel(1);
@@ -219,32 +264,66 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
         clock: recovered.clock,
         rules: rules(config),
         words: config.four_letter_words.clone(),
-        config: report.clone(),
+        config: report,
+        text: config.initial_text.clone(),
         metrics: recovered.metrics,
         last_snapshot: recovered.last_snapshot,
+        audit: audit.clone(),
         on_serving,
     };
     let driver = Driver::new(parts).map_err(system("registering the listener"))?;
     let questions = mailbox.clone();
     let ask = AdminClient::new(move |query| questions.post(Mail::Query(query)));
-    let admin = AdminServer::start(&config.admin, &config.metrics, report, ask);
+    let admin = AdminServer::start(&config.admin, &config.metrics, ask, audit.clone());
     let admin_addr = admin.addr();
+    let reloader =
+        tls::Reloader::start(watches).map_err(system("starting the thread for TLS files"))?;
     let thread = thread::Builder::new()
         .name("tenure-io".into())
         .spawn(move || {
             let outcome = driver.run();
-            drop(admin);
+            drop((admin, reloader));
+            end_audit(audit, audit_thread);
             drop(folder);
             outcome
         })
         .map_err(system("starting the I/O thread"))?;
-    if serving.recv().is_err() {
-        // The thread ended before it served anybody, and says why.
-        let ended = thread.join().unwrap_or(Err(RunError::Thread("I/O")));
-        return Err(ended.err().unwrap_or(RunError::Thread("I/O")).into());
-    }
+    let thread = once_it_serves(thread, &serving)?;
     let secure_client_addr = addrs.secure;
     Ok(ServerHandle { client_addr, secure_client_addr, admin_addr, mailbox, thread })
+}
+
+type IoThread = JoinHandle<Result<(), RunError>>;
+
+/// Waits until the thread serves. One that ended before it served anybody says why.
+fn once_it_serves(thread: IoThread, serving: &mpsc::Receiver<()>) -> Result<IoThread, StartError> {
+    if serving.recv().is_ok() {
+        return Ok(thread);
+    }
+    let ended = thread.join().unwrap_or(Err(RunError::Thread("I/O")));
+    Err(ended.err().unwrap_or(RunError::Thread("I/O")).into())
+}
+
+/// The audit log, if one is wanted.
+fn audit(config: &ServerConfig) -> Result<Option<(Audit, AuditThread)>, StartError> {
+    if !config.audit.enabled {
+        return Ok(None);
+    }
+    let path = config.audit_file();
+    let started = Audit::start(path.clone(), &config.audit);
+    let (audit, thread) = started.map_err(|source| StartError::Audit { path, source })?;
+    audit.record(AuditLine::of_server("serverStart", wall_ms()));
+    Ok(Some((audit, thread)))
+}
+
+/// The last line, and the end of the thread that writes it.
+fn end_audit(audit: Option<Audit>, thread: Option<AuditThread>) {
+    if let Some(audit) = audit {
+        audit.record(AuditLine::of_server("serverStop", wall_ms()));
+    }
+    if let Some(thread) = thread {
+        thread.finish();
+    }
 }
 
 fn rules(config: &ServerConfig) -> Rules {
@@ -266,19 +345,21 @@ fn rules(config: &ServerConfig) -> Rules {
         storm: config.storm,
         local_sessions: config.sessions.local,
         sessionless_timeout: Duration::from_millis(connections.sessionless_timeout_ms.into()),
+        slow_sync_us: u64::from(config.durability.slow_sync_warning_ms) * 1000,
     }
 }
 
 /// Links to the other members, if the configuration names any.
 fn peers(
     config: &ServerConfig,
+    tls: Option<Arc<Live<LinkTls>>>,
     snapshots: SnapshotFolder,
     mailbox: &Mailbox,
 ) -> Result<Option<Peers>, StartError> {
     if !config.ensemble.is_distributed() {
         return Ok(None);
     }
-    let started = Peers::start(config, snapshots, mailbox);
+    let started = Peers::start(config, tls, snapshots, mailbox);
     started.map(Some).map_err(system("listening for the other members"))
 }
 
@@ -288,6 +369,35 @@ fn members_file(config: &ServerConfig) -> Result<Option<MembersFile>, StartError
     let path = path.filter(|_| config.ensemble.is_distributed() && config.tree.reconfig);
     let file = path.zip(config.ensemble.my_id).map(|(path, me)| MembersFile::start(path, me));
     file.transpose().map_err(system("starting the thread that writes down the members"))
+}
+
+type LiveTls = Arc<Live<rustls::ServerConfig>>;
+
+/// What is encrypted, and from which files.
+struct Secured {
+    clients: Option<LiveTls>,
+    links: Option<Arc<Live<LinkTls>>>,
+    watches: Vec<Watch>,
+}
+
+impl Secured {
+    fn start(config: &ServerConfig) -> Result<Self, StartError> {
+        let mut watches = Vec::new();
+        let mut clients = None;
+        if config.secure_client.is_some() || config.connections.port_unification {
+            let (live, watch) = tls::clients(&config.tls)?;
+            watches.extend(watch);
+            clients = Some(live);
+        }
+        let mut links = None;
+        let ensemble = &config.ensemble;
+        if ensemble.is_distributed() && (ensemble.tls || ensemble.tls_unification) {
+            let (live, watch) = tls::links(&config.tls)?;
+            watches.extend(watch);
+            links = Some(live);
+        }
+        Ok(Secured { clients, links, watches })
+    }
 }
 
 /// Where clients connect.
@@ -300,37 +410,38 @@ struct ClientAddrs {
 /// connections, as in the reference server.
 fn listen(
     config: &ServerConfig,
-    tls: Option<Arc<rustls::ServerConfig>>,
+    tls: Option<Arc<Live<rustls::ServerConfig>>>,
 ) -> Result<(Vec<Listener>, ClientAddrs), StartError> {
     let rules = &config.connections;
     let backlog = rules.listen_backlog.map_or(limits::LISTEN_BACKLOG, |n| n as i32);
     let mut listeners = Vec::new();
-    let mut bind = |listen: &config::Listen, tls: Option<Arc<rustls::ServerConfig>>| {
+    let mut bind = |listen: &config::Listen, secured: fn(Listener, LiveTls) -> Listener| {
         let candidates = config::candidates(listen).map_err(listen_error(listen))?;
         let listener = Listener::bind(&candidates, backlog, rules.max_per_address, rules.max_total)
             .map_err(listen_error(listen))?;
         let addr = listener.local_addr().map_err(listen_error(listen))?;
-        listeners.push(match tls {
-            Some(tls) => listener.secured(tls),
+        listeners.push(match &tls {
+            Some(tls) => secured(listener, Arc::clone(tls)),
             None => listener,
         });
         Ok::<_, StartError>(addr)
     };
-    let plain = config.client.as_ref().map(|listen| bind(listen, None)).transpose()?;
-    let secure = config.secure_client.as_ref().zip(tls);
-    let secure = secure.map(|(listen, tls)| bind(listen, Some(tls))).transpose()?;
+    let as_asked = match rules.port_unification {
+        true => Listener::unified,
+        false => |listener, _| listener,
+    };
+    let plain = config.client.as_ref().map(|listen| bind(listen, as_asked)).transpose()?;
+    let secure = config.secure_client.as_ref();
+    let secure = secure.map(|listen| bind(listen, Listener::secured)).transpose()?;
     Ok((listeners, ClientAddrs { plain, secure }))
 }
 
 /// Refuses a configuration that makes no server, and tells what an operator has to know.
 fn refuse_unsupported(config: &ServerConfig) -> Result<(), StartError> {
     if config.ensemble.is_distributed() {
-        refuse_secured_links(config)?;
-        tracing::warn!(
-            "links between members are neither encrypted nor authenticated: trust their network"
-        );
+        refuse_sasl_links(config)?;
+        warn_of_plain_links(config);
     }
-    tls::warn_of_missing(&config.tls);
     if config.client.is_none() && config.secure_client.is_none() {
         return Err(StartError::Unsupported(
             "the configuration has no clientPort and no secureClientPort, so no client could \
@@ -340,21 +451,33 @@ fn refuse_unsupported(config: &ServerConfig) -> Result<(), StartError> {
     Ok(())
 }
 
-/// Refuses to send in the clear what an operator believes to be encrypted or authenticated.
-fn refuse_secured_links(config: &ServerConfig) -> Result<(), StartError> {
-    if config.ensemble.tls {
-        return Err(StartError::Unsupported(
-            "sslQuorum=true: links between members cannot be encrypted yet. Remove the line only \
-             if nobody else can reach the network between them",
-        ));
+fn warn_of_plain_links(config: &ServerConfig) {
+    match (config.ensemble.tls, config.ensemble.tls_unification) {
+        (true, false) => {}
+        (true, true) => tracing::warn!(
+            "portUnification=true: links between members may be plain, so whoever reaches the peer \
+             port can pose as a member. Remove it once every member has sslQuorum=true"
+        ),
+        (false, true) => tracing::warn!(
+            "portUnification=true without sslQuorum=true: this server takes encrypted links and \
+             dials plain ones. Once every member does, go on with sslQuorum=true"
+        ),
+        (false, false) => tracing::warn!(
+            "links between members are neither encrypted nor authenticated (sslQuorum=false): \
+             trust their network"
+        ),
     }
+}
+
+/// Refuses to leave open what an operator believes to be authenticated.
+fn refuse_sasl_links(config: &ServerConfig) -> Result<(), StartError> {
     let wants_sasl = config.tls.iter().any(|(key, value)| {
         key == "quorum.auth.enableSasl" && value.trim().eq_ignore_ascii_case("true")
     });
     if wants_sasl {
         return Err(StartError::Unsupported(
-            "quorum.auth.enableSasl=true: members cannot authenticate each other yet. Remove the \
-             line only if nobody else can reach the network between them",
+            "quorum.auth.enableSasl=true: members authenticate each other by certificates alone. \
+             Use sslQuorum=true instead",
         ));
     }
     Ok(())

@@ -155,6 +155,10 @@ pub const TLS_READS_AT_ONCE: u32 = 16;
 /// a second time while the client does not read.
 pub const TLS_RECORD_BYTES: usize = 16 * 1024;
 
+/// How often it is looked whether files of keys and certificates have changed: soon enough for
+/// whoever renews them and tries, and seldom enough to cost nothing.
+pub const TLS_RELOAD: Duration = Duration::from_secs(1);
+
 /// Output buffers kept for reuse instead of being given back to the allocator.
 pub const SPARE_BUFFERS: usize = 64;
 
@@ -177,6 +181,9 @@ pub const PEER_HELLO: Duration = Duration::from_secs(5);
 /// Connections to the peer port that have not said yet who they are. Members take milliseconds for
 /// that, so many more are no members; each has a thread.
 pub const PEER_STRANGERS: usize = 32;
+
+/// Addresses of members that are remembered, to tell those who come from there from strangers.
+pub const PEER_ADDRESSES: usize = 256;
 
 /// Snapshots that may come from other members at once. Only the leader sends any, so more than one
 /// or two are left over from links that broke.
@@ -201,6 +208,13 @@ pub const TRANSFER_CHUNK_BYTES: usize = 256 * 1024;
 /// who wait for replies: a million small znodes take two or three seconds.
 pub const TRANSFER_BYTES_PER_SECOND: f64 = 64.0 * 1024.0 * 1024.0;
 
+/// How long the snapshot that somebody asked for over admin HTTP may take: very large trees on slow
+/// disks.
+pub const SNAPSHOT_WAIT: Duration = Duration::from_secs(1800);
+
+/// How long one is kept for whoever asked for it and was told to come back.
+pub const SNAPSHOT_KEPT: Duration = Duration::from_secs(60);
+
 /// How long a member may take to check a snapshot that it has received whole.
 pub const TRANSFER_VERDICT: Duration = Duration::from_secs(300);
 
@@ -216,5 +230,75 @@ pub const PEER_RETRY: Duration = Duration::from_millis(100);
 /// The same after one that was refused: it takes an operator to change that.
 pub const PEER_REFUSED_RETRY: Duration = Duration::from_millis(500);
 
+/// How long the I/O loop may take to answer before the server counts as unhealthy: probes give up
+/// sooner than other askers.
+pub const HEALTH_ANSWER: Duration = Duration::from_secs(2);
+
+/// How long the disk may take for one write or sync before the server counts as unhealthy. Another
+/// member leads long before that.
+pub const DISK_STUCK: Duration = Duration::from_secs(30);
+
+/// A pause of the I/O loop that is worth an event: clients with short timeouts notice it.
+pub const PAUSE_EVENT: Duration = Duration::from_millis(500);
+
+/// How often the wall clock is compared with the monotonic one.
+pub const CLOCK_CHECK: Duration = Duration::from_millis(100);
+
+/// How far the two may come apart between two looks before it counts as a step.
+pub const CLOCK_STEP: Duration = Duration::from_millis(500);
+
+/// Expiries soon after one another that make a storm: more than one machine's clients usually are.
+pub const STORM_EXPIRIES: u64 = 20;
+
+/// A storm is over when nobody expired for this long,
+pub const STORM_QUIET: Duration = Duration::from_secs(2);
+
+/// or after this long, so that one without an end is told of too.
+pub const STORM_LONGEST: Duration = Duration::from_secs(30);
+
+/// What happened this long before a storm may have caused it: the longest usual session timeout.
+pub const STORM_CAUSE: Duration = Duration::from_secs(60);
+
+/// Sessions of a storm whose clients' addresses are looked at.
+pub const STORM_SESSIONS_LOOKED_AT: usize = 1024;
+
+/// Slow syncs, and whoever reaches a limit, are told of once as long as they are no further apart
+/// than this.
+pub const EVENTS_TOGETHER: Duration = Duration::from_secs(60);
+
+/// One of so many requests is looked at for the path it is about.
+pub const HOT_PATH_EVERY: u32 = 32;
+
+/// Paths that are counted. Whatever makes more than one of so many requests is among them.
+pub const HOT_PATHS: usize = 64;
+
+/// Requests looked at before all counts are halved, so that the list tells of the present.
+pub const HOT_PATH_MEMORY: u64 = 8192;
+
+/// Longer paths are counted by their beginning.
+pub const HOT_PATH_BYTES: usize = 256;
+
+/// Events of the server that are remembered for operators.
+pub const SERVER_EVENTS: usize = 256;
+
+/// How long a member may be silent and still count as connected. Its leader hears of it several
+/// times a second.
+pub const MEMBER_HEARD: Duration = Duration::from_secs(2);
+
+/// Entries that a member may lack and still count as in sync: less than a second of writes.
+pub const MEMBER_IN_SYNC_ENTRIES: u64 = 10_000;
+
 /// Changes of the leader that are remembered for operators.
 pub const ELECTIONS: usize = 64;
+
+/// Refusals that are remembered for operators.
+pub const DENIALS: usize = 256;
+
+/// Records that wait for the audit log: a tenth of a second of the fastest writes.
+pub const AUDIT_QUEUE: usize = 16 * 1024;
+
+/// Bytes of their texts: an access control list may be as long as a frame.
+pub const AUDIT_QUEUE_BYTES: usize = 32 << 20;
+
+/// Bytes written to the audit log at once, if so many wait.
+pub const AUDIT_WRITE_BYTES: usize = 256 * 1024;

@@ -11,14 +11,17 @@ use mio::net::TcpListener;
 use mio::{Interest, Registry, Token};
 use socket2::{Domain, Protocol, Socket, Type};
 
-use crate::connection::Incoming;
+use crate::connection::{Encryption, Incoming};
+use crate::tls::Live;
 use crate::{limits, tls};
 
 /// The listening socket with its admission rules.
 pub(crate) struct Listener {
     socket: TcpListener,
-    /// What TLS connections start from, if it is the secure one.
-    tls: Option<Arc<rustls::ServerConfig>>,
+    /// What TLS connections start from, if there are any.
+    tls: Option<Arc<Live<rustls::ServerConfig>>>,
+    /// Its clients may also speak no TLS.
+    takes_plain: bool,
     /// Set while a readiness edge has not been drained.
     pending: bool,
     /// Accepting rests until then, after a shortage of descriptors.
@@ -79,6 +82,7 @@ impl Listener {
         Ok(Listener {
             socket,
             tls: None,
+            takes_plain: true,
             pending: false,
             resting_until: None,
             told_short: None,
@@ -90,13 +94,33 @@ impl Listener {
     }
 
     /// The same listener for clients that speak TLS.
-    pub(crate) fn secured(self, tls: Arc<rustls::ServerConfig>) -> Listener {
-        Listener { tls: Some(tls), ..self }
+    pub(crate) fn secured(self, tls: Arc<Live<rustls::ServerConfig>>) -> Listener {
+        Listener { tls: Some(tls), takes_plain: false, ..self }
     }
 
-    /// Whether its clients speak TLS.
+    /// Changes the limits, 0 meaning none. Whoever is here stays.
+    pub(crate) fn set_limits(&mut self, max_per_address: u32, max_total: u32) {
+        self.max_per_address = max_per_address;
+        self.max_total = max_total;
+    }
+
+    /// The same listener for clients that speak TLS and for those that do not.
+    pub(crate) fn unified(self, tls: Arc<Live<rustls::ServerConfig>>) -> Listener {
+        Listener { tls: Some(tls), takes_plain: true, ..self }
+    }
+
+    /// Whether all its clients speak TLS.
     pub(crate) fn is_secure(&self) -> bool {
-        self.tls.is_some()
+        !self.takes_plain
+    }
+
+    /// How a fresh connection is to be understood.
+    fn encryption(&self) -> io::Result<Encryption> {
+        Ok(match &self.tls {
+            None => Encryption::Plain,
+            Some(tls) if self.takes_plain => Encryption::AsAsked(tls.get()),
+            Some(tls) => Encryption::Tls(Box::new(tls::Session::new(tls.get())?)),
+        })
     }
 
     /// The address bound, with the port the system picked if 0 was asked for.
@@ -134,12 +158,15 @@ impl Listener {
             match self.socket.accept() {
                 Ok((socket, peer)) => {
                     let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-                    let tls = match self.tls.as_ref().map(tls::Session::new).transpose() {
-                        Ok(session) => session.map(Box::new),
+                    let encryption = match self.encryption() {
+                        Ok(encryption) => encryption,
                         Err(e) => return self.rest(now, e),
                     };
+                    let secure_port = self.is_secure();
                     return match self.admit(peer.ip()) {
-                        Ok(()) => Accepted::Client(Incoming { socket, peer, tls }),
+                        Ok(()) => {
+                            Accepted::Client(Incoming { socket, peer, encryption, secure_port })
+                        }
                         Err(refusal) => Accepted::Refused(peer, refusal),
                     };
                 }

@@ -1,5 +1,6 @@
 //! What other threads tell the driver: a queue with a bell.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::mpsc::{self, Receiver, Sender};
 
@@ -10,7 +11,7 @@ use tenure_wire::SessionId;
 use crate::RunError;
 use crate::admin::report::SnapshotReport;
 use crate::admin::{AdminQuery, OperateError, Reply};
-use crate::config::Member;
+use crate::config::{Changes, Member, ServerConfig};
 
 /// One message to the driver.
 pub(crate) enum Mail {
@@ -31,6 +32,8 @@ pub(crate) enum Mail {
     SnapshotSaved {
         /// Its log index.
         index: u64,
+        /// Its file.
+        path: PathBuf,
         /// Where the log must still begin.
         log_from: u64,
         /// What operators are told about it.
@@ -81,6 +84,8 @@ pub(crate) enum Mail {
     Pause(Reply<()>),
     /// Go on.
     Resume,
+    /// Apply what of this configuration needs no restart.
+    Reload(Box<ServerConfig>, Reply<Changes>),
     /// Finish what is under way, then end.
     Stop,
 }
@@ -107,8 +112,6 @@ pub(crate) struct Synced {
     pub(crate) took_us: u64,
     /// Batches that shared it.
     pub(crate) waiting: usize,
-    /// It took longer than the configured warning threshold.
-    pub(crate) was_slow: bool,
 }
 
 /// The sending side: clonable, one per thread that has something to tell.

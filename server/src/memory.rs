@@ -24,14 +24,15 @@ pub(crate) struct MemoryGuard {
 impl MemoryGuard {
     /// Nothing was kept yet.
     pub(crate) fn new(limit: MemoryLimit, now: Instant) -> MemoryGuard {
-        let limit = match limit {
-            MemoryLimit::None => None,
-            MemoryLimit::Bytes(bytes) => Some(bytes),
-            MemoryLimit::Percent(percent) => {
-                available_bytes().map(|bytes| bytes / 100 * u64::from(percent))
-            }
-        };
+        let limit = bytes(limit);
         MemoryGuard { limit, next_look: now, refuses: false, used: 0, most: (0, 0) }
+    }
+
+    /// Has another limit count. Says so if nothing is refused any more, for lack of one.
+    pub(crate) fn set_limit(&mut self, limit: MemoryLimit, now: Instant) -> Option<bool> {
+        (self.limit, self.next_look) = (bytes(limit), now);
+        let is_over = self.limit.is_none() && std::mem::take(&mut self.refuses);
+        is_over.then_some(false)
     }
 
     /// Bytes used before it refuses, if it ever does.
@@ -76,6 +77,17 @@ impl MemoryGuard {
         let has_changed = refuses != self.refuses;
         self.refuses = refuses;
         has_changed.then_some(refuses)
+    }
+}
+
+/// A limit in bytes, if there is one.
+fn bytes(limit: MemoryLimit) -> Option<u64> {
+    match limit {
+        MemoryLimit::None => None,
+        MemoryLimit::Bytes(bytes) => Some(bytes),
+        MemoryLimit::Percent(percent) => {
+            available_bytes().map(|bytes| bytes / 100 * u64::from(percent))
+        }
     }
 }
 

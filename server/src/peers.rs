@@ -11,6 +11,7 @@ mod hello;
 mod identity;
 mod own_line;
 mod refusal;
+mod security;
 mod stream;
 #[cfg(test)]
 mod tests;
@@ -29,17 +30,20 @@ use tenure_replica::Membership;
 use crate::config::{Member, ServerConfig};
 use crate::limits;
 use crate::mail::{Mail, Mailbox};
+use crate::tls::{LinkTls, Live};
 use crate::transfer::SnapshotFolder;
 use dial::{NoLink, Trouble, candidates, connect};
-use gate::Gate;
+use gate::{Gate, Hosts};
 use hello::Purpose;
 use identity::{Identity, may_be_one_cluster};
 use own_line::OwnLine;
+use security::Security;
 pub(crate) use stream::LinkStream;
 
 /// The links of one member.
 pub(crate) struct Peers {
     identity: Arc<Identity>,
+    security: Arc<Security>,
     own_line: OwnLine,
     gate: Arc<Gate>,
     /// As this server knows them.
@@ -65,6 +69,7 @@ impl Peers {
     /// Listens for the other members. Links are dialled by [`Peers::update`].
     pub(crate) fn start(
         config: &ServerConfig,
+        tls: Option<Arc<Live<LinkTls>>>,
         snapshots: SnapshotFolder,
         mailbox: &Mailbox,
     ) -> io::Result<Self> {
@@ -78,14 +83,29 @@ impl Peers {
         let own_line = OwnLine::new(me, config);
         let listener = TcpListener::bind(&candidates(me)?[..])?;
         let identity = Arc::new(Identity::new(me.id, digest, me.to_string()));
-        let known = settings.members.iter().map(|member| member.id).collect();
-        let gate = Gate::new(Arc::clone(&identity), known, snapshots.clone(), mailbox.clone());
-        let gate = Arc::new(gate);
+        let security = Arc::new(Security::new(settings, tls));
+        let gate = Arc::new(Gate::new(
+            Arc::clone(&identity),
+            Arc::clone(&security),
+            hosts(settings.members.iter()),
+            snapshots.clone(),
+            mailbox.clone(),
+        ));
         let keeper = Arc::clone(&gate);
         thread::Builder::new().name("tenure-peers".into()).spawn(move || keeper.keep(&listener))?;
         let (members, ahead) = (Membership::default(), BTreeMap::new());
         let (outgoing, mailbox) = (Vec::new(), mailbox.clone());
-        Ok(Peers { identity, own_line, gate, members, ahead, outgoing, snapshots, mailbox })
+        Ok(Peers {
+            identity,
+            security,
+            own_line,
+            gate,
+            members,
+            ahead,
+            outgoing,
+            snapshots,
+            mailbox,
+        })
     }
 
     /// Has links with these members of this ensemble at these addresses, and with no others. They
@@ -101,7 +121,7 @@ impl Peers {
         self.ahead.retain(|_, (newer, _)| *newer > version);
         self.members = members;
         self.link();
-        self.gate.admit(self.members.iter().map(|member| member.id).collect());
+        self.gate.admit(hosts(self.members.iter()));
     }
 
     /// A member says that the members are of a later version than those known here, which it must
@@ -143,6 +163,7 @@ impl Peers {
         let link = Dialled {
             member: member.clone(),
             identity: Arc::clone(&self.identity),
+            security: Arc::clone(&self.security),
             cluster: Arc::clone(&cluster),
             messages,
             is_overrun: Arc::clone(&is_overrun),
@@ -171,14 +192,20 @@ impl Peers {
             return false;
         };
         let (member, snapshots) = (link.member.clone(), self.snapshots.clone());
-        let (identity, mailbox) = (Arc::clone(&self.identity), self.mailbox.clone());
-        let connect = move || match connect(&member, &identity, Purpose::Snapshot) {
+        let (identity, security) = (Arc::clone(&self.identity), Arc::clone(&self.security));
+        let mailbox = self.mailbox.clone();
+        let connect = move || match connect(&member, &identity, &security, Purpose::Snapshot) {
             Ok((stream, _)) => Ok(stream),
             Err(error) => Err(io::Error::other(error)),
         };
         let sending = move || snapshots.send(to, reaching, connect, &mailbox);
         thread::Builder::new().name("tenure-transfer".into()).spawn(sending).is_ok()
     }
+}
+
+fn hosts<'a>(members: impl Iterator<Item = &'a Member>) -> Hosts {
+    let hosts = |member: &Member| member.addresses.iter().map(|at| at.host.clone()).collect();
+    members.map(|member| (member.id, hosts(member))).collect()
 }
 
 fn read_message(reader: &mut impl Read) -> io::Result<Vec<u8>> {
@@ -201,6 +228,7 @@ fn read_message(reader: &mut impl Read) -> io::Result<Vec<u8>> {
 struct Dialled {
     member: Member,
     identity: Arc<Identity>,
+    security: Arc<Security>,
     cluster: Arc<AtomicU64>,
     messages: Receiver<Vec<u8>>,
     is_overrun: Arc<AtomicBool>,
@@ -214,7 +242,8 @@ impl Dialled {
         let mut has_lost_any = false;
         let mut trouble = Trouble::default();
         loop {
-            let retry = match connect(&self.member, &self.identity, Purpose::Messages) {
+            let link = connect(&self.member, &self.identity, &self.security, Purpose::Messages);
+            let retry = match link {
                 Ok((stream, cluster)) => {
                     self.cluster.store(cluster, Ordering::Release);
                     trouble.over(member);

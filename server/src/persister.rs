@@ -3,7 +3,7 @@
 //! Batches that queue up while a sync runs share the next one.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
@@ -15,13 +15,11 @@ use crate::RunError;
 use crate::limits;
 use crate::mail::{Mail, Mailbox, Synced};
 
-/// When a batch counts as durable, and what is worth a warning.
+/// When a batch counts as durable.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct SyncPolicy {
     /// False by the owner's wish: batches are written, but not synced.
     pub(crate) force_sync: bool,
-    /// A sync that takes longer is logged.
-    pub(crate) slow_warning: Duration,
 }
 
 /// The driver's end of the disk thread.
@@ -29,6 +27,7 @@ pub(crate) struct Persister {
     jobs: Sender<Job>,
     /// Set when there is no more time to wait for room on the disk.
     is_stopping: Arc<AtomicBool>,
+    busy: Busy,
     thread: Option<JoinHandle<Result<(), RunError>>>,
 }
 
@@ -47,17 +46,19 @@ impl Persister {
         let (jobs, queue) = mpsc::channel();
         let gathered = Gathered::default();
         let is_stopping = Arc::new(AtomicBool::new(false));
+        let busy = Busy::new();
         let worker = Worker {
             log,
             policy,
             mailbox,
             queue,
             is_stopping: Arc::clone(&is_stopping),
+            busy: busy.clone(),
             gathered,
             bytes_since_fill: 0,
         };
         let thread = thread::Builder::new().name("tenure-disk".into()).spawn(|| worker.run())?;
-        Ok(Persister { jobs, is_stopping, thread: Some(thread) })
+        Ok(Persister { jobs, is_stopping, busy, thread: Some(thread) })
     }
 
     /// Has a batch made durable; the answer is `Mail::Persisted`.
@@ -68,6 +69,11 @@ impl Persister {
     /// Gives up the log before an index that a snapshot holds.
     pub(crate) fn cut_before(&self, index: u64) {
         self.send(Job::CutBefore(index));
+    }
+
+    /// For how long the thread has been at one write or sync; zero while it is at none.
+    pub(crate) fn busy_for(&self) -> Duration {
+        self.busy.lasted()
     }
 
     /// The thread ends by itself only after it has posted `Mail::Fatal`, which the driver then
@@ -86,6 +92,35 @@ impl Persister {
             Some(Ok(outcome)) => outcome,
             Some(Err(_)) => Err(RunError::Thread("disk")),
             None => Ok(()),
+        }
+    }
+}
+
+/// Since when the disk thread has been at one operation, for whoever wants to know if it is stuck.
+#[derive(Clone)]
+struct Busy {
+    start: Instant,
+    /// Microseconds after `start`, 0 while there is no operation.
+    since_us: Arc<AtomicU64>,
+}
+
+impl Busy {
+    fn new() -> Self {
+        Busy { start: Instant::now(), since_us: Arc::default() }
+    }
+
+    fn during<T>(&self, operation: impl FnOnce() -> T) -> T {
+        let since_us = self.start.elapsed().as_micros() as u64;
+        self.since_us.store(since_us.max(1), Ordering::Relaxed);
+        let outcome = operation();
+        self.since_us.store(0, Ordering::Relaxed);
+        outcome
+    }
+
+    fn lasted(&self) -> Duration {
+        match self.since_us.load(Ordering::Relaxed) {
+            0 => Duration::ZERO,
+            us => self.start.elapsed().saturating_sub(Duration::from_micros(us)),
         }
     }
 }
@@ -109,6 +144,7 @@ struct Worker {
     mailbox: Mailbox,
     queue: Receiver<Job>,
     is_stopping: Arc<AtomicBool>,
+    busy: Busy,
     gathered: Gathered,
     /// Log bytes written since the file was last filled ahead.
     bytes_since_fill: usize,
@@ -168,7 +204,7 @@ impl Worker {
             Job::Persist(batch) => self.gather(batch),
             Job::CutBefore(index) => {
                 self.append()?;
-                self.log.cut_before(index).map_err(RunError::Disk)
+                self.busy.during(|| self.log.cut_before(index)).map_err(RunError::Disk)
             }
         }
     }
@@ -202,7 +238,10 @@ impl Worker {
             return Ok(());
         }
         let mut tries = 0;
-        while let Err(error) = self.log.append(hard_state, &self.gathered.entries) {
+        // A wait for room is no write that lasts.
+        while let Err(error) =
+            self.busy.during(|| self.log.append(hard_state, &self.gathered.entries))
+        {
             let is_full = matches!(error, WriteError::Full { .. });
             if !is_full || self.is_stopping.load(Ordering::Acquire) {
                 return Err(RunError::Disk(error));
@@ -226,22 +265,17 @@ impl Worker {
 
     fn sync(&mut self) -> Result<Synced, RunError> {
         let began = Instant::now();
-        self.log.sync().map_err(RunError::Disk)?;
+        self.busy.during(|| self.log.sync()).map_err(RunError::Disk)?;
         let took = began.elapsed();
-        let was_slow = took >= self.policy.slow_warning;
-        if was_slow {
-            let took_ms = took.as_millis() as u64;
-            tracing::warn!(took_ms, "slow sync of the log: every write waited for it");
-        }
         let entries = std::mem::take(&mut self.gathered.unsynced_entries);
         let waiting = std::mem::take(&mut self.gathered.unsynced_batches);
-        Ok(Synced { entries, took_us: took.as_micros() as u64, waiting, was_slow })
+        Ok(Synced { entries, took_us: took.as_micros() as u64, waiting })
     }
 
     /// One step of preparing the log's file; returns whether there is more to prepare.
     fn fill_ahead(&mut self) -> Result<bool, RunError> {
         self.bytes_since_fill = 0;
-        match self.log.prepare_next() {
+        match self.busy.during(|| self.log.prepare_next()) {
             Ok(has_more) => Ok(has_more),
             // The append that needs the room will say so.
             Err(WriteError::Full { .. }) => Ok(false),

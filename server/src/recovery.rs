@@ -1,12 +1,13 @@
 //! From the data folder to a replica that goes on where it stopped.
 
+use std::ops::Range;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Instant;
 
 use tenure_replica::{
-    AuthConfig, Bounds, Config, DigestAlgorithm, HardState, LogEntry, Membership, Replica,
-    Restored, Restorer, SnapshotMeta, State,
+    AuthConfig, Bounds, Config, HardState, LogEntry, Membership, Replica, Restored, Restorer,
+    SnapshotMeta, State,
 };
 use tenure_storage::snapshots::{SnapshotMeta as SnapshotFileMeta, SnapshotReader};
 use tenure_storage::{DataFolder, Disk, Entry, FoundSnapshot, Log, LogOptions};
@@ -14,7 +15,7 @@ use tenure_wire::Zxid;
 
 use crate::admin::report::SnapshotReport;
 use crate::clock::Clock;
-use crate::config::{self, MemberRole, ServerConfig};
+use crate::config::{MemberRole, ServerConfig};
 use crate::error::StartError;
 use crate::limits;
 use crate::metrics::Metrics;
@@ -123,14 +124,30 @@ pub fn read_snapshot(
     restore(disk, path, 0)
 }
 
+/// The same of a snapshot that is the part of a file between two offsets.
+pub fn read_snapshot_part(
+    disk: &Arc<dyn Disk>,
+    path: &Path,
+    part: Range<u64>,
+) -> Result<(SnapshotMeta, State), StartError> {
+    decode(SnapshotReader::open_part(disk, path, part)?, path, 0)
+}
+
 /// Reads a snapshot file into the state it holds, whose index of znodes gets this seed.
 pub(crate) fn restore(
     disk: &Arc<dyn Disk>,
     path: &Path,
     hash_seed: u64,
 ) -> Result<(SnapshotMeta, State), StartError> {
+    decode(SnapshotReader::open(disk, path)?, path, hash_seed)
+}
+
+fn decode(
+    mut reader: SnapshotReader,
+    path: &Path,
+    hash_seed: u64,
+) -> Result<(SnapshotMeta, State), StartError> {
     let undecodable = |what: String| StartError::Snapshot { path: path.to_path_buf(), what };
-    let mut reader = SnapshotReader::open(disk, path)?;
     let found = reader.meta().clone();
     let mut restorer = Restorer::new(hash_seed);
     while let Some(chunk) = reader.next_chunk()? {
@@ -159,6 +176,7 @@ fn replica_config(config: &ServerConfig) -> Result<Config, StartError> {
             .tree
             .read_only_mode
             .then(|| u64::from(config.tick_ms).max(limits::READ_ONLY_AFTER_MS)),
+        audit: config.audit.enabled,
         local_sessions: config.sessions.local,
         local_upgrading: config.sessions.local_upgrading,
         members: match config.ensemble.is_distributed() {
@@ -179,14 +197,18 @@ fn replica_config(config: &ServerConfig) -> Result<Config, StartError> {
         reap_unused_ms: config.tree.container_max_never_used_ms,
         auth: AuthConfig {
             super_digest: config.auth.super_digest.clone(),
-            sasl_users: config.auth.sasl_users.clone(),
-            sasl_super_user: config.auth.sasl_super_user.clone(),
-            digest_enabled: !config.auth.digest_disabled,
-            digest_algorithm: match config.auth.digest {
-                config::DigestAlgorithm::Sha1 => DigestAlgorithm::Sha1,
-                config::DigestAlgorithm::Sha256 => DigestAlgorithm::Sha256,
-                config::DigestAlgorithm::Sha512 => DigestAlgorithm::Sha512,
+            sasl_users: match config.auth.fips {
+                // It forbids MD5, and no other mechanism is spoken.
+                Some(true) => Vec::new(),
+                _ => config.auth.sasl_users.clone(),
             },
+            required_schemes: config.auth.required_schemes(),
+            allow_sasl_failed: config.auth.allow_sasl_failed,
+            sasl_super_user: config.auth.sasl_super_user.clone(),
+            x509_enabled: config.secure_client.is_some() || config.connections.port_unification,
+            x509_super_user: config.auth.x509_super_user.clone(),
+            digest_enabled: !config.auth.digest_disabled,
+            digest_algorithm: config.auth.digest,
         },
     })
 }

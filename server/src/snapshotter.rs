@@ -13,6 +13,7 @@ use tenure_storage::{Disk, WriteError};
 use tenure_wire::Zxid;
 
 use crate::admin::report::SnapshotReport;
+use crate::founding::file_meta;
 use crate::limits;
 use crate::mail::{Mail, Mailbox};
 
@@ -117,14 +118,8 @@ impl Worker {
     }
 
     fn begin(&mut self, meta: &SnapshotMeta) {
-        let described = snapshots::SnapshotMeta {
-            index: meta.index,
-            term: meta.term,
-            zxid: meta.zxid.0,
-            extra: meta.members.clone(),
-        };
         let disk = Arc::clone(&self.policy.disk);
-        match SnapshotWriter::create(disk, &self.policy.dir, &described) {
+        match SnapshotWriter::create(disk, &self.policy.dir, &file_meta(meta)) {
             Ok(writer) => {
                 let began = Instant::now();
                 let (index, zxid) = (meta.index, meta.zxid);
@@ -159,7 +154,8 @@ impl Worker {
                 tracing::info!(path = %path.display(), took_ms = took_us / 1000, "snapshot saved");
                 let log_from = self.purge(index);
                 let report = SnapshotReport { zxid, written_wall_ms: modified_wall_ms(&path) };
-                self.mailbox.post(Mail::SnapshotSaved { index, log_from, report, took_us });
+                let saved = Mail::SnapshotSaved { index, path, log_from, report, took_us };
+                self.mailbox.post(saved);
             }
             Err(error) => {
                 Self::log_failure(&error);

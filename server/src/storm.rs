@@ -33,6 +33,12 @@ impl Storm {
         Storm { rules, tokens, filled_at: now, drop_chance: 0.0, changed_at: now }
     }
 
+    /// Has other rules count. The bucket holds what it held, if that is not too much.
+    pub(crate) fn set_rules(&mut self, rules: StormSettings, now: Instant) {
+        let tokens = if self.is_on() { self.tokens.min(rules.tokens) } else { rules.tokens };
+        *self = Storm { drop_chance: self.drop_chance, tokens, ..Storm::new(rules, now) };
+    }
+
     /// Whether anybody is ever turned away.
     pub(crate) fn is_on(&self) -> bool {
         self.rules.tokens > 0

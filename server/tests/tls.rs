@@ -5,7 +5,7 @@
 use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use rustls::crypto::ring;
 use rustls::pki_types::pem::PemObject;
@@ -16,8 +16,9 @@ use rustls::{
     ClientConfig, ClientConnection, RootCertStore, StreamOwned, SupportedProtocolVersion,
 };
 use tempfile::TempDir;
-use tenure_server::ServerHandle;
+use tenure_certs::{Authority, Issued, Validity};
 use tenure_server::config::ServerConfig;
+use tenure_server::{ServerHandle, limits};
 
 const CERTIFICATES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/certificates");
 const JKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/golden/store.jks");
@@ -79,6 +80,28 @@ impl Server {
         version: &'static SupportedProtocolVersion,
     ) -> io::Result<Session<StreamOwned<ClientConnection, TcpStream>>> {
         Session::open(self.tls(certificate, version))
+    }
+
+    /// Opens a session as a client that an authority has issued a certificate, to a server that it
+    /// vouches for.
+    fn session_of(
+        &self,
+        client: &Issued,
+        by: &Authority,
+    ) -> io::Result<Session<StreamOwned<ClientConnection, TcpStream>>> {
+        let mut roots = RootCertStore::empty();
+        let pem = by.certificate().as_bytes();
+        roots.add(CertificateDer::from_pem_slice(pem).unwrap()).unwrap();
+        let chain = vec![CertificateDer::from_pem_slice(client.certificate.as_bytes()).unwrap()];
+        let key = PrivateKeyDer::from_pem_slice(client.key.as_bytes()).unwrap();
+        let config = ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_client_auth_cert(chain, key)
+            .unwrap();
+        let records = ClientConnection::new(Arc::new(config), "localhost".try_into().unwrap());
+        Session::open(StreamOwned::new(records.unwrap(), self.plain(self.secure())))
     }
 
     /// Fails unless clients of both ports are served.
@@ -402,4 +425,164 @@ fn a_server_for_tls_alone_serves() {
     assert_eq!(Some(handle.client_addr()), handle.secure_client_addr());
     let server = Server { handle: Some(handle), _folder: folder };
     server.session(Some("client"), &TLS13).unwrap().exists("/");
+}
+
+#[test]
+fn one_port_takes_clients_with_and_without_tls() {
+    let folder = tempfile::tempdir().unwrap();
+    let text = format!(
+        "dataDir={}\nclientPort=0\nclientPortAddress=127.0.0.1\nclient.portUnification=true\n\
+         admin.enableServer=false\nmaxClientCnxns=3\n{PEM}",
+        folder.path().display()
+    );
+    let text = text.replace("CERTIFICATES", CERTIFICATES);
+    let (config, warnings) = ServerConfig::from_text(&text, "zoo.cfg").unwrap();
+    assert_eq!(warnings, []);
+    let handle = tenure_server::start(&config).unwrap();
+    let addr = handle.client_addr();
+    let server = Server { handle: Some(handle), _folder: folder };
+    let tls = |certificate| {
+        let config = Arc::new(client_config(certificate, &TLS13));
+        let records = ClientConnection::new(config, "localhost".try_into().unwrap()).unwrap();
+        Session::open(StreamOwned::new(records, server.plain(addr)))
+    };
+    // More than may be there at once: each must count, and cease to, at the port it came through.
+    for round in 0..10 {
+        let mut plain = patiently(|| Session::open(server.plain(addr)));
+        let mut encrypted = patiently(|| tls(Some("client")));
+        plain.create(&format!("/{round}"), b"x");
+        encrypted.exists(&format!("/{round}"));
+        drop((plain, encrypted));
+        patiently(|| match tls(None) {
+            Err(error) if format!("{error:?}").contains("CertificateRequired") => Ok(()),
+            Err(error) => Err(error),
+            Ok(_) => panic!("without a certificate"),
+        });
+    }
+}
+
+/// Tries until it succeeds: the server notices in its own time that others are gone.
+fn patiently<T>(attempt: impl Fn() -> io::Result<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        match attempt() {
+            Ok(outcome) => return outcome,
+            Err(error) => assert!(begun.elapsed() < TIMEOUT, "{error:?}"),
+        }
+    }
+}
+
+/// Writes a file as those do who renew certificates: whole or not at all.
+fn replace(path: &std::path::Path, text: &str) {
+    let fresh = path.with_extension("fresh");
+    std::fs::write(&fresh, text).unwrap();
+    std::fs::rename(&fresh, path).unwrap();
+}
+
+#[test]
+fn renewed_certificates_are_used_and_broken_ones_change_nothing() {
+    let validity = Validity::days(SystemTime::now(), 10);
+    let (old, new) = (Authority::new("old", validity), Authority::new("new", validity));
+    let (old, new) = (old.unwrap(), new.unwrap());
+    let files = tempfile::tempdir().unwrap();
+    let (keys, trusted) = (files.path().join("keys.pem"), files.path().join("trusted.pem"));
+    let key_store = |by: &Authority| by.server(&["localhost"], validity).unwrap().key_store();
+    replace(&keys, &key_store(&old));
+    replace(&trusted, old.certificate());
+    let server = Server::start(&format!(
+        "ssl.keyStore.location={}\nssl.trustStore.location={}\nclient.certReload=true\n",
+        keys.display(),
+        trusted.display()
+    ));
+    let session = |by: &Authority| {
+        let client = by.client("somebody", validity).unwrap();
+        server.session_of(&client, by)
+    };
+    let mut before = session(&old).unwrap();
+    assert!(session(&new).is_err());
+    // One after the other; in between, servers and clients do not trust each other.
+    replace(&keys, &key_store(&new));
+    replace(&trusted, new.certificate());
+    let begun = Instant::now();
+    let mut after = loop {
+        if let Ok(session) = session(&new) {
+            break session;
+        }
+        assert!(begun.elapsed() < TIMEOUT, "the new certificates are not used");
+    };
+    assert!(session(&old).is_err());
+    // Whoever is there stays.
+    before.exists("/");
+    // A broken file is read, and passed over: the next good one shows that it was seen.
+    replace(&keys, "nothing of use");
+    let begun = Instant::now();
+    while begun.elapsed() < 2 * limits::TLS_RELOAD {
+        session(&new).unwrap().exists("/");
+    }
+    after.exists("/");
+    replace(&keys, &key_store(&old));
+    replace(&trusted, old.certificate());
+    let begun = Instant::now();
+    while session(&old).is_err() {
+        assert!(begun.elapsed() < TIMEOUT, "a broken file ended the watch");
+    }
+}
+
+#[test]
+fn a_revoked_certificate_opens_nothing() {
+    let validity = Validity::days(SystemTime::now(), 10);
+    let authority = Authority::new("somebody", validity).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.display().to_string()
+    };
+    let keys = file("keys.pem", &authority.server(&["localhost"], validity).unwrap().key_store());
+    let trusted = file("trusted.pem", authority.certificate());
+    let (good, bad) = (authority.client("good", validity), authority.client("bad", validity));
+    let (good, bad) = (good.unwrap(), bad.unwrap());
+    let list = authority.revocation_list(&[bad.serial], validity).unwrap();
+    let revoked = file("revoked.pem", &list);
+    let server = Server::start(&format!(
+        "ssl.keyStore.location={keys}\nssl.trustStore.location={trusted}\nssl.crl=true\n\
+         ssl.crlFile={revoked}\n"
+    ));
+    for (client, is_good) in [(good, true), (bad, false)] {
+        match server.session_of(&client, &authority) {
+            Ok(mut session) if is_good => session.exists("/"),
+            Err(error) if !is_good => assert!(format!("{error:?}").contains("Revoked"), "{error}"),
+            _ => panic!("{is_good}"),
+        }
+    }
+}
+
+#[test]
+fn noise_in_a_handshake_leaves_the_server_serving() {
+    let server = Server::start(PEM);
+    let config = Arc::new(client_config(Some("client"), &TLS13));
+    let mut records = ClientConnection::new(config, "localhost".try_into().unwrap()).unwrap();
+    let mut flight = Vec::new();
+    records.write_tls(&mut flight).unwrap();
+    let mut state = 7_u32;
+    let mut next = |below: usize| {
+        state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        (state >> 8) as usize % below
+    };
+    for _ in 0..200 {
+        let mut said = flight[..1 + next(flight.len())].to_vec();
+        for _ in 0..3 {
+            let at = next(said.len());
+            said[at] ^= 1 << next(8);
+        }
+        let mut socket = server.plain(server.secure());
+        // It may have had enough of it before all is said.
+        let _ = socket.write_all(&said);
+        let _ = socket.shutdown(std::net::Shutdown::Write);
+        let mut heard = Vec::new();
+        let _ = socket.read_to_end(&mut heard);
+        // The server's own part of a handshake, an alert, or nothing.
+        assert!(heard.is_empty() || matches!(heard[0], 0x15 | 0x16), "{heard:02x?}");
+    }
+    server.check_serving();
 }

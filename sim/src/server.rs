@@ -344,7 +344,7 @@ impl World {
         let mut entropy = [0; 16];
         entropy[..8].copy_from_slice(&self.random.next().to_le_bytes());
         entropy[8..].copy_from_slice(&self.random.next().to_le_bytes());
-        self.step(member, Input::Connect { conn, peer, request, entropy });
+        self.step(member, Input::Connect { conn, peer, certificate: None, request, entropy });
     }
 
     pub(crate) fn step(&mut self, member: usize, input: Input<'_>) {

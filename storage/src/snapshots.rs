@@ -9,6 +9,7 @@
 //! covers the whole file: a chunk that is missing, doubled or swapped does not verify.
 
 use std::io;
+use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -189,14 +190,23 @@ pub struct SnapshotReader {
 impl SnapshotReader {
     /// Opens a snapshot and reads what it is one of.
     pub fn open(disk: &Arc<dyn Disk>, path: &Path) -> Result<SnapshotReader, OpenError> {
+        SnapshotReader::open_part(disk, path, 0..u64::MAX)
+    }
+
+    /// Opens a snapshot that is the part of a file between two offsets, or up to its end.
+    pub fn open_part(
+        disk: &Arc<dyn Disk>,
+        path: &Path,
+        part: Range<u64>,
+    ) -> Result<SnapshotReader, OpenError> {
         let failed = |error| OpenError::io("opening", path, error);
         let file = DiskFile::open(disk, path, OpenMode::Read).map_err(failed)?;
-        let size = file.size().map_err(failed)?;
+        let size = file.size().map_err(failed)?.min(part.end);
         let mut reader = SnapshotReader {
             file,
             size,
             meta: SnapshotMeta::default(),
-            offset: 0,
+            offset: part.start,
             chain: 0,
             chunks: 0,
             raw_bytes: 0,
@@ -263,22 +273,24 @@ impl SnapshotReader {
     }
 
     fn read_header(&mut self) -> Result<(), OpenError> {
-        let header = self.bytes(0, HEADER_BYTES)?;
+        let start = self.offset;
+        let header = self.bytes(start, HEADER_BYTES)?;
         let u32_at = |at: usize| u32::from_le_bytes(header[at..at + 4].try_into().expect("4"));
         let (version, meta_len, meta_checksum) = (u32_at(8), u32_at(12) as usize, u32_at(16));
         let intact = &header[..8] == MAGIC && crc32c::crc32c(&header[..20]) == u32_at(20);
         let chain = u32_at(20);
         if !intact {
-            return Err(self.damaged(0, "the header does not match its checksum"));
+            return Err(self.damaged(start, "the header does not match its checksum"));
         }
         if version != FORMAT_VERSION {
             let file = self.file.path().to_path_buf();
             return Err(OpenError::Version { file, found: version });
         }
-        let meta = self.bytes(HEADER_BYTES as u64, meta_len)?;
+        let meta_at = start + HEADER_BYTES as u64;
+        let meta = self.bytes(meta_at, meta_len)?;
         if meta.len() < META_BYTES || crc32c::crc32c(meta) != meta_checksum {
             let what = "the snapshot's description does not match its checksum";
-            return Err(self.damaged(HEADER_BYTES as u64, what));
+            return Err(self.damaged(meta_at, what));
         }
         let u64_at = |at: usize| u64::from_le_bytes(meta[at..at + 8].try_into().expect("8"));
         self.meta = SnapshotMeta {
@@ -287,7 +299,7 @@ impl SnapshotReader {
             zxid: u64_at(16) as i64,
             extra: meta[META_BYTES..].to_vec(),
         };
-        self.offset = (HEADER_BYTES + meta_len) as u64;
+        self.offset = meta_at + meta_len as u64;
         self.chain = chain;
         Ok(())
     }

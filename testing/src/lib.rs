@@ -19,6 +19,10 @@
 mod proxy;
 mod server;
 
+use std::time::SystemTime;
+
+use tenure_certs::{Authority, Validity};
+
 pub use proxy::{Direction, Proxy};
 pub use server::{TestServer, TestServerBuilder, TestServerError};
 pub use tenure_server::{EndReason, Ended, OperateError};
@@ -30,9 +34,31 @@ pub use tenure_server::{EndReason, Ended, OperateError};
 #[doc(hidden)]
 pub fn example(example: impl AsyncFnOnce(&str) -> Result<(), Box<dyn std::error::Error>>) {
     let server = TestServer::start().expect("an example needs a server");
+    finish(example(&server.hosts()));
+}
+
+/// The same with a server that takes TLS, and the certificate of its authority and a client's key
+/// store as PEM.
+///
+/// # Panics
+/// If there is no server, or the example fails.
+#[doc(hidden)]
+pub fn tls_example(
+    example: impl AsyncFnOnce(&str, &str, &str) -> Result<(), Box<dyn std::error::Error>>,
+) {
+    let validity = Validity::days(SystemTime::now(), 1);
+    let authority = Authority::new("example", validity).expect("an example needs an authority");
+    let server = authority.server(&["127.0.0.1"], validity).expect("it vouches for servers");
+    let client = authority.client("example", validity).expect("it vouches for clients").key_store();
+    let builder = TestServer::builder().tls(&server.key_store(), authority.certificate());
+    let server = builder.start().expect("an example needs a server");
+    finish(example(&server.hosts(), authority.certificate(), &client));
+}
+
+fn finish(example: impl Future<Output = Result<(), Box<dyn std::error::Error>>>) {
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     let runtime = runtime.expect("an example needs an executor");
-    if let Err(error) = runtime.block_on(example(&server.hosts())) {
+    if let Err(error) = runtime.block_on(example) {
         panic!("the example fails: {error}");
     }
 }

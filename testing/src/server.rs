@@ -29,6 +29,7 @@ pub enum TestServerError {
 /// How a server is started.
 pub struct TestServerBuilder {
     config: ServerConfig,
+    tls: Option<(String, String)>,
 }
 
 impl TestServerBuilder {
@@ -42,6 +43,14 @@ impl TestServerBuilder {
     /// Whether admin HTTP is served, on a free port. Default: no.
     pub fn admin(mut self, enabled: bool) -> Self {
         self.config.admin.enabled = enabled;
+        self
+    }
+
+    /// Has the port take TLS as well as plain connections: with this private key and certificate,
+    /// for clients that one of these authorities vouches for; all of them PEM. Default: no.
+    pub fn tls(mut self, key_store: &str, authorities: &str) -> Self {
+        self.config.connections.port_unification = true;
+        self.tls = Some((key_store.to_owned(), authorities.to_owned()));
         self
     }
 
@@ -60,6 +69,16 @@ impl TestServerBuilder {
         let mut config = self.config;
         config.data_dir = folder.path().to_path_buf();
         config.data_log_dir = folder.path().to_path_buf();
+        if let Some((key_store, authorities)) = self.tls {
+            for (key, name, text) in [
+                ("ssl.keyStore.location", "key-store.pem", key_store),
+                ("ssl.trustStore.location", "trust-store.pem", authorities),
+            ] {
+                let path = folder.path().join(name);
+                std::fs::write(&path, text)?;
+                config.tls.push((key.to_owned(), path.display().to_string()));
+            }
+        }
         let handle = start(&config)?;
         let (addr, admin_addr) = (handle.client_addr(), handle.admin_addr());
         // A restarted server must be found where it was.
@@ -113,7 +132,7 @@ impl TestServer {
         config.sessions.max_timeout_ms = 60_000;
         config.admin.enabled = false;
         config.admin.listen = Listen::on("127.0.0.1", 0);
-        TestServerBuilder { config }
+        TestServerBuilder { config, tls: None }
     }
 
     /// Where clients connect; the same after a restart.

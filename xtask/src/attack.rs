@@ -27,7 +27,7 @@ use anyhow::{Context, bail, ensure};
 use clap::Args;
 
 use self::disk::Disks;
-use self::ensemble::{Ensemble, MEMBERS};
+use self::ensemble::{Binaries, Ensemble, MEMBERS};
 use self::history::{Clock, History};
 use self::load::{Holders, Load, Sizes};
 use self::random::Random;
@@ -75,6 +75,10 @@ pub(crate) struct Arguments {
     /// Take the binary in the target folder as it is
     #[arg(long)]
     no_build: bool,
+    /// A binary of another release: the servers begin with it, and each later start takes one or
+    /// the other
+    #[arg(long, value_name = "FILE")]
+    mixed_with: Option<PathBuf>,
 }
 
 impl Arguments {
@@ -92,7 +96,11 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
         ensure!(status.success(), "the attack apart: {status}");
         return Ok(());
     }
-    let binary = binary(arguments)?;
+    let binaries = Binaries {
+        present: binary(arguments)?,
+        other: arguments.mixed_with.clone(),
+        choice: Random::new(arguments.seed),
+    };
     let folder = target_folder().join("attack");
     empty(&folder)?;
     let sizes = if arguments.quick {
@@ -102,7 +110,7 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
     };
     let recorder = Arc::new(Recorder::new());
     let mut windows = Vec::new();
-    let outcome = attack(arguments, sizes, &binary, &folder, &recorder, &mut windows);
+    let outcome = attack(arguments, sizes, binaries, &folder, &recorder, &mut windows);
     let history = std::mem::take(&mut *recorder.history());
     save(&recorder, &history, &windows, &folder.join("history.txt"))?;
     let violations = check::violations(&history);
@@ -122,12 +130,12 @@ pub(crate) fn run(arguments: &Arguments) -> anyhow::Result<()> {
 fn attack(
     arguments: &Arguments,
     sizes: Sizes,
-    binary: &Path,
+    binaries: Binaries,
     folder: &Path,
     recorder: &Arc<Recorder>,
     windows: &mut Vec<Window>,
 ) -> anyhow::Result<()> {
-    let mut ensemble = Ensemble::start(binary, folder, arguments.disks())?;
+    let mut ensemble = Ensemble::start(binaries, folder, arguments.disks())?;
     let executor = load::executor()?;
     let hosts = [ensemble.hosts(), ensemble.network.hosts()];
     executor.block_on(load::create_shared(recorder, &hosts[0]))?;

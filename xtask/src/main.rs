@@ -5,6 +5,7 @@ mod attack;
 mod bench;
 mod ci;
 mod client;
+mod import_check;
 mod peers;
 mod process;
 mod sim;
@@ -33,6 +34,8 @@ enum Task {
     Ci,
     /// Run the Rust client's tests against Apache ZooKeeper
     Client(client::Arguments),
+    /// Take over what Apache ZooKeeper has written, compare, and give it back
+    ImportCheck(import_check::Arguments),
     /// Check the house rules that neither the compiler nor clippy knows
     Tidy,
     /// Check a server with stock clients in Go, Java, Python and Rust
@@ -50,6 +53,7 @@ fn main() -> anyhow::Result<()> {
         Task::Bench(arguments) => bench::run(&arguments),
         Task::Ci => ci::run(),
         Task::Client(arguments) => client::run(&arguments),
+        Task::ImportCheck(arguments) => import_check::run(&arguments),
         Task::Tidy => tidy::run(),
         Task::Peers(arguments) => peers::run(&arguments),
         Task::Sim(arguments) => sim::run(&arguments),

@@ -150,7 +150,8 @@ fn early_property(key: &str, value: &str) -> Option<String> {
         "preAllocSize",
         "digest.enabled",
     ];
-    const WHOLE: [&str; 3] = ["readonlymode.enabled", "jute.maxbuffer", "znode.container."];
+    const WHOLE: [&str; 4] =
+        ["readonlymode.enabled", "jute.maxbuffer", "znode.container.", "java.security."];
     if EARLY.iter().any(|name| key.starts_with(name)) {
         return Some(format!("-Dzookeeper.{key}={value}"));
     }

@@ -18,7 +18,7 @@ use self::report::Report;
 
 mod bulk;
 mod churn;
-mod disk;
+pub(crate) mod disk;
 mod echo;
 mod ephemerals;
 mod expiry;

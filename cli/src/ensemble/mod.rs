@@ -10,6 +10,7 @@ use std::io::{self, ErrorKind, Write};
 use std::process::ExitCode;
 
 use health::Health;
+use serde_json::Value;
 
 /// What is to be known of an ensemble.
 #[derive(clap::Args)]
@@ -56,6 +57,14 @@ Exit codes:
   2  wrong usage";
 
 const BAD_USAGE: u8 = 2;
+
+/// What `tenure ensemble status --json` prints, and where admin HTTP of the members is looked for.
+pub(crate) fn status(servers: &str, admin: Option<&str>) -> Result<(Value, Vec<String>), String> {
+    let health = Health::of(ask::members(&hosts::parse(servers)?, admin));
+    let addresses = health.members.iter().filter_map(|member| member.address.clone());
+    let urls = http::urls(admin, &addresses.collect::<Vec<_>>());
+    Ok((show::json(&health), urls))
+}
 
 pub(crate) fn run(args: &Args) -> ExitCode {
     let What::Status(args) = &args.what;

@@ -5,8 +5,16 @@ use std::time::Duration;
 
 use serde_json::Value;
 use thiserror::Error;
-use ureq::Agent;
 use ureq::http::Response;
+use ureq::{Agent, RequestBuilder};
+
+/// Who asks, for servers on other machines: a scheme and what it takes, as `digest user:password`.
+const CREDENTIALS: &str = "TENURE_ADMIN_AUTH";
+
+/// What the environment says of who asks; empty for nothing.
+pub(crate) fn credentials() -> String {
+    std::env::var(CREDENTIALS).unwrap_or_default()
+}
 
 /// Longer than any server holds back an answer.
 const TIMEOUT: Duration = Duration::from_secs(60);
@@ -32,6 +40,8 @@ pub(crate) enum AdminError {
 pub(crate) struct Admin {
     agent: Agent,
     url: String,
+    /// Shown with every question; empty for none.
+    credentials: String,
 }
 
 impl Admin {
@@ -51,17 +61,43 @@ impl Admin {
             .http_status_as_error(false)
             .proxy(None)
             .build();
-        Ok(Self { agent: config.new_agent(), url })
+        Ok(Self { agent: config.new_agent(), url, credentials: String::new() })
+    }
+
+    /// Shows the server who asks, if the environment says so. Only for servers that somebody named:
+    /// others have no business with a password.
+    pub(crate) fn with_credentials(self) -> Self {
+        Self { credentials: credentials(), ..self }
     }
 
     pub(crate) fn get(&self, path: &str) -> Result<Value, AdminError> {
         let url = format!("{}{path}", self.url);
-        answer(self.agent.get(&url).call(), url)
+        answer(self.showing(self.agent.get(&url)).call(), url)
+    }
+
+    /// An answer that is not JSON.
+    pub(crate) fn text(&self, path: &str) -> Result<String, AdminError> {
+        let url = format!("{}{path}", self.url);
+        let read = |response: Response<ureq::Body>| response.into_body().read_to_string();
+        let text = self.showing(self.agent.get(&url)).call().and_then(read);
+        text.map_err(|source| AdminError::Unreachable { url, source })
     }
 
     pub(crate) fn post(&self, path: &str) -> Result<Value, AdminError> {
         let url = format!("{}{path}", self.url);
-        answer(self.agent.post(&url).send_empty(), url)
+        answer(self.showing(self.agent.post(&url)).send_empty(), url)
+    }
+
+    fn showing<B>(&self, question: RequestBuilder<B>) -> RequestBuilder<B> {
+        showing(&self.credentials, question)
+    }
+}
+
+/// Shows who asks, if anybody is to be shown.
+pub(crate) fn showing<B>(credentials: &str, question: RequestBuilder<B>) -> RequestBuilder<B> {
+    match credentials.is_empty() {
+        true => question,
+        false => question.header("Authorization", credentials),
     }
 }
 

@@ -65,6 +65,8 @@ enum What {
         #[arg(value_parser = znode_path)]
         path: String,
     },
+    /// Say who was refused what lately, and which permission was lacking on which znode
+    Denials,
 }
 
 const EXIT_CODES: &str = "\
@@ -80,7 +82,8 @@ const NOT_FOUND: u8 = 3;
 const WAIT_MS: u64 = 20_000;
 
 pub(crate) fn run(args: &Args) -> ExitCode {
-    match Admin::new(&args.admin).and_then(|admin| answer(args, &admin)) {
+    let admin = Admin::new(&args.admin).map(Admin::with_credentials);
+    match admin.and_then(|admin| answer(args, &admin)) {
         Ok(code) => code,
         // Whoever read the output has read enough.
         Err(AdminError::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => {
@@ -118,6 +121,9 @@ fn answer(args: &Args, admin: &Admin) -> Result<ExitCode, AdminError> {
             if !is_known {
                 return Ok(ExitCode::from(NOT_FOUND));
             }
+        }
+        What::Denials => {
+            print(args, out, &admin.get("/denials")?["denials"], show::denials)?;
         }
         What::Watch { count, all } => watch(args, admin, out, *count, *all)?,
     }

@@ -50,6 +50,23 @@ pub(super) fn why(answer: &Value) -> String {
     text
 }
 
+/// Refusals, one on a line.
+pub(super) fn denials(denials: &Value) -> String {
+    let list = denials.as_array().map(Vec::as_slice).unwrap_or_default();
+    if list.is_empty() {
+        return "nobody was refused anything, as far as the server remembers\n".to_owned();
+    }
+    let line = |denial: &Value| {
+        let times = match denial["times"].as_u64() {
+            Some(times @ 2..) => format!(" ({times} times)"),
+            _ => String::new(),
+        };
+        let (at, client) = (plain(&denial["at"]), plain(&denial["client"]));
+        format!("{at}  {client}  {}{times}\n", plain(&denial["explanation"]))
+    };
+    list.iter().map(line).collect()
+}
+
 /// One event on a line.
 pub(super) fn event(event: &Value) -> String {
     let mut line = format!(

@@ -2,6 +2,8 @@
 
 use std::ffi::OsString;
 
+use crate::tls_flags::TlsFlags;
+
 /// What to connect to and how.
 #[derive(Debug, clap::Args)]
 #[command(after_help = AFTER_HELP)]
@@ -32,6 +34,8 @@ pub(crate) struct Args {
     /// zkCli's file of settings for its Java client
     #[arg(long, hide = true, value_name = "FILE")]
     pub(super) client_configuration: Option<String>,
+    #[command(flatten)]
+    pub(super) tls: TlsFlags,
     /// A command and its arguments; without one, commands are read line by line
     #[arg(trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     pub(super) command: Vec<String>,
@@ -73,7 +77,8 @@ pub(crate) fn normalized(args: impl IntoIterator<Item = OsString>) -> Vec<OsStri
         };
         let name = name.trim_start_matches('-');
         let takes_value =
-            matches!(name, "s" | "server" | "t" | "timeout" | "wait" | "client-configuration");
+            matches!(name, "s" | "server" | "t" | "timeout" | "wait" | "client-configuration")
+                || matches!(name, "tls-ca" | "tls-cert" | "tls-key" | "tls-server-name");
         let is_separate = takes_value && value.is_none();
         if LONG_FLAGS.contains(&name) && !text.starts_with("--") {
             *arg = format!("-{text}").into();
@@ -136,6 +141,17 @@ mod tests {
         assert_eq!(args.server, "localhost:2181");
         let other = ["tenure", "bench", "-server", "x"].map(OsString::from);
         assert_eq!(normalized(other.clone()), other);
+    }
+
+    #[test]
+    fn flags_of_tls_take_values() {
+        let args = shell("tenure shell --tls-ca ca.pem --tls-cert c.pem -server h:1 ls /");
+        assert_eq!(
+            (args.server.as_str(), &args.command[..]),
+            ("h:1", &["ls", "/"].map(str::to_owned)[..])
+        );
+        let args = ["tenure", "shell", "--tls-cert", "c.pem"].map(OsString::from);
+        assert!(Command::try_parse_from(normalized(args)).is_err(), "whom does it trust?");
     }
 
     #[test]

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use tenure_client::{EstablishError, Liveness, LostReason, Session, SessionBuilder};
+use tenure_client::{EstablishError, Liveness, LostReason, Session, SessionBuilder, Tls};
 
 use super::command::{Command, Typed, UsageError};
 use super::error::ShellError;
@@ -26,6 +26,8 @@ pub(super) struct Settings {
     pub(super) read_only: bool,
     /// How long to wait for a connection.
     pub(super) wait: Duration,
+    /// How links are encrypted, if they are.
+    pub(super) tls: Option<Tls>,
 }
 
 /// Whether lines follow.
@@ -171,9 +173,13 @@ impl Shell {
     }
 
     fn builder(&self) -> SessionBuilder {
-        Session::builder(&self.settings.hosts)
+        let builder = Session::builder(&self.settings.hosts)
             .timeout(self.settings.timeout)
-            .read_only(self.settings.read_only)
+            .read_only(self.settings.read_only);
+        match &self.settings.tls {
+            Some(tls) => builder.tls(tls.clone()),
+            None => builder,
+        }
     }
 
     fn connect(&mut self, hosts: Option<String>) -> Result<Value, ShellError> {

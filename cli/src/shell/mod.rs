@@ -27,6 +27,8 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use tenure_client::Tls;
+
 pub(crate) use args::{Args, normalized};
 
 use self::core::{Settings, Shell};
@@ -54,13 +56,20 @@ pub(crate) fn run(args: Args) -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
+    let tls = match args.tls.tls() {
+        Ok(tls) => tls,
+        Err(error) => {
+            eprintln!("tenure shell: {error}");
+            return ExitCode::from(USAGE);
+        }
+    };
     match is_terminal {
-        true => on_terminal(&args, waiter),
-        false => in_script(&args, waiter),
+        true => on_terminal(&args, tls, waiter),
+        false => in_script(&args, tls, waiter),
     }
 }
 
-fn on_terminal(args: &Args, waiter: Waiter) -> ExitCode {
+fn on_terminal(args: &Args, tls: Option<Tls>, waiter: Waiter) -> ExitCode {
     let colors = wants_colors(args);
     let prints_events = Arc::new(AtomicBool::new(true));
     let with_sink = interactive::editor(colors, &waiter).and_then(|mut editor| {
@@ -76,7 +85,7 @@ fn on_terminal(args: &Args, waiter: Waiter) -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    let (mut shell, poller) = shell(args, waiter, colors, sink, prints_events);
+    let (mut shell, poller) = shell(args, tls, waiter, colors, sink, prints_events);
     if args.waitforconnection
         && let Err(error) = shell.establish()
     {
@@ -86,11 +95,11 @@ fn on_terminal(args: &Args, waiter: Waiter) -> ExitCode {
     ExitCode::from(interactive::run(&mut shell, editor, poller))
 }
 
-fn in_script(args: &Args, waiter: Waiter) -> ExitCode {
+fn in_script(args: &Args, tls: Option<Tls>, waiter: Waiter) -> ExitCode {
     let colors = wants_colors(args) && io::stderr().is_terminal();
     let prints_events = Arc::new(AtomicBool::new(true));
     let sink = plain_sink(args.json, &prints_events);
-    let (mut shell, mut poller) = shell(args, waiter, colors, sink, prints_events);
+    let (mut shell, mut poller) = shell(args, tls, waiter, colors, sink, prints_events);
     ExitCode::from(match args.command.is_empty() {
         true => script::lines(&mut shell, &mut poller),
         false => script::one(&mut shell, &args.command, &mut poller),
@@ -99,6 +108,7 @@ fn in_script(args: &Args, waiter: Waiter) -> ExitCode {
 
 fn shell(
     args: &Args,
+    tls: Option<Tls>,
     waiter: Waiter,
     colors: bool,
     sink: Sink,
@@ -112,7 +122,7 @@ fn shell(
     let hosts = args.server.clone();
     let (watches, poller) = events::watches(sink);
     let shell = Shell {
-        settings: Settings { hosts, timeout, read_only: args.readonly, wait },
+        settings: Settings { hosts, timeout, read_only: args.readonly, wait, tls },
         session: None,
         out: Output { json: args.json, colors },
         watches,

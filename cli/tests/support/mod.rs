@@ -14,9 +14,12 @@
 
 pub mod client;
 pub mod dev;
+pub mod ensemble;
+pub mod hosted;
 pub mod ops;
 pub mod random;
 pub mod record;
+pub mod sasl;
 pub mod script;
 pub mod server;
 
@@ -43,5 +46,6 @@ pub mod code {
     pub const NOT_READ_ONLY: i32 = -119;
     pub const NO_WATCHER: i32 = -121;
     pub const RECONFIG_DISABLED: i32 = -123;
+    pub const AUTH_REQUIRED: i32 = -124;
     pub const QUOTA_EXCEEDED: i32 = -125;
 }

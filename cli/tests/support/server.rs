@@ -259,7 +259,7 @@ fn serves(address: SocketAddr) -> bool {
 
 /// A port nobody listens on, below the range the system hands to outgoing connections, so that a
 /// server finds it free again after a restart.
-fn free_port() -> u16 {
+pub fn free_port() -> u16 {
     static NEXT: AtomicU16 = AtomicU16::new(0);
     let spread = (std::process::id() as u16).wrapping_mul(97);
     loop {

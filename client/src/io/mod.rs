@@ -19,6 +19,7 @@ use mio::Waker;
 
 use crate::machine::{Auth, Host, LinkId, Machine, Submission, WatchKind};
 use crate::shared::{Completion, Shared, WatchQueue};
+use crate::tls::Tls;
 
 /// One session's machine, as the thread drives it.
 pub(crate) type Session = Machine<Completion, Arc<WatchQueue>>;
@@ -26,7 +27,7 @@ pub(crate) type Session = Machine<Completion, Arc<WatchQueue>>;
 /// What the application, or the resolver, tells the thread.
 pub(crate) enum Command {
     /// A session to serve from now on.
-    Begin(u64, Box<Session>, Arc<Shared>),
+    Begin(u64, Box<Session>, Arc<Shared>, Option<Tls>),
     /// A request.
     Submit(u64, Submission<Completion, Arc<WatchQueue>>),
     /// A watcher was dropped: its path and number.

@@ -21,6 +21,7 @@ use crate::machine::{Action, Host, LinkId};
 use crate::moment::Moment;
 use crate::shared::Shared;
 use crate::status::{Change, LinkFault};
+use crate::tls::Tls;
 
 pub(super) const WAKE: Token = Token(usize::MAX);
 const CLOCK: Token = Token(usize::MAX - 1);
@@ -44,6 +45,8 @@ struct Slot {
     session: Box<Session>,
     shared: Arc<Shared>,
     link: Option<Link>,
+    /// How its links are encrypted, if they are.
+    tls: Option<Tls>,
     /// Where else the host of the present attempt might be reached.
     addrs: Vec<SocketAddr>,
     /// The present attempt, and the host that it is to reach.
@@ -189,11 +192,11 @@ impl Thread {
             | Command::Resolved(session, ..)
             | Command::WriterAnswered(session, ..) => *session,
         };
-        if let Command::Begin(_, mut machine, shared) = command {
+        if let Command::Begin(_, mut machine, shared, tls) = command {
             machine.start(now);
             let (link, addrs, attempt, timer) = (None, Vec::new(), None, None);
             let is_due = false;
-            let slot = Slot { session: machine, shared, link, addrs, attempt, timer, is_due };
+            let slot = Slot { session: machine, shared, link, tls, addrs, attempt, timer, is_due };
             self.slots.insert(session, slot);
             return self.mark(session);
         }
@@ -280,7 +283,7 @@ impl Thread {
         {
             match action {
                 Action::Open(link, host) => self.open(session, link, host, now),
-                Action::AskWriter(host) => self.writers.ask(session, host),
+                Action::AskWriter(host) => self.writers.ask(session, host, slot.tls.clone()),
                 Action::Close(id) => {
                     slot.link.take_if(|link| link.id == id);
                     slot.attempt = None;
@@ -345,7 +348,10 @@ impl Thread {
         let Some(slot) = self.slots.get_mut(&session) else { return };
         slot.link = None;
         while let Some(addr) = slot.addrs.pop() {
-            match Link::open(link, addr, self.poll.registry(), Token(session as usize)) {
+            let (registry, token) = (self.poll.registry(), Token(session as usize));
+            let host = slot.attempt.as_ref().map_or("", |(_, host)| &host.name);
+            let records = slot.tls.as_ref().map(|tls| tls.begin(host)).transpose();
+            match records.and_then(|tls| Link::open(link, addr, tls, registry, token)) {
                 Ok(opened) => {
                     slot.link = Some(opened);
                     return;
@@ -402,10 +408,11 @@ impl Thread {
             let fault = match link.read(&mut self.buffer) {
                 Ok(Progress::Drained) => return,
                 Ok(Progress::Bytes(count)) => {
+                    let is_ending = link.has_ended();
                     slot.session.received(id, &self.buffer[..count], now);
                     self.act(session, now);
                     // Less than there was room for: the socket is empty, and says so otherwise.
-                    if count < self.buffer.len() && !is_closed {
+                    if count < self.buffer.len() && !is_closed && !is_ending {
                         return;
                     }
                     continue;

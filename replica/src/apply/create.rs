@@ -26,7 +26,7 @@ impl State {
         let mode = mode(request)?;
         let kind = kind(request, mode, asker)?;
         let (parent_path, _) = split(&request.path)?;
-        let acl = fix_up(&request.acl, asker.identities, asker.policy.sasl)
+        let acl = fix_up(&request.acl, asker.identities, asker.policy)
             .map_err(|_| ErrorCode::InvalidAcl)?;
         let parent = self.tree.find(parent_path).ok_or(ErrorCode::NoNode)?;
         asker.may(self, parent, Perms::CREATE)?;

@@ -110,4 +110,13 @@ impl State {
             self.quota_changed(&path, id);
         }
     }
+
+    /// Writes what every limited subtree holds into its stats znode.
+    pub(crate) fn show_quotas(&mut self) {
+        for (limited, usage) in self.quotas.usages() {
+            if let Some(id) = self.tree.find(&format!("{QUOTA}{limited}{STATS}")) {
+                self.tree.set_local_data(id, usage.to_string().as_bytes());
+            }
+        }
+    }
 }

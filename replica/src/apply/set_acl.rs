@@ -16,8 +16,7 @@ impl State {
         asker: &Asker<'_>,
     ) -> Result<Stat, ErrorCode> {
         path::validate(path).map_err(|_| ErrorCode::BadArguments)?;
-        let acl =
-            fix_up(acl, asker.identities, asker.policy.sasl).map_err(|_| ErrorCode::InvalidAcl)?;
+        let acl = fix_up(acl, asker.identities, asker.policy).map_err(|_| ErrorCode::InvalidAcl)?;
         let id = self.tree.find(path).ok_or(ErrorCode::NoNode)?;
         asker.may(self, id, Perms::ADMIN)?;
         expect_version(version, self.tree.at(id).aversion)?;

@@ -6,6 +6,7 @@
 mod campaign;
 mod catch_up;
 mod change;
+mod followers;
 mod members;
 #[cfg(feature = "planted-bugs")]
 mod planted;
@@ -24,6 +25,7 @@ use crate::limits;
 use crate::output::{HardState, LogEntry, Persist};
 pub(crate) use catch_up::Answer;
 use catch_up::Standing;
+pub use followers::Follower;
 pub(crate) use members::Members;
 use store::{Store, Tail};
 

@@ -62,6 +62,13 @@ pub(crate) struct Following {
     syncs: Syncs,
 }
 
+impl Following {
+    /// Client syncs that are not answered yet.
+    pub(crate) fn pending_syncs(&self) -> usize {
+        self.syncs.under_way()
+    }
+}
+
 /// Which member each session was last used through: leader only, not replicated (reference 2.5).
 #[derive(Debug)]
 pub(crate) struct Owners(HashMap<SessionId, u64, FixedState>);
@@ -236,7 +243,7 @@ impl Replica {
         timeout_ms: u32,
         out: &mut Outputs,
     ) {
-        let password = request.password.and_then(|password| password.try_into().ok());
+        let password = request.password.and_then(|password| <[u8; 16]>::try_from(password).ok());
         let Some(password) = password else {
             self.detach(conn);
             return self.refuse(conn, request.session, Manner::of(request), out);
@@ -246,8 +253,16 @@ impl Replica {
             self.propose_collected(out);
         }
         let session = request.session;
-        // What was heard on an earlier connection must not count for the new one.
+        // What was heard on an earlier connection must not count for the new one, and what is still
+        // to be heard there neither: the client left it before it came here.
         self.following.touched.retain(|touched| *touched != session);
+        let known = self.state.sessions.get(session);
+        if known.is_some_and(|known| known.has_password(Some(&password[..])))
+            && let Some(old) = self.attachments.conn_of(session)
+        {
+            self.detach(old);
+            close(old, CloseWhy::Superseded, out);
+        }
         self.following.resuming.insert(conn, (session, password));
         let password = &password;
         let is_tenure = Manner::of(request).is_tenure;

@@ -124,7 +124,15 @@ impl Replica {
         // Who leads must stay: another one goes on with this.
         match in_sync.iter().find(|id| present_voters.contains(id)) {
             Some(next) => self.consensus.hand_over_to(*next),
-            None => self.give_up_in_time(since, now),
+            // Nobody who votes stays. Only a voter can take over, so all of them vote for a while.
+            None => {
+                let all = present_voters.iter().chain(&voters).copied().collect::<Vec<_>>();
+                let rest = observers.iter().chain(&present_observers).copied();
+                let mut rest: Vec<_> = rest.filter(|id| !all.contains(id)).collect();
+                rest.sort_unstable();
+                rest.dedup();
+                self.propose_members(&all, &rest);
+            }
         }
     }
 

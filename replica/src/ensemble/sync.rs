@@ -32,6 +32,11 @@ struct Sync {
 }
 
 impl Syncs {
+    /// How many are not answered yet.
+    pub(super) fn under_way(&self) -> usize {
+        self.under_way.len()
+    }
+
     /// Forgets what was asked of an earlier leader. Numbers go on, so that a late answer fits
     /// nothing.
     pub(super) fn forget(&mut self) -> Self {

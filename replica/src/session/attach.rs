@@ -11,6 +11,7 @@ use tenure_wire::{
 };
 
 use crate::input::ConnId;
+use crate::limits;
 use crate::session::ended::Ended;
 use crate::session::sasl::SaslExchange;
 use crate::tree::acl::{Identity, encode_identities};
@@ -76,6 +77,14 @@ impl Manner {
     }
 }
 
+/// Who has connected, as far as the connection itself shows.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Caller<'a> {
+    pub(crate) peer: IpAddr,
+    /// Whom the certificate is for that the client has shown.
+    pub(crate) certificate: Option<&'a str>,
+}
+
 /// A connection and the session on it.
 #[derive(Debug)]
 pub struct Attachment {
@@ -126,7 +135,7 @@ impl Attachment {
             max_watches: usize::MAX,
             pending: VecDeque::new(),
         };
-        attachment.add_identity(Identity::new("ip", &peer.to_canonical().to_string()));
+        attachment.add_identities([Identity::ip(peer)]);
         attachment
     }
 
@@ -145,12 +154,27 @@ impl Attachment {
         self.identities.iter().find_map(Identity::proven)
     }
 
-    pub(crate) fn add_identity(&mut self, identity: Identity) {
-        if !self.identities.contains(&identity) {
-            self.identities.push(identity);
+    /// Adds what the client has shown to be. Returns whether there is room for it; if not, the
+    /// client is who it was before.
+    pub(crate) fn add_identities(&mut self, added: impl IntoIterator<Item = Identity>) -> bool {
+        let before = self.identities.len();
+        for identity in added {
+            if !self.identities.contains(&identity) {
+                self.identities.push(identity);
+            }
+        }
+        if self.identities.len() > before {
             self.encoded.clear();
             encode_identities(&self.identities, &mut self.encoded);
         }
+        let has_room = self.identities.len() <= limits::IDENTITIES
+            && self.encoded.len() <= limits::IDENTITY_BYTES;
+        if !has_room {
+            self.identities.truncate(before);
+            self.encoded.clear();
+            encode_identities(&self.identities, &mut self.encoded);
+        }
+        has_room
     }
 }
 

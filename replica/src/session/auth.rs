@@ -3,8 +3,8 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use sha1::Sha1;
-use sha2::{Digest, Sha256, Sha512};
-use tenure_wire::Put;
+use sha2::{Digest, Sha256, Sha384, Sha512};
+use tenure_wire::{ErrorCode, Put};
 
 use crate::tree::acl::Identity;
 
@@ -20,8 +20,35 @@ pub struct AuthConfig {
     pub sasl_users: Vec<(String, String)>,
     /// The SASL user who may do everything, if there is one (`superUser`).
     pub sasl_super_user: Option<String>,
+    /// Whether clients can show certificates.
+    pub x509_enabled: bool,
+    /// The holder of a certificate who may do everything, if there is one
+    /// (`X509AuthenticationProvider.superUser`).
+    pub x509_super_user: Option<String>,
     /// How passwords are digested (`DigestAuthenticationProvider.digestAlg`).
     pub digest_algorithm: DigestAlgorithm,
+    /// Schemes of which a client must have shown one before it may send requests; empty if it need
+    /// not (`enforce.auth.schemes`, `sessionRequireClientSASLAuth`).
+    pub required_schemes: Vec<String>,
+    /// A connection survives a SASL exchange that failed (`allowSaslFailedClients`).
+    pub allow_sasl_failed: bool,
+}
+
+impl AuthConfig {
+    /// Whether a client has shown enough to send requests.
+    pub(crate) fn admits(&self, identities: &[Identity]) -> bool {
+        let is_required = |scheme: &str| self.required_schemes.iter().any(|one| one == scheme);
+        self.required_schemes.is_empty()
+            || identities.iter().any(|identity| is_required(&identity.scheme))
+    }
+
+    /// What a client hears whose SASL exchange failed; `None` if it may go on, as nobody.
+    pub(crate) fn sasl_failure(&self) -> Option<ErrorCode> {
+        if self.required_schemes.iter().any(|scheme| scheme == "sasl") {
+            return Some(ErrorCode::SessionClosedRequireSaslAuth);
+        }
+        (!self.allow_sasl_failed).then_some(ErrorCode::AuthFailed)
+    }
 }
 
 impl Default for AuthConfig {
@@ -30,8 +57,12 @@ impl Default for AuthConfig {
             super_digest: None,
             sasl_users: Vec::new(),
             sasl_super_user: None,
+            x509_enabled: false,
+            x509_super_user: None,
             digest_enabled: true,
             digest_algorithm: DigestAlgorithm::Sha1,
+            required_schemes: Vec::new(),
+            allow_sasl_failed: false,
         }
     }
 }
@@ -44,6 +75,8 @@ pub enum DigestAlgorithm {
     Sha1,
     /// SHA-256.
     Sha256,
+    /// SHA-384.
+    Sha384,
     /// SHA-512.
     Sha512,
 }
@@ -53,6 +86,7 @@ impl DigestAlgorithm {
         match self {
             DigestAlgorithm::Sha1 => STANDARD.encode(Sha1::digest(text)),
             DigestAlgorithm::Sha256 => STANDARD.encode(Sha256::digest(text)),
+            DigestAlgorithm::Sha384 => STANDARD.encode(Sha384::digest(text)),
             DigestAlgorithm::Sha512 => STANDARD.encode(Sha512::digest(text)),
         }
     }
@@ -95,6 +129,15 @@ pub(crate) fn authenticate(
     }
 }
 
+/// The identities of whoever holds a certificate for this subject, which was verified before.
+pub(crate) fn holder(config: &AuthConfig, subject: &str) -> Vec<Identity> {
+    let mut identities = vec![Identity::new("x509", subject)];
+    if config.x509_super_user.as_deref() == Some(subject) {
+        identities.push(Identity::new("super", subject));
+    }
+    identities
+}
+
 /// The id of `user:password` in the digest scheme. A text without a colon is digested whole, and
 /// is the user at the same time.
 pub(crate) fn digest_id(algorithm: DigestAlgorithm, user_and_password: &str) -> String {
@@ -112,7 +155,7 @@ pub(crate) fn who_am_i(identities: &[Identity], out: &mut Vec<u8>) {
 }
 
 /// The part of an identity that is no secret.
-fn user_name(identity: &Identity) -> &str {
+pub(crate) fn user_name(identity: &Identity) -> &str {
     match &*identity.scheme {
         "digest" => identity.id.split(':').next().unwrap_or_default(),
         _ => &identity.id,
@@ -124,7 +167,8 @@ fn user_name(identity: &Identity) -> &str {
 pub(crate) fn same_in_constant_time(left: impl AsRef<[u8]>, right: impl AsRef<[u8]>) -> bool {
     let (left, right) = (left.as_ref(), right.as_ref());
     let differences = left.iter().zip(right).fold(0, |all, (l, r)| all | (l ^ r));
-    left.len() == right.len() && differences == 0
+    // Kept from being turned into a comparison that ends at the first difference.
+    left.len() == right.len() && std::hint::black_box(differences) == 0
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! Access control lists: which are legal, and whom they let do what (reference 3.5).
 
 use std::borrow::Cow;
-use std::net::Ipv6Addr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use tenure_wire::{Acl, DecodeError, Perms};
+
+use crate::entry::Policy;
+use crate::session::auth::same_in_constant_time;
 
 /// One entry of an access control list as it is stored.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -25,6 +28,11 @@ impl AclEntry {
         AclEntry { perms, scheme: "world".into(), id: "anyone".into() }
     }
 
+    /// An entry from elsewhere, whatever it says.
+    pub(crate) fn from_wire(acl: &Acl<'_>) -> Self {
+        AclEntry { perms: acl.perms, scheme: (*acl.scheme).into(), id: (*acl.id).into() }
+    }
+
     /// The entry as it stands on the wire.
     pub(crate) fn as_wire(&self) -> Acl<'_> {
         let (scheme, id) = (Cow::Borrowed(&*self.scheme), Cow::Borrowed(&*self.id));
@@ -43,6 +51,7 @@ impl AclEntry {
             "ip" => ip_matches(&self.id, &identity.id),
             // An administrator of the SASL realm is anybody in it.
             "sasl" => self.id == identity.id || *identity.id == *"super",
+            "digest" => same_in_constant_time(self.id.as_bytes(), identity.id.as_bytes()),
             _ => self.id == identity.id,
         }
     }
@@ -60,6 +69,11 @@ pub(crate) struct Identity {
 impl Identity {
     pub(crate) fn new(scheme: &str, id: &str) -> Self {
         Identity { scheme: scheme.into(), id: id.into() }
+    }
+
+    /// Whoever is at this address.
+    pub(crate) fn ip(peer: IpAddr) -> Self {
+        Identity::new("ip", &peer.to_canonical().to_string())
     }
 
     /// As it is shown, if this server has made sure of it: names in `digest` are anybody's to make
@@ -91,6 +105,8 @@ pub(crate) enum InvalidAcl {
     World,
     #[error("a digest id is 'user:digest'")]
     Digest,
+    #[error("an x509 id is the subject of a certificate, as CN=alice,O=Example")]
+    Subject,
     #[error("an ip id is an address, or an address and a number of bits")]
     Ip,
     #[error("the connection has authenticated nobody to put in the place of 'auth'")]
@@ -102,9 +118,14 @@ pub(crate) enum InvalidAcl {
 /// An empty list allows everything to everybody; clients cannot store one.
 pub(crate) fn permits(acl: &[AclEntry], wanted: Perms, identities: &[Identity]) -> bool {
     let mut granting = acl.iter().filter(|entry| entry.perms.intersects(wanted));
-    acl.is_empty()
-        || granting.clone().any(AclEntry::is_world)
-        || identities.iter().any(Identity::is_super)
+    acl.is_empty() || granting.any(AclEntry::is_world) || permits_by_name(acl, wanted, identities)
+}
+
+/// Whether the list allows any of the wanted permissions to one of the identities, because of who
+/// that is: what it allows to everybody does not count.
+pub(crate) fn permits_by_name(acl: &[AclEntry], wanted: Perms, identities: &[Identity]) -> bool {
+    let mut granting = acl.iter().filter(|entry| entry.perms.intersects(wanted));
+    identities.iter().any(Identity::is_super)
         || granting.any(|entry| identities.iter().any(|identity| entry.matches(identity)))
 }
 
@@ -116,7 +137,7 @@ pub(crate) fn permits(acl: &[AclEntry], wanted: Perms, identities: &[Identity]) 
 pub(crate) fn fix_up(
     acl: &[Acl<'_>],
     identities: &[Identity],
-    sasl: bool,
+    policy: Policy,
 ) -> Result<AclList, InvalidAcl> {
     if acl.is_empty() {
         return Err(InvalidAcl::Empty);
@@ -136,7 +157,9 @@ pub(crate) fn fix_up(
             "digest" => Err(InvalidAcl::Digest),
             "ip" if ip_block(&entry.id).is_some() => Ok(()),
             "ip" => Err(InvalidAcl::Ip),
-            "sasl" if sasl && !entry.id.is_empty() => Ok(()),
+            "sasl" if policy.sasl && !entry.id.is_empty() => Ok(()),
+            "x509" if policy.x509 && is_subject(&entry.id) => Ok(()),
+            "x509" if policy.x509 => Err(InvalidAcl::Subject),
             "auth" => {
                 let mut authenticated =
                     identities.iter().filter(|identity| identity.is_authenticated()).peekable();
@@ -168,6 +191,11 @@ pub(crate) fn masked(acl: &[AclEntry]) -> AclList {
 /// Two parts around a colon; empty parts at the end do not count, as in Java.
 fn is_digest_id(id: &str) -> bool {
     id.trim_end_matches(':').split(':').count() == 2
+}
+
+/// Not more than upstream's parser makes sure of for names that certificates have.
+fn is_subject(id: &str) -> bool {
+    id.split_once('=').is_some_and(|(kind, _)| !kind.trim().is_empty() && !kind.contains(','))
 }
 
 /// An address as a number, and how many bits such numbers have.

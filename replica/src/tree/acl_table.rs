@@ -139,14 +139,8 @@ impl AclTable {
                 table.free.insert(slot);
                 continue;
             }
-            let list: AclList = decode_acls(reader)?
-                .into_iter()
-                .map(|acl| AclEntry {
-                    perms: acl.perms,
-                    scheme: acl.scheme.into(),
-                    id: acl.id.into(),
-                })
-                .collect();
+            let list: AclList =
+                decode_acls(reader)?.into_iter().map(|acl| AclEntry::from_wire(&acl)).collect();
             let hash = table.seed.hash_one(&list);
             if table.index.find(hash, |slot| same(&table.slots, *slot, &list)).is_some() {
                 let value = slot as i32;

@@ -10,7 +10,7 @@ mod totals;
 
 pub(crate) use totals::content as totals_content;
 
-use tenure_wire::Zxid;
+use tenure_wire::{Acl, Zxid};
 
 use crate::arena::Arena;
 use acl_table::{AclId, AclTable};
@@ -141,6 +141,11 @@ impl Tree {
         self.nodes.get(id.0)
     }
 
+    /// The access control list of a znode.
+    pub fn acl(&self, node: &Node) -> Vec<Acl<'_>> {
+        self.acls.get(node.acl).iter().map(acl::AclEntry::as_wire).collect()
+    }
+
     /// A znode known to exist, because the caller has just found it.
     pub(crate) fn at(&self, id: NodeId) -> &Node {
         self.nodes.get(id.0).expect("the id was found in this tree by the caller")
@@ -263,6 +268,33 @@ impl Tree {
             });
         }
         id
+    }
+
+    /// Adds a znode from elsewhere with its own stat, which `fill` sets. That is no change of its
+    /// parent.
+    pub(crate) fn adopt(
+        &mut self,
+        parent: NodeId,
+        new: NewNode<'_>,
+        fill: impl FnOnce(&mut Node),
+    ) -> NodeId {
+        let before = self.node(parent).map(|node| (node.created_children, node.pzxid));
+        let id = self.create(parent, new, Txn { zxid: Zxid(0), time_ms: 0 });
+        self.change(id, fill);
+        if let Some(before) = before {
+            self.change(parent, |node| (node.created_children, node.pzxid) = before);
+        }
+        id
+    }
+
+    /// Makes a built-in znode's data and their stat those of a new tree.
+    pub(crate) fn forget_data(&mut self, id: NodeId) {
+        self.change(id, |node| {
+            let data: &[u8] = b"";
+            node.content = totals::content(&node.name, Some(data));
+            node.data = Some(data.into());
+            (node.version, node.mzxid, node.mtime) = (0, Zxid(0), 0);
+        });
     }
 
     /// Removes a znode without children; the caller has checked that.

@@ -76,6 +76,11 @@ impl Node {
         }
     }
 
+    /// Children ever created, those included that are gone.
+    pub fn created_children(&self) -> i32 {
+        self.created_children
+    }
+
     /// What keeps it alive.
     pub fn kind(&self) -> NodeKind {
         self.kind

@@ -76,6 +76,11 @@ impl QuotaTree {
         Arc::make_mut(&mut self.limited).insert(limited.into(), (limits, usage));
     }
 
+    /// What every limited subtree holds.
+    pub(crate) fn usages(&self) -> Vec<(Box<str>, Usage)> {
+        self.limited.iter().map(|(limited, (_, usage))| (limited.clone(), *usage)).collect()
+    }
+
     /// Ends the quota of a subtree.
     pub(crate) fn remove(&mut self, limited: &str) {
         Arc::make_mut(&mut self.limited).remove(limited);

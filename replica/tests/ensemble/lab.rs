@@ -340,7 +340,10 @@ impl Ensemble {
         let conn = ConnId(self.next_conn);
         self.next_conn += 1;
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
-        self.step(member, Input::Connect { conn, peer, request, entropy: [conn.0 as u8; 16] });
+        self.step(
+            member,
+            Input::Connect { conn, peer, certificate: None, request, entropy: [conn.0 as u8; 16] },
+        );
         self.run(20);
         self.got.remove(&(member, conn)).unwrap_or_default()
     }

@@ -420,7 +420,13 @@ fn what_a_connection_asked_for_goes_to_the_leader_before_the_next_one_does() {
     let replica = &mut ensemble.members[member];
     replica.step(Input::Frame { conn, payload: &payload }, now, &mut out);
     let (conn, peer) = (ConnId(1_000), IpAddr::V4(Ipv4Addr::LOCALHOST));
-    let connect = Input::Connect { conn, peer, request: resuming(&held), entropy: [7; 16] };
+    let connect = Input::Connect {
+        conn,
+        peer,
+        certificate: None,
+        request: resuming(&held),
+        entropy: [7; 16],
+    };
     replica.step(connect, now, &mut out);
     replica.flush(now, &mut out);
     ensemble.perform(member, out);

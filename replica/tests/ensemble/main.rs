@@ -177,7 +177,10 @@ fn a_member_that_grants_a_session_which_has_moved_on_meanwhile_does_not_keep_it(
     // The leader lets the follower have the session, and gets it back before the follower knows.
     let (peer, entropy) = (IpAddr::V4(Ipv4Addr::LOCALHOST), [7; 16]);
     let conn = ConnId(1_000);
-    ensemble.step(follower, Input::Connect { conn, peer, request: request.clone(), entropy });
+    ensemble.step(
+        follower,
+        Input::Connect { conn, peer, certificate: None, request: request.clone(), entropy },
+    );
     let (from, to, question) = ensemble.links.pop_front().expect("the follower asks the leader");
     assert_eq!((from, to), (follower as u64 + 1, leader as u64 + 1));
     ensemble.step(leader, Input::Peer { from, message: &question });

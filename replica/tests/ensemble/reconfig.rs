@@ -225,6 +225,32 @@ fn whoever_leads_next_goes_on_with_a_change() {
 }
 
 #[test]
+fn all_members_give_way_to_others_at_once() {
+    let mut ensemble = Ensemble::reconfigurable();
+    let leader = ensemble.leader();
+    let conn = client(&mut ensemble, leader);
+    assert_eq!(ensemble.ask(leader, conn, &create("/before", 0)), [(9, 0)]);
+    for _ in 0..3 {
+        ensemble.add_member();
+    }
+    let lines = [line(4), line(5), line(6)].join("\n");
+    let new_members = Some(lines.as_str().into());
+    let replace = Request::Reconfig { joining: None, leaving: None, new_members, config_id: -1 };
+    ensemble.ask(leader, conn, &replace);
+    ensemble.run(4_000);
+    for member in 0..3 {
+        ensemble.kill(member);
+    }
+    ensemble.run(2_000);
+    let next = ensemble.leader();
+    assert_eq!(members_at(&ensemble, next), [4, 5, 6], "{}", config_at(&ensemble, next));
+    let at_new = client(&mut ensemble, next);
+    assert_eq!(ensemble.ask(next, at_new, &get("/before")), [(9, 0)]);
+    assert!(is_writable(&mut ensemble, "/with-the-others"));
+    assert!(!ensemble.members[next].is_observer());
+}
+
+#[test]
 fn an_observer_is_promoted_and_a_voter_demoted() {
     let mut ensemble = Ensemble::reconfigurable();
     let leader = ensemble.leader();

@@ -171,7 +171,7 @@ impl World {
         self.next_conn += 1;
         let peer = IpAddr::V4(Ipv4Addr::LOCALHOST);
         let entropy = [conn.0 as u8 + 100; 16];
-        self.step(Input::Connect { conn, peer, request, entropy });
+        self.step(Input::Connect { conn, peer, certificate: None, request, entropy });
         self.settle();
         (conn, self.take(conn))
     }

@@ -20,6 +20,11 @@ pub(crate) fn wall_ms() -> i64 {
     i64::try_from(since.as_millis()).unwrap_or(i64::MAX)
 }
 
+/// Milliseconds since the Unix epoch as a date and a time in UTC.
+pub fn iso(wall_ms: i64) -> String {
+    Moment::of(wall_ms).iso()
+}
+
 impl Moment {
     /// Takes milliseconds since the Unix epoch apart.
     pub(crate) fn of(wall_ms: i64) -> Self {

@@ -3,7 +3,9 @@
 use axum::http::StatusCode;
 use serde_json::{Map, Value, json};
 
+use super::authorise::Danger;
 use super::clock::wall_ms;
+use super::ensemble_commands;
 use super::environment::environment;
 use super::query::{AdminClient, AdminQuery};
 use super::report::{
@@ -82,6 +84,21 @@ commands! {
     ZabState = "zabstate", [], true;
 }
 
+impl Command {
+    /// How it could hurt, if it could. The reference server guards the first two alone.
+    pub(crate) const fn danger(self) -> Option<Danger> {
+        match self {
+            Self::Snapshot | Self::Restore => Some(Danger::Changes),
+            // Names of znodes, at the price of all sessions or watches.
+            Self::Dump | Self::Watches | Self::WatchesByPath => Some(Danger::Reveals),
+            Self::InitialConfiguration => Some(Danger::Reveals),
+            // Whoever watches the server loses sight of what happened before.
+            Self::ConnectionStatReset | Self::StatReset => Some(Danger::Reveals),
+            _ => None,
+        }
+    }
+}
+
 /// What a command answers: fields in their order, then `command` and `error`.
 #[derive(Debug, Default)]
 pub(crate) struct Answer {
@@ -98,6 +115,11 @@ impl Answer {
 
     fn field(mut self, name: &str, value: impl Into<Value>) -> Self {
         self.fields.push((name.to_owned(), value.into()));
+        self
+    }
+
+    fn fields(mut self, fields: Vec<(String, Value)>) -> Self {
+        self.fields.extend(fields);
         self
     }
 
@@ -123,14 +145,16 @@ pub(crate) fn unknown(name: &str) -> (StatusCode, String) {
     Answer::error(StatusCode::OK, format!("Unknown command: {name}")).render(name)
 }
 
+const NO_RESTORE: &str = "a running server does not take over another state: stop it, and make a \
+    new data folder with `tenure restore`";
+
 /// Runs a command. `trace_mask` is the argument of that name, if there was one.
 pub(crate) async fn run(
     command: Command,
     trace_mask: Option<&str>,
-    config: &ConfigReport,
     client: &AdminClient,
 ) -> (StatusCode, String) {
-    let answer = match answer(command, trace_mask, config, client).await {
+    let answer = match answer(command, trace_mask, client).await {
         Some(answer) => answer,
         None => Answer::error(StatusCode::SERVICE_UNAVAILABLE, "the server does not answer"),
     };
@@ -141,14 +165,14 @@ pub(crate) async fn run(
 async fn answer(
     command: Command,
     trace_mask: Option<&str>,
-    config: &ConfigReport,
     client: &AdminClient,
 ) -> Option<Answer> {
     let server = client.ask(AdminQuery::Server).await?;
+    let config = &client.ask(AdminQuery::Config).await?;
     if command.needs_serving() && !server.readings.serving {
         return Some(Answer::error(StatusCode::OK, NOT_SERVING));
     }
-    let answer = Answer::default();
+    let (answer, ensemble) = (Answer::default(), config.ensemble.as_ref());
     Some(match command {
         Command::Configuration => configuration(config),
         Command::ConnectionStatReset => {
@@ -176,19 +200,17 @@ async fn answer(
         Command::SetTraceMask => set_trace_mask(trace_mask, client).await?,
         Command::Hash => hash(client).await?,
         Command::InitialConfiguration => {
-            answer.field("initial_configuration", config.initial_text.clone())
+            answer.field("initial_configuration", config.text_without_secrets())
         }
         Command::IsReadOnly => answer.field("read_only", server.readings.state.is_read_only()),
         Command::LastSnapshot => last_snapshot(client).await?,
-        // What the reference server says of a server of its own.
-        Command::Leader => Answer::error(StatusCode::OK, "server is not initialized"),
+        Command::Leader => leader(&server, config),
         Command::Monitor => monitor(client).await?,
         Command::ObserverConnectionStatReset | Command::Ruok => answer,
         Command::Observers => answer.field("synced_observers", 0).field("observers", json!([])),
-        Command::Restore | Command::Snapshot => {
-            let message = format!("the {} command is not available yet", command.name());
-            Answer::error(StatusCode::SERVICE_UNAVAILABLE, message)
-        }
+        Command::Restore => Answer::error(StatusCode::SERVICE_UNAVAILABLE, NO_RESTORE),
+        // It has no answer of this form.
+        Command::Snapshot => answer,
         Command::ServerStats => server_stats(&server, config),
         Command::StatReset => {
             client.ask(AdminQuery::ResetServer).await?;
@@ -199,12 +221,23 @@ async fn answer(
             &client.ask(AdminQuery::Connections).await?,
             brief,
         ),
-        Command::VotingView => answer.field("current_config", json!({})),
+        Command::VotingView => answer.fields(ensemble_commands::voting_view(ensemble)),
         Command::WatchSummary => watch_summary(client).await?,
         Command::Watches => watches(&client.ask(AdminQuery::Watches).await?),
         Command::WatchesByPath => by_path(&client.ask(AdminQuery::Watches).await?),
-        Command::ZabState => answer.field("voting", false).field("zabstate", ""),
+        Command::ZabState => {
+            answer.fields(ensemble_commands::zab_state(&server.readings, ensemble))
+        }
     })
+}
+
+fn leader(server: &ServerReport, config: &ConfigReport) -> Answer {
+    let ensemble = config.ensemble.as_ref();
+    match ensemble.and_then(|ensemble| ensemble_commands::leader(&server.readings, ensemble)) {
+        Some(fields) => Answer::default().fields(fields),
+        // What the reference server says of a server of its own.
+        None => Answer::error(StatusCode::OK, "server is not initialized"),
+    }
 }
 
 fn configuration(config: &ConfigReport) -> Answer {

@@ -1,7 +1,7 @@
 //! What happened to sessions lately, numbered, for operators who follow it live.
 
-use std::collections::VecDeque;
-use std::net::SocketAddr;
+use std::collections::{HashMap, VecDeque};
+use std::net::{IpAddr, SocketAddr};
 use std::time::Instant;
 
 use tenure_wire::SessionId;
@@ -104,6 +104,12 @@ impl SessionEvents {
         let now = Instant::now();
         self.waiting.retain(|(until, _)| *until > now);
         self.waiting.push((until, reply));
+    }
+
+    /// Where the clients of sessions were, as far as that is remembered.
+    pub(crate) fn clients(&self) -> HashMap<SessionId, IpAddr> {
+        let of = |event: &SessionEvent| Some((event.session, event.client?.ip()));
+        self.ring.iter().filter_map(of).collect()
     }
 
     fn page(&self, after: u64) -> EventPage {

@@ -3,19 +3,24 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Mutex;
 use std::time::Instant;
 
-use tenure_replica::{ElectionCause, EndReason, Ended, Gone, WatchKind};
+use tenure_replica::{ElectionCause, EndReason, Ended, Gone, NoAdministrator, WatchKind};
 use tenure_wire::{OpCode, SessionId, Xid, Zxid};
 
+use super::authorise::Credentials;
+use super::denials::DenialReport;
 use super::elections::ElectionReport;
 use super::events::{EventPage, SessionEvents};
 use super::live::Live;
-use super::operate::{EndAs, OperateError};
+use super::operate::{EndAs, OperateError, SavedSnapshot};
 use super::query::Reply;
 use super::report::*;
+use super::server_events::{ServerEvent, ServerEventKind};
 use super::tenants::{TenantReport, TenantReports};
 use super::why::PathReport;
+use crate::hot_paths::{HotPath, HotPathReport};
 use crate::metrics::{ConnectionStats, Done, Metrics, ProcessInfo, Readings, Snapshot};
 
 pub(crate) const FIRST: SessionId = SessionId(0x0100_001f_6012_0000);
@@ -29,6 +34,10 @@ pub(crate) struct FakeServer {
     pub(crate) connections: Vec<ConnectionReport>,
     pub(crate) mask: i64,
     pub(crate) events: SessionEvents,
+    pub(crate) snapshot: Option<SavedSnapshot>,
+    /// Whether it is answered only when the server is asked how it is for the next time.
+    pub(crate) is_late: bool,
+    pub(crate) waiting: Mutex<Vec<Reply<Result<SavedSnapshot, OperateError>>>>,
 }
 
 impl FakeServer {
@@ -64,7 +73,17 @@ impl FakeServer {
             connection(35_802, Some((FIRST, 30_000)), Some((OpCode::Ping, Xid(-2)))),
             connection(35_856, None, None),
         ];
-        Self { readings, counted, config, connections, mask: 306, events: SessionEvents::default() }
+        Self {
+            readings,
+            counted,
+            config,
+            connections,
+            mask: 306,
+            events: SessionEvents::default(),
+            snapshot: None,
+            is_late: false,
+            waiting: Mutex::default(),
+        }
     }
 }
 
@@ -105,6 +124,9 @@ impl Live for FakeServer {
     }
 
     fn server(&self) -> ServerReport {
+        for reply in self.waiting.lock().unwrap().drain(..) {
+            reply.send(self.snapshot.clone().ok_or(OperateError::SnapshotFailed));
+        }
         ServerReport::new(self.readings.clone(), &self.counted)
     }
 
@@ -183,6 +205,10 @@ impl Live for FakeServer {
         }
     }
 
+    fn denials(&self) -> Vec<DenialReport> {
+        Vec::new()
+    }
+
     fn elections(&self) -> Vec<ElectionReport> {
         let (wall_ms, cause) = (1_700_000_000_000, ElectionCause::LinkBroken);
         let (epoch, leader, leaderless_ms, sessions) = (5, 2, 184, 200);
@@ -190,6 +216,17 @@ impl Live for FakeServer {
         let first =
             ElectionReport { wall_ms, epoch, leader, cause, leaderless_ms, sessions, settled };
         vec![ElectionReport { epoch: 6, settled: None, ..first.clone() }, first]
+    }
+
+    fn server_events(&self, after: u64) -> Vec<ServerEvent> {
+        let kind = ServerEventKind::ClockStep { by_ms: -60_000 };
+        let event = ServerEvent { seq: 3, wall_ms: 1_700_000_000_000, kind };
+        Some(event).filter(|event| event.seq > after).into_iter().collect()
+    }
+
+    fn hot_paths(&self) -> HotPathReport {
+        let paths = vec![HotPath { path: "/a".into(), count: 3 }];
+        HotPathReport { sampled: 4, paths }
     }
 
     fn tenants(&self) -> TenantReports {
@@ -220,6 +257,13 @@ impl Live for FakeServer {
 
     fn last_snapshot(&self) -> Option<SnapshotReport> {
         Some(SnapshotReport { zxid: Zxid(0x1f), written_wall_ms: 1_795_447_662_999 })
+    }
+
+    fn take_snapshot(&mut self, reply: Reply<Result<SavedSnapshot, OperateError>>) {
+        match self.is_late {
+            true => self.waiting.lock().unwrap().push(reply),
+            false => reply.send(self.snapshot.clone().ok_or(OperateError::SnapshotFailed)),
+        }
     }
 
     fn trace_mask(&mut self, set: Option<i64>) -> i64 {
@@ -255,5 +299,13 @@ impl Live for FakeServer {
                 paths: live.ephemerals,
             }),
         });
+    }
+
+    fn administrator(&mut self, credentials: &Credentials) -> Result<String, NoAdministrator> {
+        match (&*credentials.scheme, &*credentials.auth) {
+            ("digest", b"super:secret") => Ok("digest:super".into()),
+            ("digest", _) => Err(NoAdministrator::NotPermitted),
+            _ => Err(NoAdministrator::Unknown),
+        }
     }
 }

@@ -1,9 +1,10 @@
 //! The admin HTTP server: ZooKeeper's commands, Prometheus metrics, sessions and probes, served by
 //! one thread that asks the I/O thread for everything.
 //!
-//! It reads and it resets counters. The one thing here that changes data is the end of a session,
-//! so that is for this machine alone, unless the configuration says otherwise. `snapshot` and
-//! `restore` answer 503, as the reference server does where they are switched off.
+//! Metrics, probes and figures are for everybody who can reach the port. What could hurt is for
+//! this machine, and for operators who show who they are (`authorise`). `restore` answers 503, as
+//! the reference server does where it is switched off: a state that replaces another is no change
+//! that an ensemble can agree on.
 
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -16,17 +17,25 @@ use axum::extract::{ConnectInfo, RawQuery, State};
 use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
 use axum::response::{Html, IntoResponse, Response};
 use serde_json::{Value, json};
+use tenure_wire::ErrorCode;
 use tokio::runtime;
 use tokio::sync::oneshot;
 
+use super::authorise::{Danger, Operator, Trust, authorise};
 use super::bounded::{BoundedListener, Peer};
+use super::clock::wall_ms;
 use super::commands::{self, Command};
+use super::denials;
 use super::elections;
+use super::probes;
 use super::query::{AdminClient, AdminQuery};
-use super::report::ConfigReport;
+use super::server_events;
 use super::sessions::{self, Answered};
+use super::snapshot::Snapshots;
+use super::status;
 use super::tenants;
 use super::why;
+use crate::audit::{Audit, AuditLine};
 use crate::config::{AdminSettings, Listen, MetricsSettings};
 use crate::limits;
 
@@ -40,11 +49,11 @@ pub struct AdminServer {
 impl AdminServer {
     /// Binds and serves on a thread of its own. An address that cannot be bound is warned about,
     /// and the server runs without it: clients matter more than the admin port.
-    pub fn start(
+    pub(crate) fn start(
         admin: &AdminSettings,
         metrics: &MetricsSettings,
-        config: ConfigReport,
         client: AdminClient,
+        audit: Option<Audit>,
     ) -> Self {
         let main = admin.enabled.then(|| bind("admin.serverPort", &admin.listen)).flatten();
         let prometheus =
@@ -52,14 +61,16 @@ impl AdminServer {
         let addr_of = |listener: &Option<TcpListener>| listener.as_ref()?.local_addr().ok();
         let (addr, prometheus_addr) = (addr_of(&main), addr_of(&prometheus));
         let idle = Duration::from_millis(admin.idle_timeout_ms.into());
+        // A connection on which nothing is sent is closed for idleness.
+        let longest_wait = idle * 2 / 3;
         let shared = Arc::new(Shared {
             command_url: admin.command_url.clone(),
             process_info: metrics.process_info,
-            anybody_closes: admin.close_sessions,
-            // A connection on which nothing is sent is closed for idleness.
-            longest_wait: limits::SESSION_EVENTS_WAIT.min(idle * 2 / 3),
-            config,
+            trust: Trust { whom: admin.trust, anybody_closes: admin.close_sessions },
+            longest_wait: limits::SESSION_EVENTS_WAIT.min(longest_wait),
             client,
+            snapshots: Snapshots::new(admin, longest_wait),
+            audit,
         });
         let routers = [
             (main, Router::new().fallback(admin_page).with_state(Arc::clone(&shared))),
@@ -142,12 +153,12 @@ fn spawn(
 struct Shared {
     command_url: String,
     process_info: bool,
-    /// Who is not on this machine may end sessions too.
-    anybody_closes: bool,
+    trust: Trust,
     /// Longest time for which an answer may be held back.
     longest_wait: Duration,
-    config: ConfigReport,
     client: AdminClient,
+    snapshots: Snapshots,
+    audit: Option<Audit>,
 }
 
 /// Everything on the admin port.
@@ -159,39 +170,65 @@ async fn admin_page(
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Response {
-    let argument = |name| argument(query.as_deref(), name);
     let path = uri.path();
-    if let Some(command) = command_name(path, &shared.command_url) {
-        let found = Command::find(command);
-        let posted = method == Method::POST && found == Some(Command::Restore);
+    if let Some(name) = command_name(path, &shared.command_url) {
+        let command = Command::find(name);
+        let posted = method == Method::POST && command == Some(Command::Restore);
         if !is_read(&method) && !posted {
             return not_allowed();
         }
-        return match found {
-            _ if command.is_empty() => Html(index(&shared.command_url)).into_response(),
-            None => pretty(commands::unknown(command)),
-            Some(command) => {
-                let mask = argument("traceMask");
-                pretty(commands::run(command, mask, &shared.config, &shared.client).await)
-            }
+        return match (name, command) {
+            ("", _) => Html(index(&shared.command_url)).into_response(),
+            (name, None) => pretty(commands::unknown(name)),
+            (_, Some(command)) => run(command, query.as_deref(), &shared, peer, &headers).await,
         };
     }
     let client = &shared.client;
     if let Some(id) = path.strip_prefix("/sessions/").and_then(|rest| rest.strip_suffix("/close")) {
-        return match (method == Method::POST, may_close(&shared, peer, &headers)) {
-            (false, _) => refusal(StatusCode::METHOD_NOT_ALLOWED, "only POST is answered here"),
-            (true, Err(why)) => refusal(StatusCode::FORBIDDEN, why),
-            (true, Ok(())) => json_response(sessions::close(id, client).await),
+        if method != Method::POST {
+            return refusal(StatusCode::METHOD_NOT_ALLOWED, "only POST is answered here");
+        }
+        return match shared.let_in(Danger::EndsSession, peer, &headers).await {
+            Ok(operator) => {
+                let closed = sessions::close(id, client).await;
+                shared.record("adminCloseSession", &operator, |line| {
+                    let line = line.with("session", id);
+                    match &closed {
+                        Some((StatusCode::OK, _)) => line,
+                        _ => line.failed(ErrorCode::UnknownSession),
+                    }
+                });
+                json_response(closed)
+            }
+            Err(refused) => refused,
         };
     }
     if !is_read(&method) {
         return not_allowed();
     }
-    match path.trim_end_matches('/') {
+    let path = path.trim_end_matches('/');
+    if (matches!(path, "/denials" | "/hot" | "/sessions" | "/tenants")
+        || path.starts_with("/sessions/"))
+        && let Err(refused) = shared.let_in(Danger::Reveals, peer, &headers).await
+    {
+        return refused;
+    }
+    read_page(path, query.as_deref(), &shared).await
+}
+
+/// What is only read, to whom it may be shown.
+async fn read_page(path: &str, query: Option<&str>, shared: &Shared) -> Response {
+    let argument = |name| argument(query, name);
+    let client = &shared.client;
+    match path {
         "" => Html(START_PAGE.replace("{commands}", &shared.command_url)).into_response(),
-        "/metrics" => metrics(&shared).await,
-        "/health" => json_response(health(client).await),
-        "/ready" => json_response(ready(client).await),
+        "/metrics" => metrics(shared).await,
+        "/healthz" | "/health" => json_response(probes::health(client).await),
+        "/readyz" | "/ready" => json_response(probes::ready(client).await),
+        "/status" => json_response(status::status(client).await),
+        "/events" => json_response(server_events::events(argument("after"), client).await),
+        "/denials" => json_response(denials::denials(client).await),
+        "/hot" => json_response(status::hot_paths(client).await),
         "/elections" => json_response(elections::elections(client).await),
         "/tenants" => json_response(tenants::tenants(client).await),
         "/sessions" => {
@@ -233,17 +270,58 @@ fn is_command(name: &str) -> bool {
     Command::find(name).is_some()
 }
 
-/// Whether this request may end a session.
-fn may_close(shared: &Shared, peer: Peer, headers: &HeaderMap) -> Result<(), &'static str> {
-    // Browsers name the page that sends a request. No page has business here, wherever the browser.
-    if headers.contains_key(header::ORIGIN) {
-        return Err("sessions are not closed for web pages");
+/// Runs a command for whoever may have it run.
+async fn run(
+    command: Command,
+    query: Option<&str>,
+    shared: &Shared,
+    peer: Peer,
+    headers: &HeaderMap,
+) -> Response {
+    if let Some(danger) = command.danger() {
+        match shared.let_in(danger, peer, headers).await {
+            Ok(operator) => {
+                shared
+                    .record("adminCommand", &operator, |line| line.with("command", command.name()));
+            }
+            Err(refused) => return refused,
+        }
     }
-    if shared.anybody_closes || peer.0.ip().to_canonical().is_loopback() {
-        return Ok(());
+    let (argument, client) = (|name| argument(query, name), &shared.client);
+    match command {
+        Command::Snapshot => shared.snapshots.answer(argument("streaming"), client).await,
+        _ => pretty(commands::run(command, argument("traceMask"), client).await),
     }
-    Err("sessions are closed only from the server's own machine; \
-         tenure.admin.closeSessions=true in its configuration allows it from others")
+}
+
+impl Shared {
+    /// Lets a request do what could hurt, or refuses it.
+    async fn let_in(
+        &self,
+        danger: Danger,
+        peer: Peer,
+        headers: &HeaderMap,
+    ) -> Result<Operator, Response> {
+        let authorised = authorise(danger, self.trust, peer, headers, &self.client).await;
+        authorised.map_err(|(status, why)| {
+            let stranger = Operator { peer: peer.0.ip().to_canonical(), who: None };
+            self.record("adminAuthenticate", &stranger, |line| line.failed(ErrorCode::AuthFailed));
+            refusal(status, &why)
+        })
+    }
+
+    /// Records in the audit log, if there is one, what an operator had done.
+    fn record(
+        &self,
+        operation: &'static str,
+        operator: &Operator,
+        complete: impl FnOnce(AuditLine) -> AuditLine,
+    ) {
+        if let Some(audit) = &self.audit {
+            let (user, ip) = (operator.who.as_deref(), operator.peer.to_string());
+            audit.record(complete(AuditLine::of_operator(operation, user, ip, wall_ms())));
+        }
+    }
 }
 
 fn is_read(method: &Method) -> bool {
@@ -264,25 +342,6 @@ async fn metrics(shared: &Shared) -> Response {
                 .into_response()
         }
     }
-}
-
-/// Whether the I/O thread turns around: a supervisor restarts what fails this.
-async fn health(client: &AdminClient) -> Answered {
-    client.ask(AdminQuery::Server).await?;
-    Some((StatusCode::OK, json!({"healthy": true})))
-}
-
-/// Whether clients are served, and not with reads alone: a balancer sends nobody to what fails
-/// this, and who restarts one member after another waits for it.
-async fn ready(client: &AdminClient) -> Answered {
-    let readings = client.ask(AdminQuery::Server).await?.readings;
-    let is_ready = readings.serving && !readings.state.is_read_only();
-    let status = if is_ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
-    let mut answer = json!({"ready": is_ready, "state": readings.state.name()});
-    if readings.cluster != 0 {
-        answer["cluster"] = format!("{:016x}", readings.cluster).into();
-    }
-    Some((status, answer))
 }
 
 fn json_response(answered: Answered) -> Response {
@@ -322,9 +381,13 @@ const START_PAGE: &str = "<!doctype html>\n<title>Tenure</title>\n<h1>Tenure</h1
     <li><a href=\"/sessions\">/sessions</a>: live sessions</li>\n\
     <li><a href=\"/sessions/ended\">/sessions/ended</a>: sessions that ended, and why</li>\n\
     <li><a href=\"/sessions/events\">/sessions/events</a>: what happened to sessions lately</li>\n\
+    <li><a href=\"/denials\">/denials</a>: who was refused what lately, and why</li>\n\
     <li><a href=\"/elections\">/elections</a>: changes of the leader, and what they cost</li>\n\
     <li><a href=\"/tenants\">/tenants</a>: who shares the server, and limits reached</li>\n\
-    <li><a href=\"/health\">/health</a>, <a href=\"/ready\">/ready</a>: probes</li>\n</ul>\n";
+    <li><a href=\"/events\">/events</a>: what happened to the server lately</li>\n\
+    <li><a href=\"/hot\">/hot</a>: the znodes that clients ask for most</li>\n\
+    <li><a href=\"/status\">/status</a>: this member, its leader, its followers</li>\n\
+    <li><a href=\"/healthz\">/healthz</a>, <a href=\"/readyz\">/readyz</a>: probes</li>\n</ul>\n";
 
 #[cfg(test)]
 mod tests;

@@ -4,20 +4,24 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tenure_replica::Ended;
+use tenure_replica::{Ended, NoAdministrator};
 use tenure_wire::SessionId;
 use tokio::sync::oneshot;
 
+use super::authorise::Credentials;
+use super::denials::DenialReport;
 use super::elections::ElectionReport;
 use super::events::EventPage;
 use super::live::Live;
-use super::operate::{EndAs, OperateError};
+use super::operate::{EndAs, OperateError, SavedSnapshot};
 use super::report::{
-    ConnectionReport, DigestReport, ServerReport, SessionRange, SessionReport, SnapshotReport,
-    WatchReport, WatchTotals,
+    ConfigReport, ConnectionReport, DigestReport, ServerReport, SessionRange, SessionReport,
+    SnapshotReport, WatchReport, WatchTotals,
 };
+use super::server_events::ServerEvent;
 use super::tenants::TenantReports;
 use super::why::PathReport;
+use crate::hot_paths::HotPathReport;
 use crate::metrics::Snapshot;
 
 /// One question.
@@ -25,6 +29,8 @@ use crate::metrics::Snapshot;
 pub enum AdminQuery {
     /// The server as a whole.
     Server(Reply<ServerReport>),
+    /// What the configuration says.
+    Config(Reply<ConfigReport>),
     /// All metrics.
     Metrics(Reply<Snapshot>),
     /// Every open connection.
@@ -39,6 +45,12 @@ pub enum AdminQuery {
     Path(String, Reply<PathReport>),
     /// What happened to sessions after a number, or what happens next until then.
     SessionEvents(u64, Option<Instant>, Reply<EventPage>),
+    /// What happened to the server after a number.
+    ServerEvents(u64, Reply<Vec<ServerEvent>>),
+    /// Who was refused what, the latest first.
+    Denials(Reply<Vec<DenialReport>>),
+    /// Which znodes clients ask for most.
+    HotPaths(Reply<HotPathReport>),
     /// Changes of the leader, the latest first.
     Elections(Reply<Vec<ElectionReport>>),
     /// Who shares the server.
@@ -57,8 +69,12 @@ pub enum AdminQuery {
     ResetServer(Reply<()>),
     /// Forget what was counted about connections.
     ResetConnections(Reply<()>),
+    /// Save a snapshot; answered once it is durable.
+    TakeSnapshot(Reply<Result<SavedSnapshot, OperateError>>),
     /// End a session; answered once its end is applied, with what is remembered of it.
     EndSession(SessionId, EndAs, Reply<Result<Ended, OperateError>>),
+    /// Whether somebody may administer the server, and who that is.
+    Authorise(Credentials, Reply<Result<String, NoAdministrator>>),
 }
 
 /// Where an answer goes.
@@ -88,6 +104,7 @@ impl AdminQuery {
     pub fn answer(self, live: &mut impl Live) {
         match self {
             Self::Server(reply) => reply.send(live.server()),
+            Self::Config(reply) => reply.send(live.config().clone()),
             Self::Metrics(reply) => reply.send(live.metrics()),
             Self::Connections(reply) => reply.send(live.connections()),
             Self::Sessions(range, reply) => reply.send(live.sessions(range)),
@@ -95,6 +112,9 @@ impl AdminQuery {
             Self::EndedSessions(reply) => reply.send(live.ended_sessions()),
             Self::Path(path, reply) => reply.send(live.path(&path)),
             Self::SessionEvents(after, until, reply) => live.session_events(after, until, reply),
+            Self::ServerEvents(after, reply) => reply.send(live.server_events(after)),
+            Self::Denials(reply) => reply.send(live.denials()),
+            Self::HotPaths(reply) => reply.send(live.hot_paths()),
             Self::Elections(reply) => reply.send(live.elections()),
             Self::Tenants(reply) => reply.send(live.tenants()),
             Self::Watches(reply) => reply.send(live.watches()),
@@ -110,7 +130,9 @@ impl AdminQuery {
                 live.reset_connections();
                 reply.send(());
             }
+            Self::TakeSnapshot(reply) => live.take_snapshot(reply),
             Self::EndSession(id, how, reply) => live.end_session(id, how, reply),
+            Self::Authorise(credentials, reply) => reply.send(live.administrator(&credentials)),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use tenure_replica::WatchKind;
 use tenure_wire::{SessionId, Zxid};
 
-use crate::config::{EnsembleSettings, Member, ServerConfig};
+use crate::config::{self, EnsembleSettings, Member, ServerConfig};
 use crate::metrics::{ConnectionStats, Metrics, Readings, ResponseSizes};
 
 /// The server as a whole: `srvr`, `stat`, `isro`.
@@ -168,7 +168,7 @@ pub struct SnapshotReport {
     pub written_wall_ms: i64,
 }
 
-/// What does not change while the server runs: `conf`, and the folders of `dirs`.
+/// What the configuration says: `conf`, and the folders of `dirs`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ConfigReport {
     /// Port of the plaintext listener, if there is one.
@@ -245,6 +245,15 @@ impl ConfigReport {
             initial_text: text_with_members(config),
             ensemble: EnsembleReport::new(&config.ensemble),
         }
+    }
+
+    /// The configuration file's text, with the values of passwords and digests left out.
+    pub fn text_without_secrets(&self) -> String {
+        let shown = |line: &str| match line.trim_start().split_once(['=', ':', ' ']) {
+            Some((key, _)) if config::is_secret(key) => format!("{key}=***\n"),
+            _ => format!("{line}\n"),
+        };
+        self.initial_text.lines().map(shown).collect()
     }
 
     /// Sizes of the two folders now; reads the file system.

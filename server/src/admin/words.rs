@@ -93,6 +93,11 @@ impl Word {
         self == Self::Stmk
     }
 
+    /// Whether it changes what operators see afterwards.
+    pub fn changes(self) -> bool {
+        matches!(self, Self::Crst | Self::Srst | Self::Stmk)
+    }
+
     /// Whether it is answered even while the server does not serve.
     fn is_always_answered(self) -> bool {
         matches!(self, Self::Ruok | Self::Envi | Self::Gtmk | Self::Stmk)

@@ -3,9 +3,10 @@
 use std::ops::RangeInclusive;
 use std::path::PathBuf;
 
+use super::DigestAlgorithm;
 use super::pressure;
 use super::read::Draft;
-use super::settings::{AuthProvider, DigestAlgorithm, WordList};
+use super::settings::{AdminTrust, AuthProvider, LogLevel, WordList};
 use tenure_wire::listen_host;
 use tenure_wire::{Member, MemberRole};
 
@@ -43,12 +44,6 @@ pub(crate) fn apply_numbered(draft: &mut Draft, key: &str, value: &str) -> Optio
     if key.starts_with("authProvider.") {
         return Some((OnBad::Warn, auth_provider(draft, value)));
     }
-    if let Some(rest) = key.strip_prefix("enforce.auth.schemes") {
-        return rest.is_empty().then(|| {
-            draft.config.auth.enforced_schemes = comma_list(value).map(str::to_owned).collect();
-            (OnBad::Warn, Ok(()))
-        });
-    }
     let pressure = match (key.strip_prefix("tenure.limits."), key.strip_prefix(STORM_PREFIX)) {
         (Some(rest), _) => pressure::apply_limit(&mut draft.config.limits, rest, value),
         (_, Some(rest)) => pressure::apply_storm(&mut draft.config.storm, rest, value),
@@ -61,8 +56,20 @@ pub(crate) fn apply_numbered(draft: &mut Draft, key: &str, value: &str) -> Optio
         draft.config.tls.push((key.to_owned(), value.to_owned()));
         return Some((OnBad::Warn, Ok(())));
     }
-    let ignored = IGNORED.contains(&key) || IGNORED_PREFIXES.iter().any(|p| key.starts_with(p));
-    ignored.then_some((OnBad::Warn, Ok(())))
+    is_ignored(key).then_some((OnBad::Warn, Ok(())))
+}
+
+/// Whether a key is accepted without effect.
+pub(crate) fn is_ignored(name: &str) -> bool {
+    let is_listed =
+        IGNORED.contains(&name) || IGNORED_PREFIXES.iter().any(|prefix| name.starts_with(prefix));
+    is_listed && find(name).is_none()
+}
+
+/// Whether a key's value is nobody's business. A path to a secret is none.
+pub(crate) fn is_secret(key: &str) -> bool {
+    let key = key.trim_start().to_ascii_lowercase();
+    !key.starts_with('#') && (key.ends_with("password") || key.ends_with("superdigest"))
 }
 
 /// How a bad value counts, and the outcome.
@@ -172,6 +179,9 @@ static KEYS: &[Key] = &[
     warn("fsync.warningthresholdms", |d, v| {
         set(&mut d.config.durability.slow_sync_warning_ms, number(v, 0..=MAX))
     }),
+    fail("client.portUnification", |d, v| {
+        set(&mut d.config.connections.port_unification, boolean(v))
+    }),
     warn("globalOutstandingLimit", |d, v| {
         set(&mut d.config.connections.max_outstanding, number(v, 1..=MAX))
     }),
@@ -240,18 +250,31 @@ static KEYS: &[Key] = &[
         let read = text.map_err(|e| format!("a readable JAAS login configuration ({e})"));
         set(&mut d.config.auth.sasl_users, read.map(|text| super::jaas::users(&text)))
     }),
-    warn("sessionRequireClientSASLAuth", |d, v| set(&mut d.config.auth.require_sasl, boolean(v))),
+    // Whoever misspells these must not believe that strangers are kept out.
+    fail("enforce.auth.enabled", |d, v| set(&mut d.config.auth.enforced, boolean(v))),
+    fail("enforce.auth.schemes", |d, v| {
+        let schemes = comma_list(v).map(str::to_owned).collect();
+        set(&mut d.config.auth.enforced_schemes, Ok(schemes))
+    }),
+    fail("sessionRequireClientSASLAuth", |d, v| set(&mut d.config.auth.require_sasl, boolean(v))),
     warn("allowSaslFailedClients", |d, v| set(&mut d.config.auth.allow_sasl_failed, boolean(v))),
-    warn("fips-mode", |d, v| set(&mut d.config.auth.fips, boolean(v))),
+    warn("fips-mode", |d, v| set(&mut d.config.auth.fips, some(boolean(v)))),
     warn("admin.enableServer", |d, v| set(&mut d.config.admin.enabled, boolean(v))),
     warn("admin.serverAddress", |d, v| set(&mut d.config.admin.listen.host, host(v))),
     warn("admin.serverPort", |d, v| set(&mut d.config.admin.listen.port, port(v))),
     warn("admin.commandURL", |d, v| set(&mut d.config.admin.command_url, url_path(v))),
     warn("admin.idleTimeout", |d, v| set(&mut d.config.admin.idle_timeout_ms, number(v, 1..=MAX))),
     warn("admin.snapshot.enabled", |d, v| set(&mut d.config.admin.snapshot, boolean(v))),
+    warn("admin.rateLimiterIntervalInMS", |d, v| {
+        set(&mut d.config.admin.snapshot_interval_ms, number(v, 0..=MAX))
+    }),
     // A key of our own: upstream cannot close sessions over HTTP.
     warn("tenure.admin.closeSessions", |d, v| set(&mut d.config.admin.close_sessions, boolean(v))),
+    // Another: the reference server asks for an identity in two commands only.
+    fail("tenure.admin.trust", |d, v| set(&mut d.config.admin.trust, admin_trust(v))),
     warn("admin.restore.enabled", |d, v| set(&mut d.config.admin.restore, boolean(v))),
+    // A key of our own: upstream has a file for its logging library.
+    warn("tenure.logLevel", |d, v| set(&mut d.config.log_level, some(log_level(v)))),
     warn("metricsProvider.className", metrics_provider),
     warn("metricsProvider.httpHost", |d, v| set(&mut d.prometheus.host, host(v))),
     fail("metricsProvider.httpPort", |d, v| set(&mut d.prometheus.port, port(v))),
@@ -273,20 +296,21 @@ static KEYS: &[Key] = &[
         "3" => Ok(()),
         _ => Err("3, the only algorithm there is".into()),
     }),
-    warn("audit.enable", |d, v| {
-        if boolean(v)? {
-            d.notes.push("the audit log is not available yet; nothing will be written".into());
-        }
-        Ok(())
+    // Whoever wants an audit log must not be without one for a spelling mistake.
+    fail("audit.enable", |d, v| set(&mut d.config.audit.enabled, boolean(v))),
+    fail("tenure.audit.file", |d, v| set(&mut d.config.audit.file, some(folder(v)))),
+    fail("tenure.audit.maxFileSize", |d, v| {
+        let mib: Result<u64, String> = number(v, 1..=MAX);
+        set(&mut d.config.audit.max_file_bytes, mib.map(|mib| mib << 20))
     }),
+    fail("tenure.audit.maxFiles", |d, v| set(&mut d.config.audit.max_files, number(v, 1..=1000))),
 ];
 
 const STORM_PREFIX: &str = "connection_throttle_";
 
 /// Kept as written: TLS settings are read when the TLS listener starts.
 const TLS_PREFIXES: [&str; 2] = ["ssl.", "quorum.auth."];
-const TLS_KEYS: [&str; 6] = [
-    "client.portUnification",
+const TLS_KEYS: [&str; 5] = [
     "client.certReload",
     "sslQuorumReloadCertFiles",
     "admin.portUnification",
@@ -318,7 +342,6 @@ const IGNORED: &[&str] = &[
     "digest.enabled",
     "snapshot.compression.method",
     "serializeLastProcessedZxid.enabled",
-    "enforce.auth.enabled",
     "serverCnxnFactory",
     "maxBatchSize",
     "flushDelay",
@@ -462,12 +485,33 @@ fn purge_interval(text: &str) -> Result<Option<u64>, String> {
     Ok(u64::try_from(count.saturating_mul(unit_ms)).ok().filter(|&ms| ms > 0))
 }
 
+fn admin_trust(text: &str) -> Result<AdminTrust, String> {
+    match text {
+        "local" => Ok(AdminTrust::Local),
+        "all" => Ok(AdminTrust::All),
+        "nobody" => Ok(AdminTrust::Nobody),
+        _ => Err("local, all or nobody".into()),
+    }
+}
+
 fn digest_algorithm(text: &str) -> Result<DigestAlgorithm, String> {
     match text.to_ascii_uppercase().as_str() {
         "SHA1" | "SHA-1" | "SHA" => Ok(DigestAlgorithm::Sha1),
         "SHA256" | "SHA-256" => Ok(DigestAlgorithm::Sha256),
+        "SHA384" | "SHA-384" => Ok(DigestAlgorithm::Sha384),
         "SHA512" | "SHA-512" => Ok(DigestAlgorithm::Sha512),
-        _ => Err("SHA1, SHA-256 or SHA-512".into()),
+        _ => Err("SHA1, SHA-256, SHA-384 or SHA-512".into()),
+    }
+}
+
+fn log_level(text: &str) -> Result<LogLevel, String> {
+    match text.to_ascii_lowercase().as_str() {
+        "error" => Ok(LogLevel::Error),
+        "warn" => Ok(LogLevel::Warn),
+        "info" => Ok(LogLevel::Info),
+        "debug" => Ok(LogLevel::Debug),
+        "trace" => Ok(LogLevel::Trace),
+        _ => Err("error, warn, info, debug or trace".into()),
     }
 }
 

@@ -4,6 +4,7 @@
 //! warned about; only values that would stop the reference server stop this one too.
 
 mod address;
+mod changes;
 mod error;
 mod jaas;
 mod keys;
@@ -17,14 +18,19 @@ mod settings;
 mod tests;
 
 pub(crate) use address::candidates;
+pub use changes::Changes;
+pub(crate) use changes::changes;
 pub use error::{ConfigError, MemberListError, Warning};
+pub(crate) use keys::is_secret;
 pub use my_id::claim_data_dir;
 pub use pressure::{Limit, LimitSettings, MemoryLimit, StormSettings};
-pub use read::read_text;
+pub use read::{Checked, read_text};
 pub use settings::{
-    AdminSettings, AuthProvider, AuthSettings, ConnectionSettings, DigestAlgorithm, Durability,
-    EnsembleSettings, MetricsSettings, SessionSettings, SnapshotSettings, TreeSettings, WordList,
+    AdminSettings, AdminTrust, AuditSettings, AuthProvider, AuthSettings, ConnectionSettings,
+    Durability, EnsembleSettings, LogLevel, MetricsSettings, SessionSettings, SnapshotSettings,
+    TreeSettings, WordList,
 };
+pub use tenure_replica::DigestAlgorithm;
 pub use tenure_wire::{Listen, Member, MemberAddress, MemberRole};
 
 use std::path::PathBuf;
@@ -66,8 +72,12 @@ pub struct ServerConfig {
     pub four_letter_words: WordList,
     /// Admin HTTP.
     pub admin: AdminSettings,
+    /// The audit log.
+    pub audit: AuditSettings,
     /// Metrics export.
     pub metrics: MetricsSettings,
+    /// How much is logged, unless the command line says it.
+    pub log_level: Option<LogLevel>,
     /// The other members, if this is an ensemble.
     pub ensemble: EnsembleSettings,
     /// `ssl.*` and related keys as written, in file order.
@@ -99,7 +109,9 @@ impl Default for ServerConfig {
                 listen: Listen::on("127.0.0.1", 8080),
                 ..AdminSettings::default()
             },
+            audit: AuditSettings::default(),
             metrics: MetricsSettings::default(),
+            log_level: None,
             ensemble: EnsembleSettings::default(),
             tls: Vec::new(),
         }
@@ -107,6 +119,12 @@ impl Default for ServerConfig {
 }
 
 impl ServerConfig {
+    /// The audit log's file: in a folder of its own beside the log, unless one was named.
+    pub fn audit_file(&self) -> PathBuf {
+        let named = self.audit.file.clone();
+        named.unwrap_or_else(|| self.data_log_dir.join("audit").join("audit.log"))
+    }
+
     /// Changes the tick, and with it the session timeouts that follow from it.
     pub fn set_tick_ms(&mut self, tick_ms: u32) {
         self.tick_ms = tick_ms;

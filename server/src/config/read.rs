@@ -45,33 +45,45 @@ impl ServerConfig {
 
     /// As [`from_file`](Self::from_file), with another text in place of the file's own.
     pub fn from_edited_file(path: &Path, text: &str) -> Result<(Self, Vec<Warning>), ConfigError> {
+        Self::check_edited_file(path, text).into_result()
+    }
+
+    /// As [`from_edited_file`](Self::from_edited_file), without stopping at the first mistake.
+    pub fn check_edited_file(path: &Path, text: &str) -> Checked {
         let origin = path.display().to_string();
         let mut reader = Reader::new(&origin);
-        reader.read(text)?;
+        reader.read(text);
         if let Some(dynamic) = reader.draft.config.ensemble.dynamic_config_file.clone() {
-            let dynamic_text = read_text(&dynamic)?;
             reader.origin = dynamic.display().to_string();
-            reader.read(&dynamic_text)?;
+            match read_text(&dynamic) {
+                Ok(text) => reader.read(&text),
+                Err(error) => reader.errors.push(error),
+            }
             reader.origin = origin;
         }
-        let my_id = read_my_id(reader.draft.data_dir.as_deref())?;
-        if reader.draft.config.ensemble.is_distributed() && my_id.is_none() {
-            return Err(reader.missing("myid", "a file of that name in dataDir that holds its N"));
+        let my_id = read_my_id(reader.draft.data_dir.as_deref());
+        let my_id = my_id.unwrap_or_else(|error| {
+            reader.errors.push(error);
+            None
+        });
+        let is_nobody = reader.errors.is_empty() && my_id.is_none();
+        if reader.draft.config.ensemble.is_distributed() && is_nobody {
+            reader.missing("myid", "a file of that name in dataDir that holds its N");
         }
-        let (mut config, warnings) = reader.finish(my_id)?;
-        config.origin = Some(path.to_owned());
-        config.initial_text = text.to_owned();
-        Ok((config, warnings))
+        let mut checked = reader.finish(my_id);
+        checked.config.origin = Some(path.to_owned());
+        checked.config.initial_text = text.to_owned();
+        checked
     }
 
     /// Reads the text of a `zoo.cfg`; `origin` names it in messages. No other file is read, so an
     /// ensemble's `dynamicConfigFile` and `myid` stay unseen.
     pub fn from_text(text: &str, origin: &str) -> Result<(Self, Vec<Warning>), ConfigError> {
         let mut reader = Reader::new(origin);
-        reader.read(text)?;
-        let (mut config, warnings) = reader.finish(None)?;
-        config.initial_text = text.to_owned();
-        Ok((config, warnings))
+        reader.read(text);
+        let mut checked = reader.finish(None);
+        checked.config.initial_text = text.to_owned();
+        checked.into_result()
     }
 
     /// The standalone shorthand of the reference server's command line:
@@ -94,7 +106,30 @@ impl ServerConfig {
             (key.apply)(&mut draft, value.trim()).map_err(|expected| bad(value, &expected))?;
         }
         let reader = Reader { draft, ..Reader::new("arguments") };
-        reader.finish(None).map(|(config, _)| config)
+        reader.finish(None).into_result().map(|(config, _)| config)
+    }
+}
+
+/// A configuration with all that is wrong with it.
+#[derive(Debug)]
+pub struct Checked {
+    /// What it says, as far as it makes sense.
+    pub config: ServerConfig,
+    /// Why no server can start with it, in the order of the file.
+    pub errors: Vec<ConfigError>,
+    /// What its owner should know.
+    pub warnings: Vec<Warning>,
+    /// Keys that are accepted without effect.
+    pub ignored: Vec<Warning>,
+}
+
+impl Checked {
+    /// The configuration, if a server can start with it.
+    pub fn into_result(self) -> Result<(ServerConfig, Vec<Warning>), ConfigError> {
+        match self.errors.into_iter().next() {
+            None => Ok((self.config, self.warnings)),
+            Some(first) => Err(first),
+        }
     }
 }
 
@@ -131,7 +166,9 @@ struct Reader {
     origin: String,
     draft: Draft,
     seen: HashMap<String, (String, u32, String)>,
+    errors: Vec<ConfigError>,
     warnings: Vec<Warning>,
+    ignored: Vec<Warning>,
 }
 
 impl Reader {
@@ -140,20 +177,24 @@ impl Reader {
             origin: origin.to_owned(),
             draft: Draft::new(),
             seen: HashMap::new(),
+            errors: Vec::new(),
             warnings: Vec::new(),
+            ignored: Vec::new(),
         }
     }
 
-    fn read(&mut self, text: &str) -> Result<(), ConfigError> {
-        let parsed = properties::parse(text).map_err(|bad| ConfigError::BadEscape {
-            origin: self.origin.clone(),
-            line: bad.line,
-            escape: bad.escape,
-        })?;
-        parsed.into_iter().try_for_each(|property| self.apply(property))
+    fn read(&mut self, text: &str) {
+        match properties::parse(text) {
+            Ok(parsed) => parsed.into_iter().for_each(|property| self.apply(property)),
+            Err(bad) => self.errors.push(ConfigError::BadEscape {
+                origin: self.origin.clone(),
+                line: bad.line,
+                escape: bad.escape,
+            }),
+        }
     }
 
-    fn apply(&mut self, property: Property) -> Result<(), ConfigError> {
+    fn apply(&mut self, property: Property) {
         let Property { line, key, value } = property;
         let name = match key.strip_prefix("zookeeper.") {
             Some(bare) => {
@@ -162,7 +203,8 @@ impl Reader {
             }
             None => key.as_str(),
         };
-        let place = (self.origin.clone(), line, value.clone());
+        let shown = if keys::is_secret(name) { "***".to_owned() } else { value.clone() };
+        let place = (self.origin.clone(), line, shown.clone());
         if let Some((_, earlier, _)) = self.seen.insert(name.to_owned(), place) {
             self.warn(line, &key, format!("set before, on line {earlier}; this one counts"));
         }
@@ -172,7 +214,7 @@ impl Reader {
                 Some(result) => result,
                 None => {
                     self.warn(line, &key, unknown(name));
-                    return Ok(());
+                    return;
                 }
             },
         };
@@ -180,34 +222,42 @@ impl Reader {
             self.warn(line, &key, note);
         }
         match (outcome, on_bad) {
-            (Ok(()), _) => Ok(()),
-            (Err(expected), OnBad::Fail) => Err(ConfigError::BadValue {
+            (Ok(()), _) if keys::is_ignored(name) => {
+                let ignored = self.warning(line, &key, IGNORED.into());
+                self.ignored.push(ignored);
+            }
+            (Ok(()), _) => {}
+            (Err(expected), OnBad::Fail) => self.errors.push(ConfigError::BadValue {
                 origin: self.origin.clone(),
                 line,
                 key,
-                value,
+                value: shown,
                 expected,
             }),
             (Err(expected), OnBad::Warn) => {
-                let message = format!("{value:?} has no effect: expected {expected}");
+                let message = format!("{shown:?} has no effect: expected {expected}");
                 self.warn(line, &key, message);
-                Ok(())
             }
         }
     }
 
     fn warn(&mut self, line: u32, key: &str, message: String) {
-        let warning = Warning { origin: self.origin.clone(), line, key: key.to_owned(), message };
+        let warning = self.warning(line, key, message);
         self.warnings.push(warning);
     }
 
+    fn warning(&self, line: u32, key: &str, message: String) -> Warning {
+        Warning { origin: self.origin.clone(), line, key: key.to_owned(), message }
+    }
+
     /// Checks what concerns several keys, and fills in what follows from others.
-    fn finish(mut self, my_id: Option<u64>) -> Result<(ServerConfig, Vec<Warning>), ConfigError> {
+    fn finish(mut self, my_id: Option<u64>) -> Checked {
         self.draft.config.ensemble.my_id = my_id;
-        self.settle_folders()?;
-        self.settle_timeouts()?;
-        self.settle_listeners()?;
-        self.settle_ensemble()?;
+        self.settle_folders();
+        self.settle_timeouts();
+        self.settle_listeners();
+        self.settle_ensemble();
+        self.settle_authentication();
         if self.draft.config.tree.read_only_mode
             && !self.draft.words_listed
             && let WordList::Only(words) = &mut self.draft.config.four_letter_words
@@ -217,20 +267,20 @@ impl Reader {
         if self.draft.prometheus_named {
             self.draft.config.metrics.prometheus = Some(self.draft.prometheus.clone());
         }
-        Ok((self.draft.config, self.warnings))
+        let Self { draft, errors, warnings, ignored, .. } = self;
+        Checked { config: draft.config, errors, warnings, ignored }
     }
 
-    fn settle_folders(&mut self) -> Result<(), ConfigError> {
+    fn settle_folders(&mut self) {
         let Some(data_dir) = self.draft.data_dir.take() else {
-            return Err(self.missing("dataDir", "the folder for snapshots and log"));
+            return self.missing("dataDir", "the folder for snapshots and log");
         };
         let log_dir = self.draft.data_log_dir.take().unwrap_or_else(|| data_dir.clone());
         self.draft.config.data_dir = data_dir;
         self.draft.config.data_log_dir = log_dir;
-        Ok(())
     }
 
-    fn settle_timeouts(&mut self) -> Result<(), ConfigError> {
+    fn settle_timeouts(&mut self) {
         let by_tick = SessionSettings::for_tick(self.draft.config.tick_ms);
         let min = self.draft.min_timeout_ms.unwrap_or(by_tick.min_timeout_ms);
         let max = self.draft.max_timeout_ms.unwrap_or(by_tick.max_timeout_ms);
@@ -240,25 +290,24 @@ impl Reader {
                 Some(_) => ("minSessionTimeout", format!("at most maxSessionTimeout, {max}")),
                 None => ("maxSessionTimeout", format!("at least minSessionTimeout, {min}")),
             };
-            return Err(self.bad_combination(key, expected));
+            return self.bad_combination(key, expected);
         }
         self.draft.config.sessions.min_timeout_ms = min;
         self.draft.config.sessions.max_timeout_ms = max;
-        Ok(())
     }
 
-    fn settle_listeners(&mut self) -> Result<(), ConfigError> {
+    fn settle_listeners(&mut self) {
         let draft = &mut self.draft;
         let (host, port) = (draft.client_host.take(), draft.client_port);
         let (secure_host, secure_port) =
             (draft.secure_client_host.take(), draft.secure_client_port);
         if host.is_some() && port.is_none() {
             let expected = "clientPort beside it".into();
-            return Err(self.bad_combination("clientPortAddress", expected));
+            return self.bad_combination("clientPortAddress", expected);
         }
         if secure_host.is_some() && secure_port.is_none() {
             let expected = "secureClientPort beside it".into();
-            return Err(self.bad_combination("secureClientPortAddress", expected));
+            return self.bad_combination("secureClientPortAddress", expected);
         }
         let mine = self.draft.config.ensemble.me().cloned();
         let member = |pick: fn(Member) -> Option<Listen>| mine.clone().and_then(pick);
@@ -274,36 +323,71 @@ impl Reader {
             let message = "missing: no client can connect without TLS";
             self.warn(0, "clientPort", message.into());
         }
-        Ok(())
     }
 
-    fn settle_ensemble(&mut self) -> Result<(), ConfigError> {
+    fn settle_ensemble(&mut self) {
         let ensemble = &self.draft.config.ensemble;
         if !ensemble.is_distributed() {
-            return Ok(());
+            return;
         }
-        if ensemble.init_limit.is_none() {
-            return Err(self.missing("initLimit", "ticks a follower has to catch up"));
+        let (init_limit, sync_limit) = (ensemble.init_limit, ensemble.sync_limit);
+        if init_limit.is_none() {
+            self.missing("initLimit", "ticks a follower has to catch up");
         }
-        if ensemble.sync_limit.is_none() {
-            return Err(self.missing("syncLimit", "ticks a follower may fall silent"));
-        }
-        Ok(())
-    }
-
-    fn missing(&self, key: &str, expected: &str) -> ConfigError {
-        ConfigError::Missing {
-            origin: self.origin.clone(),
-            key: key.to_owned(),
-            expected: expected.to_owned(),
+        if sync_limit.is_none() {
+            self.missing("syncLimit", "ticks a follower may fall silent");
         }
     }
 
-    fn bad_combination(&self, key: &str, expected: String) -> ConfigError {
+    fn settle_authentication(&mut self) {
+        let auth = &self.draft.config.auth;
+        if auth.fips == Some(true) && !auth.sasl_users.is_empty() {
+            let message = "forbids MD5, so no client can authenticate with SASL DIGEST-MD5";
+            self.warn(0, "fips-mode", message.into());
+        }
+        let auth = &self.draft.config.auth;
+        if let Some(scheme) = auth.unavailable_scheme() {
+            let key = match auth.require_sasl {
+                true => "sessionRequireClientSASLAuth",
+                false => "enforce.auth.schemes",
+            };
+            let expected = format!(
+                "schemes that clients can authenticate by here: {scheme:?} is \
+                 none, so nobody could enter"
+            );
+            return self.bad_combination(key, expected);
+        }
+        if auth.enforced && auth.required_schemes().is_empty() {
+            self.missing("enforce.auth.schemes", "beside enforce.auth.enabled=true");
+        }
+    }
+
+    /// A key that must be there is not, unless its value was no good already.
+    fn missing(&mut self, key: &str, expected: &str) {
+        if !self.seen.contains_key(key) {
+            self.errors.push(ConfigError::Missing {
+                origin: self.origin.clone(),
+                key: key.to_owned(),
+                expected: expected.to_owned(),
+            });
+        }
+    }
+
+    fn bad_combination(&mut self, key: &str, expected: String) {
         let (origin, line, value) = self.seen.get(key).cloned().unwrap_or_default();
-        ConfigError::BadValue { origin, line, key: key.to_owned(), value, expected }
+        self.errors.push(ConfigError::BadValue {
+            origin,
+            line,
+            key: key.to_owned(),
+            value,
+            expected,
+        });
     }
 }
+
+/// What is said of a key that means nothing here.
+const IGNORED: &str =
+    "accepted without effect: there is nothing here that it could set; the line can go";
 
 fn unknown(name: &str) -> String {
     match keys::nearest(name) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 
+use tenure_replica::DigestAlgorithm;
 use tenure_wire::Listen;
 use tenure_wire::{Member, MemberRole};
 
@@ -34,6 +35,8 @@ impl SessionSettings {
 /// Bounds of client connections.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ConnectionSettings {
+    /// The client port also takes TLS, by the first byte of each connection.
+    pub port_unification: bool,
     /// Connections from one IP address; 0 for no bound. More are closed at accept.
     pub max_per_address: u32,
     /// Connections in all; 0 for no bound.
@@ -59,6 +62,7 @@ pub struct ConnectionSettings {
 impl Default for ConnectionSettings {
     fn default() -> Self {
         Self {
+            port_unification: false,
             max_per_address: 60,
             max_total: 0,
             listen_backlog: None,
@@ -163,11 +167,11 @@ impl Default for TreeSettings {
 }
 
 /// Who may do what.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AuthSettings {
     /// Access control lists are not checked at all (`skipACL=yes`).
     pub skip_acl: bool,
-    /// Hash of the `digest` scheme.
+    /// How the `digest` scheme hashes passwords.
     pub digest: DigestAlgorithm,
     /// The `digest` scheme is switched off.
     pub digest_disabled: bool,
@@ -181,45 +185,44 @@ pub struct AuthSettings {
     pub sasl_super_user: Option<String>,
     /// Users of SASL DIGEST-MD5 and their passwords, from the JAAS login configuration.
     pub sasl_users: Vec<(String, String)>,
-    /// Schemes of which a client must have proved one before it may send requests; empty for none.
+    /// A client must have proved one of some schemes before it may send requests.
+    pub enforced: bool,
+    /// These schemes.
     pub enforced_schemes: Vec<String>,
-    /// A client must authenticate with SASL before it may send requests.
+    /// A client must authenticate with SASL before it may send requests, whatever else is set.
     pub require_sasl: bool,
     /// A connection survives a failed SASL exchange.
     pub allow_sasl_failed: bool,
-    /// Refuse what the FIPS rules forbid, DIGEST-MD5 above all.
-    pub fips: bool,
+    /// Refuse what the FIPS rules forbid, DIGEST-MD5 above all; `None` if nothing is said.
+    pub fips: Option<bool>,
 }
 
-impl Default for AuthSettings {
-    fn default() -> Self {
-        Self {
-            skip_acl: false,
-            digest: DigestAlgorithm::default(),
-            digest_disabled: false,
-            super_digest: None,
-            providers: Vec::new(),
-            x509_super_user: None,
-            sasl_super_user: None,
-            sasl_users: Vec::new(),
-            enforced_schemes: Vec::new(),
-            require_sasl: false,
-            allow_sasl_failed: false,
-            fips: true,
+impl AuthSettings {
+    /// Schemes of which a client must have proved one before it may send requests; empty if it need
+    /// not.
+    pub fn required_schemes(&self) -> Vec<String> {
+        match (self.require_sasl, self.enforced) {
+            (true, _) => vec![String::from("sasl")],
+            (false, true) => self.enforced_schemes.clone(),
+            (false, false) => Vec::new(),
         }
     }
-}
 
-/// The hash of the `digest` scheme.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
-pub enum DigestAlgorithm {
-    /// The default of every release.
-    #[default]
-    Sha1,
-    /// `SHA-256`.
-    Sha256,
-    /// `SHA-512`.
-    Sha512,
+    /// Whether clients can prove anything by this scheme here.
+    fn has_scheme(&self, scheme: &str) -> bool {
+        match scheme {
+            "digest" => !self.digest_disabled,
+            "ip" => true,
+            "sasl" => !self.sasl_users.is_empty() && self.fips != Some(true),
+            "x509" => self.providers.contains(&AuthProvider::X509),
+            _ => false,
+        }
+    }
+
+    /// A scheme that is required and that no client can prove: then all would be refused.
+    pub fn unavailable_scheme(&self) -> Option<String> {
+        self.required_schemes().into_iter().find(|scheme| !self.has_scheme(scheme))
+    }
 }
 
 /// An authentication scheme named in the configuration.
@@ -278,8 +281,25 @@ pub struct AdminSettings {
     pub snapshot: bool,
     /// The `restore` command is allowed.
     pub restore: bool,
-    /// Sessions may be closed from other machines too.
+    /// Time between two answers of the `snapshot` command.
+    pub snapshot_interval_ms: u32,
+    /// Sessions may be closed from other machines too, by anybody.
     pub close_sessions: bool,
+    /// Who need not show who they are to do what could hurt.
+    pub trust: AdminTrust,
+}
+
+/// Whom admin HTTP lets do what could hurt without asking who they are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AdminTrust {
+    /// Everybody on this machine.
+    #[default]
+    Local,
+    /// Also those on other machines, if it tells them something but changes nothing of account: so
+    /// open are most commands of the reference server.
+    All,
+    /// Nobody.
+    Nobody,
 }
 
 impl Default for AdminSettings {
@@ -291,8 +311,30 @@ impl Default for AdminSettings {
             idle_timeout_ms: 30_000,
             snapshot: true,
             restore: true,
+            snapshot_interval_ms: 300_000,
             close_sessions: false,
+            trust: AdminTrust::Local,
         }
+    }
+}
+
+/// Where the audit log goes, and how much of it is kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AuditSettings {
+    /// Whether there is one (`audit.enable`).
+    pub enabled: bool,
+    /// The file, if it is not `audit/audit.log` in the folder of the log (`tenure.audit.file`).
+    pub file: Option<PathBuf>,
+    /// Bytes after which a file is set aside and a new one begun (`tenure.audit.maxFileSize`, in
+    /// MiB).
+    pub max_file_bytes: u64,
+    /// Files kept, the present one included (`tenure.audit.maxFiles`).
+    pub max_files: u32,
+}
+
+impl Default for AuditSettings {
+    fn default() -> Self {
+        Self { enabled: false, file: None, max_file_bytes: 100 << 20, max_files: 10 }
     }
 }
 
@@ -310,6 +352,21 @@ impl Default for MetricsSettings {
     fn default() -> Self {
         Self { prometheus: None, process_info: true }
     }
+}
+
+/// How much is logged (`tenure.logLevel`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogLevel {
+    /// Failures.
+    Error,
+    /// And what an operator should look at.
+    Warn,
+    /// And what is worth knowing afterwards.
+    Info,
+    /// And every session's steps.
+    Debug,
+    /// Everything.
+    Trace,
 }
 
 /// The other members, if this is an ensemble.

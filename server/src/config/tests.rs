@@ -74,6 +74,27 @@ fn the_sample_file_of_upstream_reads_without_a_warning() {
 }
 
 #[test]
+fn a_check_finds_every_mistake() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("zoo.cfg");
+    let text = "tickTime=fast\nclientPort=99999\ndataDir=\ncnxTimeout=5\nsnapcount=1\n\
+                forceSync=maybe\nserver.1=a:1:2\nserver.2=nonsense\nserver.3=b:1:2\n";
+    let checked = ServerConfig::check_edited_file(&path, text);
+    let lines: Vec<String> = checked.errors.iter().map(ToString::to_string).collect();
+    let found = |part: &str| lines.iter().filter(|line| line.contains(part)).count();
+    assert_eq!(lines.len(), 6, "{lines:#?}");
+    for part in [":1: tickTime", ":2: clientPort", ":3: dataDir", ":8: server.2"] {
+        assert_eq!(found(part), 1, "{part}: {lines:#?}");
+    }
+    assert_eq!((found("initLimit"), found("syncLimit")), (1, 1), "{lines:#?}");
+    let warned: Vec<_> = checked.warnings.iter().map(|w| (w.line, w.key.as_str())).collect();
+    assert_eq!(warned, [(5, "snapcount"), (6, "forceSync"), (0, "clientPort")]);
+    let ignored: Vec<_> = checked.ignored.iter().map(|w| (w.line, w.key.as_str())).collect();
+    assert_eq!(ignored, [(4, "cnxTimeout")]);
+    assert_eq!(checked.into_result().unwrap_err().to_string(), lines[0]);
+}
+
+#[test]
 fn numbers_and_addresses() {
     let config = clean(
         "clientPortAddress=10.0.0.1\nminSessionTimeout=100\nmaxSessionTimeout=-1\n\
@@ -118,8 +139,8 @@ fn tree_and_auth() {
          DigestAuthenticationProvider.digestAlg=SHA-256\n\
          authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider\n\
          authProvider.x509=org.apache.zookeeper.server.auth.X509AuthenticationProvider\n\
-         enforce.auth.enabled=true\nenforce.auth.schemes=sasl, digest\nfips-mode=false\n\
-         ssl.keyStore.location=/k.pem\nclient.portUnification=true",
+         enforce.auth.schemes=sasl, digest\nfips-mode=false\n\
+         ssl.keyStore.location=/k.pem\nclient.certReload=true\nclient.portUnification=true",
     );
     let tree = config.tree;
     assert!(tree.enforce_quota && tree.extended_types && tree.reconfig);
@@ -132,8 +153,36 @@ fn tree_and_auth() {
     assert_eq!(config.auth.digest, DigestAlgorithm::Sha256);
     assert_eq!(config.auth.providers, [AuthProvider::Sasl, AuthProvider::X509]);
     assert_eq!(config.auth.enforced_schemes, ["sasl", "digest"]);
-    assert!(!config.auth.fips && AuthSettings::default().fips);
+    assert_eq!((config.auth.fips, AuthSettings::default().fips), (Some(false), None));
+    assert!(config.connections.port_unification);
     assert_eq!(config.tls.len(), 2);
+}
+
+#[test]
+fn who_must_authenticate_first() {
+    assert!(clean("enforce.auth.schemes=digest").auth.required_schemes().is_empty());
+    let config = clean("enforce.auth.enabled=true\nenforce.auth.schemes=ip,digest");
+    assert_eq!(config.auth.required_schemes(), ["ip", "digest"]);
+    // The older key wins, as in the reference server.
+    let auth = AuthSettings { require_sasl: true, ..config.auth };
+    assert_eq!(auth.required_schemes(), ["sasl"]);
+    assert_eq!(auth.unavailable_scheme().as_deref(), Some("sasl"));
+    let sasl_users = vec![("bob".to_owned(), "secret".to_owned())];
+    let auth = AuthSettings { sasl_users, ..auth };
+    assert_eq!(auth.unavailable_scheme(), None);
+    let auth = AuthSettings { fips: Some(true), ..auth };
+    assert_eq!(auth.unavailable_scheme().as_deref(), Some("sasl"));
+}
+
+#[test]
+fn the_audit_log_is_off_and_beside_the_log_by_default() {
+    let config = clean("dataLogDir=/log\ntenure.audit.maxFileSize=2\ntenure.audit.maxFiles=3");
+    let AuditSettings { enabled, max_file_bytes, max_files, .. } = config.audit;
+    assert_eq!((enabled, max_file_bytes, max_files), (false, 2 << 20, 3));
+    assert_eq!(config.audit_file(), PathBuf::from("/log/audit/audit.log"));
+    let config = clean("audit.enable=true\ntenure.audit.file=/var/log/tenure.json");
+    assert!(config.audit.enabled);
+    assert_eq!(config.audit_file(), PathBuf::from("/var/log/tenure.json"));
 }
 
 #[test]
@@ -307,8 +356,9 @@ fn what_does_not_stop_the_start_is_warned_about() {
             "autopurge.snapRetainCount: at least 3 snapshots are always kept",
         ),
         (
-            "audit.enable=true",
-            "audit.enable: the audit log is not available yet; nothing will be written",
+            "DigestAuthenticationProvider.superDigest=super",
+            "DigestAuthenticationProvider.superDigest: \"***\" has no effect: expected super:\
+             <base64 of the hash of super:password>",
         ),
     ] {
         assert_eq!(warned(text).1, [format!("zoo.cfg:3: {message}")], "{text}");

@@ -6,6 +6,7 @@ use tenure_replica::{Answered, CloseWhy, ConnId, Event, Input};
 use tenure_wire::{ConnectRequest, ErrorCode, SessionId};
 
 use super::Driver;
+use crate::admin::ServerEventKind;
 use crate::limits;
 use crate::metrics::Limited;
 use crate::storm::Handshake;
@@ -31,7 +32,7 @@ impl Driver {
             },
         };
         if now.outstanding == 0 {
-            self.large_total -= std::mem::take(&mut connection.large);
+            self.tenants.large -= std::mem::take(&mut connection.large);
         }
         let before = std::mem::replace(&mut connection.used, now);
         if before == now {
@@ -53,14 +54,14 @@ impl Driver {
             return true;
         }
         let Some(connection) = self.connections.get_mut(id) else { return false };
-        if self.large_total + bytes > self.rules.max_large_requests {
+        if self.tenants.large + bytes > self.rules.max_large_requests {
             self.metrics.large_requests_rejected += 1;
             let tenant = connection.tenant();
             self.note_limit((Limited::LargeRequests, Some(tenant)));
             return false;
         }
         connection.large += bytes;
-        self.large_total += bytes;
+        self.tenants.large += bytes;
         true
     }
 
@@ -125,6 +126,8 @@ impl Driver {
         if let Some(times) = self.limit_noise[limited as usize].allow() {
             let limit = limited.name();
             tracing::warn!(event = "limit_reached", limit, tenant, times, "limit reached");
+            let (tenant, times) = (tenant.to_owned(), times.into());
+            self.remember(ServerEventKind::Throttling { limit, tenant, times });
         }
     }
 
@@ -312,6 +315,7 @@ impl Driver {
                 tracing::warn!(event, used, limit, "enough memory again: all writes are taken")
             }
         }
+        self.remember(ServerEventKind::ShortOfMemory { begins: refuses, used, limit });
         let now = self.clock.now();
         self.replica.step(Input::RefuseGrowth(refuses), now, &mut self.out);
     }

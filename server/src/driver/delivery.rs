@@ -25,11 +25,22 @@ impl Driver {
             match item {
                 Output::Send { conn, range } => self.send_frames(conn, &out.bytes[range]),
                 Output::Close { conn, why } => self.close_for(conn, why),
-                Output::Persist(batch) => self.persister.persist(batch),
-                Output::SnapshotBegin(meta) => self.snapshotter.begin(meta),
+                Output::Persist(batch) => {
+                    if self.replica.is_leader() {
+                        batch.entries.iter().for_each(|e| self.metrics.proposed(e.data.len()));
+                    }
+                    self.persister.persist(batch);
+                }
+                Output::SnapshotBegin(meta) => {
+                    self.snapshots_awaited.began();
+                    self.snapshotter.begin(meta);
+                }
                 Output::SnapshotChunk(bytes) => self.snapshotter.chunk(bytes),
                 Output::SnapshotEnd => self.snapshotter.end(),
-                Output::SnapshotAbandon => self.snapshotter.abandon(),
+                Output::SnapshotAbandon => {
+                    self.snapshots_awaited.failed();
+                    self.snapshotter.abandon();
+                }
                 Output::SnapshotSend { to, reaching } => self.send_snapshot(to, reaching),
                 Output::LogRestart { after } => {
                     tracing::info!(index = after, "going on from a received snapshot");
@@ -63,6 +74,9 @@ impl Driver {
             last = Some(answered.conn);
         }
         last.into_iter().for_each(|conn| self.settle(conn));
+        if !out.denied.is_empty() || !out.audited.is_empty() {
+            self.keep_accounts(&mut out);
+        }
         out.clear();
         self.out = out;
         // Only now: what a step puts out must come behind what was just delivered.
@@ -86,6 +100,9 @@ impl Driver {
             _ => RequestKind::Read,
         };
         self.metrics.request_done(kind, latency_us);
+        if let Some(op) = op {
+            self.metrics.requests.count(op);
+        }
         if let (Some(op), Some(connection)) = (op, self.connections.get_mut(conn)) {
             let at_mono_ms = self.now.mono_us / 1000;
             connection.stats.request_done(Done { op, xid, zxid, at_mono_ms, latency_us });
@@ -269,13 +286,13 @@ impl Driver {
         let Some(mut connection) = self.connections.remove(id) else { return };
         connection.deregister(self.poll.registry());
         self.unsent_total -= connection.unsent();
-        self.large_total -= connection.large;
+        self.tenants.large -= connection.large;
         if connection.is_opening {
             self.opening_ended(connection.address);
         }
         self.leave_tenants(connection.tenants(), connection.used);
-        let is_secure = connection.is_secure();
-        if let Some(listener) = self.listeners.iter_mut().find(|l| l.is_secure() == is_secure) {
+        let secure_port = connection.secure_port;
+        if let Some(listener) = self.listeners.iter_mut().find(|l| l.is_secure() == secure_port) {
             listener.released(connection.peer.ip());
         }
         if connection.phase == Phase::Attached {

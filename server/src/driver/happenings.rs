@@ -5,46 +5,39 @@ use tenure_replica::{CloseWhy, ConnId, EndReason, Event};
 use tenure_wire::SessionId;
 
 use super::Driver;
-use crate::admin::{ElectionReport, SessionEvent, SessionEventKind};
+use crate::admin::{ElectionReport, ServerEventKind, SessionEvent, SessionEventKind};
 
 impl Driver {
     /// Spreads the news.
     pub(super) fn note_event(&mut self, event: &Event) {
         match *event {
-            Event::Leading { epoch } => tracing::info!(epoch, "leading"),
+            Event::Leading { epoch } => {
+                self.leading_since_us = self.clock.now().mono_us;
+                tracing::info!(epoch, "leading");
+            }
             Event::Led { epoch, leader, cause, leaderless_ms, sessions } => {
-                let (wall_ms, settled) = (self.clock.now().wall_ms, None);
-                let name = cause.name();
-                tracing::info!(epoch, leader, cause = name, leaderless_ms, sessions, "led");
-                self.metrics.elections += 1;
-                self.metrics.leaderless_us.record(leaderless_ms * 1000);
-                self.elections.push(ElectionReport {
-                    wall_ms,
+                self.note_election(ElectionReport {
+                    wall_ms: self.clock.now().wall_ms,
                     epoch,
                     leader,
                     cause,
                     leaderless_ms,
                     sessions,
-                    settled,
+                    settled: None,
                 });
             }
             Event::ElectionSettled { epoch, returned, lost } => {
                 tracing::info!(epoch, returned, lost, "sessions have returned after an election");
                 self.elections.settled(epoch, returned, lost);
             }
-            Event::DiskStalled => {
-                tracing::warn!("the disk stands still, so another member shall lead");
-            }
-            Event::CatchingUp { begins: true } => tracing::warn!(
-                "this server's data was lost: it does not vote before it has caught up with a \
-                 leader. If there is none any more, a file named `initialize` in its data folder \
-                 makes it go on with what it has after a restart"
-            ),
-            Event::CatchingUp { begins: false } => tracing::info!("caught up; votes again"),
+            Event::DiskStalled => self.tell(ServerEventKind::DiskStalled),
+            Event::CatchingUp { begins } => self.note_data_lost(begins),
             Event::ReadOnlyBegan { leaderless_ms } => {
+                self.remember(ServerEventKind::ReadOnly { begins: true });
                 tracing::warn!("serves read-only: no leader for {leaderless_ms} ms");
             }
             Event::ReadOnlyEnded { clients } => {
+                self.remember(ServerEventKind::ReadOnly { begins: false });
                 tracing::info!(clients, "serves read-only no longer: there is a leader again");
             }
             Event::SessionOpened { session, timeout_ms, conn } => {
@@ -82,6 +75,29 @@ impl Driver {
         }
     }
 
+    fn note_data_lost(&mut self, begins: bool) {
+        self.remember(ServerEventKind::DataLost { begins });
+        match begins {
+            true => tracing::warn!(
+                "this server's data was lost: it does not vote before it has caught up with a \
+                 leader. If there is none any more, a file named `initialize` in its data folder \
+                 makes it go on with what it has after a restart"
+            ),
+            false => tracing::info!("caught up; votes again"),
+        }
+    }
+
+    fn note_election(&mut self, election: ElectionReport) {
+        let ElectionReport { epoch, leader, cause, leaderless_ms, sessions, .. } = election;
+        let name = cause.name();
+        tracing::info!(epoch, leader, cause = name, leaderless_ms, sessions, "led");
+        self.remember(ServerEventKind::Election { epoch, leader, cause, leaderless_ms });
+        self.watch_election();
+        self.metrics.elections += 1;
+        self.metrics.leaderless_us.record(leaderless_ms * 1000);
+        self.elections.push(election);
+    }
+
     fn log_end(&mut self, session: SessionId, reason: EndReason, ephemerals: u32) {
         if reason == EndReason::ClosedByClient {
             tracing::debug!(%session, ephemerals, "session closed by its client");
@@ -89,6 +105,7 @@ impl Driver {
         }
         if matches!(reason, EndReason::Expired { .. }) {
             self.metrics.sessions_expired += 1;
+            self.watch_expiry(session);
         }
         if let Some(times) = self.noise.allow() {
             tracing::info!(%session, %reason, ephemerals, times, "session ended");

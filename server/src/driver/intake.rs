@@ -11,7 +11,7 @@ use tenure_wire::{ConnectRequest, ErrorCode, OpCode, SessionId, frame};
 use super::Driver;
 use crate::admin::words::{self, Word};
 use crate::connection::{Phase, ReadOutcome};
-use crate::limits;
+use crate::{limits, tls};
 
 /// How one connection may be served now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,6 +28,10 @@ pub(super) enum Allowance {
     /// Not at all, for the time being.
     None,
 }
+
+/// What is said of a client that tries to encrypt what nothing decrypts.
+const SPEAKS_TLS: &str = "it speaks TLS, and this port does not: clients that do use \
+                          secureClientPort, or client.portUnification=true takes both";
 
 impl Driver {
     /// Gives every connection that waits for it its reads of this turn. With several tenants these
@@ -263,6 +267,7 @@ impl Driver {
                     self.hang_up(id);
                     return Some(bytes.len());
                 }
+                self.hot_paths.request(payload);
                 if self.limits_requests
                     && let Some(connection) = self.connections.get(id)
                     && needs_allowance(Phase::Attached, bytes)
@@ -295,7 +300,10 @@ impl Driver {
         let payload = match frame::split(bytes, self.rules.max_frame_bytes) {
             Ok(range) => range?,
             Err(e) => {
-                self.refuse(id, &e);
+                match bytes.first() {
+                    Some(&tls::HANDSHAKE) => self.refuse(id, &SPEAKS_TLS),
+                    _ => self.refuse(id, &e),
+                }
                 return Some(bytes.len());
             }
         };
@@ -333,7 +341,9 @@ impl Driver {
         connection.phase = Phase::Attached;
         connection.stats.received += 1;
         let peer: IpAddr = connection.peer.ip();
-        let input = Input::Connect { conn: id, peer, request, entropy };
+        let subject = connection.certificate_subject();
+        let certificate = subject.as_deref();
+        let input = Input::Connect { conn: id, peer, certificate, request, entropy };
         self.replica.step(input, self.now, &mut self.out);
     }
 
@@ -344,6 +354,9 @@ impl Driver {
             true => Some(i64::from_be_bytes(*bytes[4..].first_chunk()?)),
             false => None,
         };
+        if word.changes() && allowed.allows(word.name()) {
+            self.record_word(id, word.name());
+        }
         let text = words::answer(word, mask, &allowed, self);
         self.send(id, text.as_bytes());
         self.close(id);

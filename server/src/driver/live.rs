@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Instant;
 
-use tenure_replica::{ConnId, Ended, LocalSession, NodeKind, Session};
+use tenure_replica::{ConnId, Ended, LocalSession, NoAdministrator, NodeKind, Session};
 use tenure_wire::SessionId;
 
 use super::Driver;
@@ -12,9 +12,16 @@ use crate::admin::report::{
     AttachedSession, ConfigReport, ConnectionReport, DigestReport, ServerReport, SessionRange,
     SessionReport, SnapshotReport, WatchReport, WatchTotals,
 };
-use crate::admin::{ElectionReport, EndAs, EventPage, Live, PathReport, Reply, TenantReports};
+use crate::admin::{
+    Credentials, DenialReport, ElectionReport, EndAs, EventPage, Live, OperateError, PathReport,
+    Reply, SavedSnapshot, ServerEvent, TenantReports,
+};
+use crate::audit::Audit;
 use crate::connection::{Connection, Phase};
-use crate::metrics::{ProcessInfo, Readings, ServerState, Snapshot};
+use crate::hot_paths::HotPathReport;
+use crate::metrics::{
+    FollowerReading, LeaderReadings, ProcessInfo, Readings, ServerState, Snapshot,
+};
 
 impl Live for Driver {
     fn now_wall_ms(&self) -> i64 {
@@ -93,6 +100,18 @@ impl Live for Driver {
         self.session_events.ask(after, until, reply);
     }
 
+    fn server_events(&self, after: u64) -> Vec<ServerEvent> {
+        self.server_events.after(after)
+    }
+
+    fn denials(&self) -> Vec<DenialReport> {
+        self.denials.list()
+    }
+
+    fn hot_paths(&self) -> HotPathReport {
+        self.hot_paths.report()
+    }
+
     fn elections(&self) -> Vec<ElectionReport> {
         self.elections.list()
     }
@@ -159,8 +178,23 @@ impl Live for Driver {
         self.connections.iter_mut().for_each(|connection| connection.stats.reset());
     }
 
+    fn take_snapshot(&mut self, reply: Reply<Result<SavedSnapshot, OperateError>>) {
+        self.save_snapshot(reply);
+    }
+
     fn end_session(&mut self, id: SessionId, how: EndAs, reply: EndReply) {
         self.propose_end(id, how, reply);
+    }
+
+    fn administrator(&mut self, credentials: &Credentials) -> Result<String, NoAdministrator> {
+        let Credentials { peer, scheme, auth } = credentials;
+        let judged = self.replica.administrator(*peer, scheme, auth);
+        if let Err(why) = judged
+            && let Some(times) = self.noise.allow()
+        {
+            tracing::warn!(%peer, scheme, %why, times, "an operator was not let in");
+        }
+        judged
     }
 }
 
@@ -212,13 +246,66 @@ impl Driver {
             alive_connections: alive,
             plain_remote_connections: remote.len() as u64,
             plain_local_connections: local.len() as u64,
+            audit_records_lost: self.audit.as_ref().map_or(0, Audit::lost),
             tenants: self.tenants.len() as u64,
             unread: self.paused.len() as u64,
             memory_used: self.memory.used(),
             memory_limit: self.memory.limit().unwrap_or(0),
             refuses_growth: self.memory.refuses(),
             outstanding_requests: self.replica.total_outstanding() as u64,
+            stopping: self.stop_by.is_some(),
+            disk_full: self.disk_is_full,
+            disk_busy_ms: self.persister.busy_for().as_millis() as u64,
+            wall_ms: self.clock.now().wall_ms,
+            ..self.ensemble_readings()
+        }
+    }
+
+    /// What only a member of an ensemble has.
+    fn ensemble_readings(&self) -> Readings {
+        if self.peers.is_none() {
+            return Readings::default();
+        }
+        let now_us = self.clock.now().mono_us;
+        let heard_ms_ago = |id: u64| {
+            let heard_us = self.heard_us.get(id as usize).copied().flatten()?;
+            Some(now_us.saturating_sub(heard_us) / 1000)
+        };
+        let followers = self.replica.followers().into_iter().map(|follower| FollowerReading {
+            id: follower.id,
+            votes: follower.votes,
+            follows: follower.follows,
+            behind: follower.behind,
+            heard_ms_ago: heard_ms_ago(follower.id),
+        });
+        let followers: Vec<FollowerReading> = followers.collect();
+        let leader = self.replica.is_leader().then(|| self.leader_readings(&followers));
+        Readings {
+            member: Some(self.config.server_id),
+            led_by: self.replica.leader(),
+            catching_up: self.replica.is_catching_up(),
+            quorum_size: Some(self.replica.voter_count() as u64),
+            leader,
+            followers,
             ..Readings::default()
+        }
+    }
+
+    fn leader_readings(&self, followers: &[FollowerReading]) -> LeaderReadings {
+        let count = |wanted: fn(&FollowerReading) -> bool| {
+            followers.iter().filter(|follower| wanted(follower)).count() as u64
+        };
+        let bytes = &self.metrics.proposal_sizes;
+        LeaderReadings {
+            learners: count(FollowerReading::is_connected),
+            synced_followers: count(|f| f.votes && f.is_in_sync()),
+            synced_non_voting_followers: 0,
+            synced_observers: count(|f| !f.votes && f.is_in_sync()),
+            pending_syncs: self.replica.pending_syncs() as u64,
+            uptime_ms: self.clock.now().mono_us.saturating_sub(self.leading_since_us) / 1000,
+            last_proposal_bytes: bytes.last(),
+            min_proposal_bytes: bytes.min(),
+            max_proposal_bytes: bytes.max(),
         }
     }
 

@@ -110,6 +110,8 @@ impl Driver {
                 other => self.late_mail.push_back(other),
             }
         }
-        self.clock.leave_out(self.clock.instant().saturating_duration_since(since));
+        let lasted = self.clock.instant().saturating_duration_since(since);
+        self.clock.leave_out(lasted);
+        self.watch_pause(lasted);
     }
 }

@@ -19,7 +19,12 @@ impl Snapshot {
                 Value::Level(level) => lines.push(((*name).into(), Number::Integer(*level))),
                 Value::Mean(mean) => lines.push(((*name).into(), Number::mean(*mean))),
                 Value::Summary(summary) => push_summary(name, summary, &mut lines),
-                Value::Buckets { .. } | Value::ProcessTotal(_) | Value::ProcessLevel(_) => {}
+                Value::Buckets { .. }
+                | Value::Own(_)
+                | Value::OwnLevel(_)
+                | Value::ByOperation(_)
+                | Value::ProcessTotal(_)
+                | Value::ProcessLevel(_) => {}
             }
         }
         lines
@@ -28,6 +33,9 @@ impl Snapshot {
     /// The text of `mntr`.
     pub fn mntr(&self, version: &str) -> String {
         let mut text = format!("zk_version\t{version}\nzk_server_state\t{}\n", self.state.name());
+        if let Some(peer_state) = self.state.peer_state() {
+            writeln!(text, "zk_peer_state\t{peer_state}").expect("strings take everything");
+        }
         for (name, number) in self.lines() {
             writeln!(text, "zk_{name}\t{number}").expect("strings take everything");
         }

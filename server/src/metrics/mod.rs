@@ -18,10 +18,10 @@ mod tests;
 pub use connection::{ConnectionStats, Done};
 pub use histogram::Histogram;
 pub use process::ProcessInfo;
-pub use readings::{LeaderReadings, Readings, ServerState};
+pub use readings::{FollowerReading, LeaderReadings, Readings, ServerState};
 pub use snapshot::{Number, Snapshot};
 
-use tenure_wire::EventType;
+use tenure_wire::{EventType, OpCode};
 
 /// Everything counted since the start or the last reset. Plain fields: the hot path adds to them
 /// directly or through the methods below.
@@ -37,6 +37,8 @@ pub struct Metrics {
     pub response_bytes: u64,
     /// Sizes of replies in bytes.
     pub response_sizes: ResponseSizes,
+    /// Sizes of the entries that this server proposed, in bytes.
+    pub proposal_sizes: ResponseSizes,
     /// Latency of every request, pings included, in microseconds.
     pub request_latency_us: Histogram,
     /// Latency of reads, from frame read to reply queued, in microseconds.
@@ -93,6 +95,8 @@ pub struct Metrics {
     pub elections: u64,
     /// Failed authentications.
     pub auth_failed: u64,
+    /// Requests and credentials that were refused to somebody.
+    pub denials: u64,
     /// Failed TLS handshakes.
     pub unsuccessful_handshakes: u64,
     /// Request frames larger than the server takes.
@@ -105,6 +109,16 @@ pub struct Metrics {
     pub stale_replies: u64,
     /// Failures after which the server stops.
     pub unrecoverable_errors: u64,
+    /// Times that the wall clock was set.
+    pub clock_steps: u64,
+    /// Times that the I/O loop stood still, in microseconds.
+    pub pauses_us: Histogram,
+    /// Storms of expiries.
+    pub expiry_storms: u64,
+    /// Times that the disk of the log was full.
+    pub disk_full_times: u64,
+    /// Answered requests by operation, in the order of [`OpCode::ALL`].
+    pub requests: RequestCounts,
     /// Watches fired by one creation.
     pub node_created_watches: Histogram,
     /// Watches fired by one deletion.
@@ -113,6 +127,32 @@ pub struct Metrics {
     pub node_changed_watches: Histogram,
     /// Watches fired by one change of children.
     pub node_children_watches: Histogram,
+}
+
+/// How many requests of each operation were answered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RequestCounts([u64; OpCode::ALL.len()]);
+
+impl Default for RequestCounts {
+    fn default() -> Self {
+        Self([0; OpCode::ALL.len()])
+    }
+}
+
+impl RequestCounts {
+    /// Counts one.
+    pub fn count(&mut self, op: OpCode) {
+        // A short table: the common operations are in front.
+        if let Some(at) = OpCode::ALL.iter().position(|known| *known == op) {
+            self.0[at] += 1;
+        }
+    }
+
+    /// Names and counts of what was asked for at all.
+    pub fn by_name(&self) -> Vec<(&'static str, u64)> {
+        let counts = OpCode::ALL.iter().zip(self.0);
+        counts.filter(|(_, count)| *count > 0).map(|(op, count)| (op.name(), count)).collect()
+    }
 }
 
 /// Limits that can be reached.
@@ -172,7 +212,7 @@ pub enum RequestKind {
     Session,
 }
 
-/// Sizes of replies in bytes; `None` before the first one.
+/// Sizes of replies, or of proposals, in bytes; `None` before the first one.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ResponseSizes {
     /// Last, smallest and largest, in this order.
@@ -187,17 +227,17 @@ impl ResponseSizes {
         });
     }
 
-    /// Bytes of the last reply, or -1.
+    /// Bytes of the last one, or -1.
     pub fn last(self) -> i64 {
         self.sizes.map_or(-1, |s| s.0.into())
     }
 
-    /// Bytes of the smallest reply, or -1.
+    /// Bytes of the smallest one, or -1.
     pub fn min(self) -> i64 {
         self.sizes.map_or(-1, |s| s.1.into())
     }
 
-    /// Bytes of the largest reply, or -1.
+    /// Bytes of the largest one, or -1.
     pub fn max(self) -> i64 {
         self.sizes.map_or(-1, |s| s.2.into())
     }
@@ -215,6 +255,12 @@ impl Metrics {
         self.packets_sent += 1;
         self.response_bytes += bytes as u64;
         self.response_sizes.record(u32::try_from(bytes).unwrap_or(u32::MAX));
+    }
+
+    /// The leader handed an entry of so many bytes to the log.
+    pub fn proposed(&mut self, bytes: usize) {
+        self.proposals += 1;
+        self.proposal_sizes.record(u32::try_from(bytes).unwrap_or(u32::MAX));
     }
 
     /// A request was answered this long after its frame was read.

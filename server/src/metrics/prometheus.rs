@@ -23,19 +23,29 @@ impl Snapshot {
 fn push(sample: &Sample, text: &mut String) {
     let Sample { name, help, value } = sample;
     let kind = match value {
-        Value::Counter(_) | Value::ProcessTotal(_) => "counter",
-        Value::Level(_) | Value::Mean(_) | Value::ProcessLevel(_) => "gauge",
+        Value::Counter(_) | Value::Own(_) | Value::ByOperation(_) | Value::ProcessTotal(_) => {
+            "counter"
+        }
+        Value::Level(_) | Value::Mean(_) | Value::OwnLevel(_) | Value::ProcessLevel(_) => "gauge",
         Value::Summary(_) => "summary",
         Value::Buckets { .. } => "histogram",
     };
     line(text, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
     match value {
-        Value::Counter(value) | Value::ProcessLevel(value) => {
+        Value::Counter(value)
+        | Value::Own(value)
+        | Value::OwnLevel(value)
+        | Value::ProcessLevel(value) => {
             line(text, format_args!("{name} {value}"));
         }
         Value::Level(value) => line(text, format_args!("{name} {value}")),
         Value::Mean(value) | Value::ProcessTotal(value) => {
             line(text, format_args!("{name} {value}"));
+        }
+        Value::ByOperation(counts) => {
+            for (op, count) in counts {
+                line(text, format_args!("{name}{{op=\"{op}\"}} {count}"));
+            }
         }
         Value::Summary(summary) => push_summary(name, summary, text),
         Value::Buckets { at_most, count, sum_us } => {

@@ -2,6 +2,8 @@
 
 use tenure_wire::Zxid;
 
+use crate::limits;
+
 /// What the server is at the moment; the words are ZooKeeper's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum ServerState {
@@ -30,6 +32,16 @@ impl ServerState {
         }
     }
 
+    /// What `mntr` says of a member while it serves; nothing of others.
+    pub const fn peer_state(self) -> Option<&'static str> {
+        match self {
+            Self::Standalone | Self::ReadOnly => None,
+            Self::Leader => Some("leading - broadcast"),
+            Self::Follower => Some("following - broadcast"),
+            Self::Observer => Some("observing - broadcast"),
+        }
+    }
+
     /// Whether writes are refused.
     pub const fn is_read_only(self) -> bool {
         matches!(self, Self::ReadOnly)
@@ -43,6 +55,20 @@ pub struct Readings {
     pub state: ServerState,
     /// Whether it serves clients, if only with reads; false while it starts or has no quorum.
     pub serving: bool,
+    /// This member's number; `None` for a server of its own.
+    pub member: Option<u64>,
+    /// The leader's number as far as this member knows; `None` for a server of its own too.
+    pub led_by: Option<u64>,
+    /// The server was told to stop.
+    pub stopping: bool,
+    /// The disk of the log is full, so writes wait.
+    pub disk_full: bool,
+    /// For how long the disk has been at one write or sync; 0 if it has nothing to do.
+    pub disk_busy_ms: u64,
+    /// This member lost its data and has no vote yet.
+    pub catching_up: bool,
+    /// Wall clock, milliseconds since the Unix epoch.
+    pub wall_ms: i64,
     /// The ensemble's id; 0 if there is none, or it is not known yet.
     pub cluster: u64,
     /// Time since the start.
@@ -67,6 +93,8 @@ pub struct Readings {
     pub plain_remote_connections: u64,
     /// Of these, connections without TLS from this machine.
     pub plain_local_connections: u64,
+    /// Records that the audit log lost.
+    pub audit_records_lost: u64,
     /// Requests received but not answered.
     pub outstanding_requests: u64,
     /// Addresses and proven identities with open connections.
@@ -83,8 +111,38 @@ pub struct Readings {
     pub waiting_proposals: u64,
     /// Only while this server leads an ensemble.
     pub leader: Option<LeaderReadings>,
+    /// The other members, only while this server leads an ensemble.
+    pub followers: Vec<FollowerReading>,
     /// Voting members of the ensemble; `None` for a server of its own.
     pub quorum_size: Option<u64>,
+}
+
+/// Another member, as its leader sees it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FollowerReading {
+    /// Its number.
+    pub id: u64,
+    /// Whether it votes.
+    pub votes: bool,
+    /// It takes the log as it grows.
+    pub follows: bool,
+    /// Entries of the log that it has not confirmed.
+    pub behind: u64,
+    /// When it was last heard; `None` if never.
+    pub heard_ms_ago: Option<u64>,
+}
+
+impl FollowerReading {
+    /// Whether it is heard.
+    pub fn is_connected(&self) -> bool {
+        let limit_ms = limits::MEMBER_HEARD.as_millis() as u64;
+        self.heard_ms_ago.is_some_and(|heard_ms_ago| heard_ms_ago < limit_ms)
+    }
+
+    /// Whether it is heard, follows the log and is close to its end.
+    pub fn is_in_sync(&self) -> bool {
+        self.is_connected() && self.follows && self.behind <= limits::MEMBER_IN_SYNC_ENTRIES
+    }
 }
 
 /// What only a leader knows.

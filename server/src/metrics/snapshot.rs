@@ -32,6 +32,9 @@ pub(crate) enum Value {
     Mean(f64),
     Summary(Summary),
     Buckets { at_most: [u64; BOUNDS_US.len()], count: u64, sum_us: u64 },
+    Own(u64),
+    OwnLevel(u64),
+    ByOperation(Vec<(&'static str, u64)>),
     ProcessTotal(f64),
     ProcessLevel(u64),
 }
@@ -121,6 +124,9 @@ impl Metrics {
                 let (count, sum_us) = (histogram.count(), histogram.sum());
                 Value::Buckets { at_most: histogram.at_most(BOUNDS_US), count, sum_us }
             }
+            Source::Own(of) => Value::Own(of(self)),
+            Source::OwnLevel(of) => Value::OwnLevel(of(readings)?),
+            Source::ByOperation => Value::ByOperation(self.requests.by_name()),
             Source::ProcessTotal(of) => Value::ProcessTotal(of(process)),
             Source::ProcessLevel(of) => Value::ProcessLevel(of(process)),
         })

@@ -5,6 +5,7 @@ use super::Metrics;
 use super::histogram::Histogram;
 use super::process::ProcessInfo;
 use super::readings::{LeaderReadings, Readings};
+use crate::admin::NotReady;
 
 /// One metric.
 pub(crate) struct Metric {
@@ -41,6 +42,13 @@ pub(crate) enum Source {
     ZeroSummary(Detail),
     /// Prometheus only: cumulative buckets in seconds over microseconds.
     Buckets(fn(&Metrics) -> &Histogram),
+    /// Prometheus only: a counter that the reference server does not have.
+    Own(fn(&Metrics) -> u64),
+    /// Prometheus only: a level that the reference server does not have; left out where there is
+    /// none.
+    OwnLevel(fn(&Readings) -> Option<u64>),
+    /// Prometheus only: one counter for each operation.
+    ByOperation,
     /// Prometheus only: a counter of the process.
     ProcessTotal(fn(&ProcessInfo) -> f64),
     /// Prometheus only: a level of the process.
@@ -267,9 +275,28 @@ pub(crate) static METRICS: &[Metric] = &[
         Summary(Advanced, Time, |m| &m.sync_us),
         "Append and sync of a batch, ms.",
     ),
-    row("proposal_latency", ZeroSummary(Advanced), "From proposal to quorum, ms."),
-    row("quorum_ack_latency", ZeroSummary(Advanced), "From proposal to quorum, ms."),
+    row(
+        "proposal_latency",
+        Summary(Advanced, Time, |m| &m.write_latency_us),
+        "From receipt of a write to its effect, which a quorum precedes, ms.",
+    ),
+    row(
+        "quorum_ack_latency",
+        Summary(Advanced, Time, |m| &m.write_latency_us),
+        "From receipt of a write to its effect, which a quorum precedes, ms.",
+    ),
+    row(
+        "jvm_pause_time_ms",
+        Summary(Advanced, Time, |m| &m.pauses_us),
+        "Pauses of the I/O loop, ms.",
+    ),
     row("ack_latency", ZeroSummary(Advanced), "From proposal to a member's answer, ms."),
+    row("tenure_denials", Counter(|m| m.denials), "Requests and credentials refused."),
+    row(
+        "tenure_audit_records_lost",
+        Reading(|r| r.audit_records_lost),
+        "Records that the audit log's disk was too slow or too full for.",
+    ),
     limit("tenure_limit_connections_reached", |m| m.limited[Limited::Connections as usize]),
     limit("tenure_limit_sessions_reached", |m| m.limited[Limited::Sessions as usize]),
     limit("tenure_limit_outstanding_reached", |m| m.limited[Limited::Outstanding as usize]),
@@ -308,12 +335,46 @@ pub(crate) static METRICS: &[Metric] = &[
         Buckets(|m| &m.sync_us),
         "Time to append and sync one batch of the log.",
     ),
+    row("tenure_requests_total", ByOperation, "Requests answered, by operation."),
+    row("tenure_serving", OwnLevel(|r| Some(u64::from(r.serving))), "Clients are served."),
+    row(
+        "tenure_ready",
+        OwnLevel(|r| Some(u64::from(NotReady::of(r).is_none()))),
+        "Reads and writes are served: what /readyz says.",
+    ),
+    row(
+        "tenure_leader_id",
+        OwnLevel(|r| r.quorum_size.map(|_| r.led_by.unwrap_or(0))),
+        "Number of the leader; 0 without one.",
+    ),
+    row("tenure_disk_full", OwnLevel(|r| Some(u64::from(r.disk_full))), "Writes wait for room."),
+    row(
+        "tenure_disk_busy_milliseconds",
+        OwnLevel(|r| Some(r.disk_busy_ms)),
+        "For how long the disk has been at one write or sync.",
+    ),
+    row(
+        "tenure_max_follower_lag_entries",
+        OwnLevel(|r| r.leader.as_ref().map(|_| lag(r))),
+        "Entries that the furthest behind of the connected members lacks; only at the leader.",
+    ),
+    row("tenure_slow_syncs_total", Own(|m| m.slow_syncs), "Syncs over fsync.warningthresholdms."),
+    row("tenure_clock_steps_total", Own(|m| m.clock_steps), "Times the wall clock was set."),
+    row("tenure_pauses_total", Own(|m| m.pauses_us.count()), "Times the I/O loop stood still."),
+    row("tenure_expiry_storms_total", Own(|m| m.expiry_storms), "Times many sessions expired."),
+    row("tenure_disk_full_total", Own(|m| m.disk_full_times), "Times the disk was full."),
     row("process_cpu_seconds_total", ProcessTotal(|p| p.cpu_seconds), "CPU time spent."),
     row("process_resident_memory_bytes", ProcessLevel(|p| p.resident_bytes), "Resident memory."),
     row("process_virtual_memory_bytes", ProcessLevel(|p| p.virtual_bytes), "Mapped memory."),
     row("process_open_fds", ProcessLevel(|p| p.open_files), "Open file descriptors."),
     row("process_max_fds", ProcessLevel(|p| p.max_files), "Open file descriptors allowed."),
 ];
+
+/// The worst lag of those members that are connected.
+fn lag(readings: &Readings) -> u64 {
+    let connected = readings.followers.iter().filter(|follower| follower.is_connected());
+    connected.map(|follower| follower.behind).max().unwrap_or(0)
+}
 
 /// Whole milliseconds of microseconds.
 pub(crate) fn millis(micros: u64) -> i64 {

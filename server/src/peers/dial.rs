@@ -2,11 +2,14 @@
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
+use std::time::Instant;
 
 use super::hello::{Hello, Purpose, Verdict, Versions, greet};
 use super::identity::Identity;
+use super::security::Security;
 use super::stream::LinkStream;
-use crate::config::Member;
+use crate::config::{Member, MemberAddress};
+use crate::limits;
 
 /// Why there is no link to a member.
 #[derive(Debug, thiserror::Error)]
@@ -29,36 +32,37 @@ pub(super) enum NoLink {
 pub(super) fn connect(
     member: &Member,
     identity: &Identity,
+    security: &Security,
     purpose: Purpose,
 ) -> Result<(LinkStream, u64), NoLink> {
     let mut last = io::Error::other("the member has no address");
     let (version, line) = identity.known();
-    for address in candidates(member)? {
-        let stream = match LinkStream::dial(&address) {
-            Ok(stream) => stream,
-            Err(error) => {
-                last = error;
-                continue;
+    let hello = Hello {
+        versions: Versions::OURS,
+        purpose,
+        from: identity.me,
+        to: member.id,
+        cluster: identity.cluster(),
+        members: identity.members,
+        version,
+        line,
+    };
+    for address in &member.addresses {
+        for socket in resolve(address)? {
+            let secured = LinkStream::dial(&socket).and_then(|stream| {
+                security.dialled(stream, &address.host, Instant::now() + limits::PEER_HELLO)
+            });
+            let greeted =
+                secured.and_then(|stream| greet(&stream, &hello).map(|answer| (stream, answer)));
+            match greeted {
+                Ok((stream, answer)) => match answer.verdict {
+                    Verdict::Welcome => return Ok((stream, answer.cluster)),
+                    Verdict::Refused { is_no_member, why } => {
+                        return Err(NoLink::Refused { is_no_member, why });
+                    }
+                },
+                Err(error) => last = error,
             }
-        };
-        let hello = Hello {
-            versions: Versions::OURS,
-            purpose,
-            from: identity.me,
-            to: member.id,
-            cluster: identity.cluster(),
-            members: identity.members,
-            version,
-            line: line.clone(),
-        };
-        match greet(&stream, &hello) {
-            Ok(answer) => match answer.verdict {
-                Verdict::Welcome => return Ok((stream, answer.cluster)),
-                Verdict::Refused { is_no_member, why } => {
-                    return Err(NoLink::Refused { is_no_member, why });
-                }
-            },
-            Err(error) => last = error,
         }
     }
     Err(last.into())
@@ -68,9 +72,13 @@ pub(super) fn connect(
 pub(super) fn candidates(member: &Member) -> io::Result<Vec<SocketAddr>> {
     let mut found = Vec::new();
     for address in &member.addresses {
-        found.extend((address.host.as_str(), address.quorum_port).to_socket_addrs()?);
+        found.extend(resolve(address)?);
     }
     Ok(found)
+}
+
+fn resolve(address: &MemberAddress) -> io::Result<impl Iterator<Item = SocketAddr>> {
+    (address.host.as_str(), address.quorum_port).to_socket_addrs()
 }
 
 /// Tells an operator why there is no link to a member: once for each reason, and when it is over.

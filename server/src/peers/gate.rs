@@ -1,21 +1,25 @@
 //! Who may come in from other members, and for how long.
 //!
 //! Whoever connects is a stranger until it has said a proper [`Hello`]. Strangers are told nothing,
-//! change nothing, and are few at a time: the one that has waited longest makes room for the next.
+//! change nothing, and are few at a time: the one that has waited longest makes room for the next,
+//! those at addresses of members last of all.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::io::{BufReader, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::{IpAddr, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Instant;
 
+use socket2::SockRef;
+
 use super::hello::{Answer, Hello, Purpose, Verdict, Versions};
 use super::identity::{Identity, may_be_one_cluster};
 use super::read_message;
 use super::refusal::Refusal;
-use super::stream::LinkStream;
+use super::security::Security;
+use super::stream::{Hand, LinkStream};
 use crate::config::Member;
 use crate::limits;
 use crate::log_limit::LogLimit;
@@ -25,6 +29,7 @@ use crate::transfer::SnapshotFolder;
 /// The door of one member.
 pub(super) struct Gate {
     identity: Arc<Identity>,
+    security: Arc<Security>,
     admission: Mutex<Admission>,
     /// Threads that listen to somebody who has not said yet who it is.
     strangers: AtomicUsize,
@@ -33,23 +38,59 @@ pub(super) struct Gate {
     mailbox: Mailbox,
 }
 
+/// Members by their numbers, each with the hosts that it may be found at.
+pub(super) type Hosts = BTreeMap<u64, Vec<String>>;
+
 /// Who may come in, and who is there.
 #[derive(Default)]
 struct Admission {
-    members: BTreeSet<u64>,
+    members: Hosts,
     /// By their numbers, members that send messages.
     guests: BTreeMap<u64, Arc<Guest>>,
-    /// Strangers by their arrival, the first one first.
-    waiting: VecDeque<(u64, LinkStream)>,
+    /// Where members are found, as far as that is known without asking anybody: who comes from
+    /// there is more likely one of them.
+    addresses: BTreeSet<IpAddr>,
+    /// Strangers, the first one first.
+    waiting: VecDeque<Waiting>,
     arrivals: u64,
     /// Why servers were refused last: each reason makes one line.
     refused: BTreeMap<u64, Refusal>,
     noise: LogLimit,
 }
 
+/// Somebody who has not said yet who it is.
+struct Waiting {
+    arrival: u64,
+    link: Hand,
+    /// It comes from where a member is.
+    is_likely: bool,
+}
+
+impl Admission {
+    fn set_members(&mut self, members: Hosts) {
+        self.members = members;
+        let hosts = self.members.values().flatten();
+        self.addresses.extend(hosts.filter_map(|host| host.parse::<IpAddr>().ok()));
+    }
+
+    /// A member has come from there.
+    fn remember(&mut self, address: Option<SocketAddr>) {
+        if self.addresses.len() >= limits::PEER_ADDRESSES {
+            self.addresses.clear();
+        }
+        self.addresses.extend(address.map(|address| address.ip().to_canonical()));
+    }
+
+    /// Whoever has to go first.
+    fn evict(&mut self) -> Option<Waiting> {
+        let unlikely = self.waiting.iter().position(|waiting| !waiting.is_likely);
+        self.waiting.remove(unlikely.unwrap_or(0))
+    }
+}
+
 /// A member that sends messages.
 struct Guest {
-    stream: LinkStream,
+    link: Hand,
     cluster: u64,
     /// Of the members that it knows.
     version: u64,
@@ -60,20 +101,23 @@ struct Guest {
 impl Guest {
     fn dismiss(&self) {
         self.is_dismissed.store(true, Ordering::Release);
-        self.stream.end();
+        self.link.end();
     }
 }
 
 impl Gate {
     pub(super) fn new(
         identity: Arc<Identity>,
-        members: BTreeSet<u64>,
+        security: Arc<Security>,
+        members: Hosts,
         snapshots: SnapshotFolder,
         mailbox: Mailbox,
     ) -> Self {
-        let admission = Mutex::new(Admission { members, ..Admission::default() });
+        let mut admission = Admission::default();
+        admission.set_members(members);
+        let admission = Mutex::new(admission);
         let (strangers, snapshots_coming) = (AtomicUsize::new(0), AtomicUsize::new(0));
-        Gate { identity, admission, strangers, snapshots_coming, snapshots, mailbox }
+        Gate { identity, security, admission, strangers, snapshots_coming, snapshots, mailbox }
     }
 
     fn admission(&self) -> MutexGuard<'_, Admission> {
@@ -82,6 +126,11 @@ impl Gate {
 
     /// Lets in those who come, each on a thread of its own, for as long as this server runs.
     pub(super) fn keep(self: &Arc<Self>, listener: &TcpListener) {
+        // The usual backlog is that of a quiet port. In a crowd, members would be among those whose
+        // packets are dropped, and lose seconds.
+        if let Err(error) = SockRef::from(listener).listen(limits::LISTEN_BACKLOG) {
+            tracing::debug!(%error, "the peer port has a short queue");
+        }
         for socket in listener.incoming() {
             match socket {
                 Ok(socket) => self.welcome(socket),
@@ -109,39 +158,52 @@ impl Gate {
     /// Counts a stranger. If there are too many, the first of them has to go, and while it goes
     /// nobody else comes in.
     fn let_wait(self: &Arc<Self>, stream: &LinkStream) -> Option<Stranger> {
-        let handle = stream.another_hand().ok()?;
+        let link = stream.another_hand().ok()?;
+        let address = stream.peer();
         let mut admission = self.admission();
         let is_crowded = admission.waiting.len() >= limits::PEER_STRANGERS;
         if is_crowded {
-            if let Some((_, first)) = admission.waiting.pop_front() {
-                first.end();
+            if let Some(first) = admission.evict() {
+                first.link.end();
             }
             if let Some(times) = admission.noise.allow() {
-                let peer = stream.peer();
+                let peer = address;
                 tracing::warn!(?peer, times, "a crowd of strangers on the peer port");
             }
         }
-        if self.strangers.load(Ordering::Acquire) >= 2 * limits::PEER_STRANGERS {
+        let is_likely =
+            address.is_some_and(|at| admission.addresses.contains(&at.ip().to_canonical()));
+        // Those who had to go may be there still.
+        let room = if is_likely { 3 } else { 2 } * limits::PEER_STRANGERS;
+        if self.strangers.load(Ordering::Acquire) >= room {
             return None;
         }
         self.strangers.fetch_add(1, Ordering::AcqRel);
         admission.arrivals += 1;
         let arrival = admission.arrivals;
-        admission.waiting.push_back((arrival, handle));
+        admission.waiting.push_back(Waiting { arrival, link, is_likely });
         Some(Stranger { gate: Arc::clone(self), arrival })
     }
 
     /// Listens to whoever has come, until it leaves.
     fn receive(&self, stream: LinkStream, stranger: Stranger) {
-        let Ok(hello) = Hello::read(&stream, Instant::now() + limits::PEER_HELLO) else {
-            if let Some(times) = self.admission().noise.allow() {
-                let peer = stream.peer();
-                tracing::warn!(?peer, times, "a stranger on the peer port was refused");
+        let peer = stream.peer();
+        let by = Instant::now() + limits::PEER_HELLO;
+        let greeted = self.security.accepted(stream, by).and_then(|stream| {
+            let hello = Hello::read(&stream, by)?;
+            Ok((stream, hello))
+        });
+        let (stream, hello) = match greeted {
+            Ok(greeted) => greeted,
+            Err(why) => {
+                if let Some(times) = self.admission().noise.allow() {
+                    tracing::warn!(?peer, times, "a stranger on the peer port was refused: {why}");
+                }
+                return;
             }
-            return;
         };
         drop(stranger);
-        let admitted = self.judge(&hello).and_then(|()| match hello.purpose {
+        let admitted = self.judge(&hello, &stream).and_then(|()| match hello.purpose {
             Purpose::Messages => Ok(None),
             Purpose::Snapshot => self.one_more_snapshot().map(Some),
         });
@@ -158,7 +220,7 @@ impl Gate {
         }
     }
 
-    fn judge(&self, hello: &Hello) -> Result<(), Refusal> {
+    fn judge(&self, hello: &Hello, stream: &LinkStream) -> Result<(), Refusal> {
         let Identity { me, members, .. } = *self.identity;
         let &Hello { versions: theirs, from, to, .. } = hello;
         let ours = self.identity.cluster();
@@ -175,10 +237,19 @@ impl Gate {
             return Err(Refusal::OtherMembers { me, from });
         }
         let mut admission = self.admission();
-        if !admission.members.contains(&from) && !self.identity.is_behind(hello) {
+        let is_behind = self.identity.is_behind(hello);
+        if !admission.members.contains_key(&from) && !is_behind {
             return Err(Refusal::NoMember { me, from });
         }
+        // Who knows later members may be found where this server has not heard of yet.
+        let newer = is_behind.then(|| Member::from_line(&hello.line)).flatten();
+        let newer = newer.iter().flat_map(|line| &line.addresses).map(|address| &*address.host);
+        let known = admission.members.get(&from).into_iter().flatten().map(String::as_str);
+        if !self.security.may_be_at(stream, known.chain(newer)) {
+            return Err(Refusal::OtherHost { me, from });
+        }
         admission.refused.remove(&from);
+        admission.remember(stream.peer());
         Ok(())
     }
 
@@ -207,16 +278,16 @@ impl Gate {
     fn receive_messages(&self, stream: LinkStream, hello: &Hello) {
         let member = hello.from;
         _ = stream.set_read_patience(None);
-        let Ok(handle) = stream.another_hand() else { return };
+        let Ok(link) = stream.another_hand() else { return };
         let is_dismissed = AtomicBool::new(false);
         let &Hello { cluster, version, .. } = hello;
-        let guest = Arc::new(Guest { stream: handle, cluster, version, is_dismissed });
+        let guest = Arc::new(Guest { link, cluster, version, is_dismissed });
         let before = {
             let mut admission = self.admission();
             // It may have been removed since it was judged.
             let is_one = may_be_one_cluster(self.identity.cluster(), hello.cluster);
             let is_behind = self.identity.is_behind(hello);
-            if !is_one || !is_behind && !admission.members.contains(&member) {
+            if !is_one || !is_behind && !admission.members.contains_key(&member) {
                 return;
             }
             if is_behind && let Some(line) = Member::from_line(&hello.line) {
@@ -250,16 +321,16 @@ impl Gate {
     /// Lets in these members and no others. Those who are there and may not be any more have to go,
     /// unless they know of later members; so do members of another ensemble than this server's,
     /// once it knows its own.
-    pub(super) fn admit(&self, members: BTreeSet<u64>) {
+    pub(super) fn admit(&self, members: Hosts) {
         let (ours, (version, _)) = (self.identity.cluster(), self.identity.known());
         let mut admission = self.admission();
         for (member, guest) in &admission.guests {
-            let may_stay = members.contains(member) || guest.version > version;
+            let may_stay = members.contains_key(member) || guest.version > version;
             if !may_stay || !may_be_one_cluster(ours, guest.cluster) {
                 guest.dismiss();
             }
         }
-        admission.members = members;
+        admission.set_members(members);
     }
 }
 
@@ -272,7 +343,7 @@ struct Stranger {
 impl Drop for Stranger {
     fn drop(&mut self) {
         let mut admission = self.gate.admission();
-        admission.waiting.retain(|(arrival, _)| *arrival != self.arrival);
+        admission.waiting.retain(|waiting| waiting.arrival != self.arrival);
         self.gate.strangers.fetch_sub(1, Ordering::AcqRel);
     }
 }

@@ -236,7 +236,13 @@ impl Fields<'_> {
 /// Says a hello and waits for the answer.
 pub(super) fn greet(mut stream: &LinkStream, hello: &Hello) -> io::Result<Answer> {
     stream.write_all(&hello.encode())?;
-    Answer::read(stream, Instant::now() + limits::PEER_HELLO)
+    Answer::read(stream, Instant::now() + limits::PEER_HELLO).map_err(|error| match error.kind() {
+        io::ErrorKind::UnexpectedEof | io::ErrorKind::ConnectionReset => io::Error::new(
+            error.kind(),
+            "it hung up without an answer; its log says why, as when only one end has sslQuorum",
+        ),
+        _ => error,
+    })
 }
 
 #[cfg(test)]

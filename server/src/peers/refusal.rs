@@ -12,6 +12,7 @@ pub(super) enum Refusal {
     OtherCluster { me: u64, ours: u64, from: u64, theirs: u64 },
     OtherMembers { me: u64, from: u64 },
     NoMember { me: u64, from: u64 },
+    OtherHost { me: u64, from: u64 },
     Busy { me: u64 },
 }
 
@@ -41,6 +42,12 @@ impl fmt::Display for Refusal {
             Refusal::NoMember { me, from } => {
                 write!(f, "server {from} is not among the members of the ensemble of member {me}")
             }
+            Refusal::OtherHost { me, from } => write!(
+                f,
+                "member {me} finds no host of server {from}'s server.N line in the certificate \
+                 that it shows: issue one with them as alternative names, or set \
+                 ssl.quorum.clientHostnameVerification=false"
+            ),
             Refusal::Busy { me } => write!(f, "member {me} is receiving too many snapshots"),
         }
     }

@@ -1,10 +1,13 @@
 //! The gate and the end that dials, over sockets.
 
+mod secured;
+
 use std::net::{SocketAddr, TcpStream};
 use std::sync::mpsc::Receiver;
 use std::time::Duration;
 
 use mio::{Poll, Token, Waker};
+use socket2::{Domain, Socket, Type};
 use tenure_storage::RealDisk;
 
 use super::dial::NoLink;
@@ -26,14 +29,23 @@ struct Door {
 }
 
 fn door(members: &[u64]) -> Door {
+    secured_door(members, Security::plain())
+}
+
+/// Members that are all found on this machine.
+fn local(members: &[u64]) -> Hosts {
+    members.iter().map(|member| (*member, vec!["127.0.0.1".to_owned()])).collect()
+}
+
+fn secured_door(members: &[u64], security: Arc<Security>) -> Door {
     let poll = Poll::new().expect("a queue");
     let waker = Waker::new(poll.registry(), Token(0)).expect("a waker");
     let (mailbox, mail) = Mailbox::new(Arc::new(waker));
     let disk = RealDisk::shared();
     let snapshots = SnapshotFolder { disk, dir: "/nonexistent".into(), hash_seed: 0 };
     let identity = Arc::new(Identity::new(1, 7, String::new()));
-    let known = members.iter().copied().collect();
-    let gate = Arc::new(Gate::new(Arc::clone(&identity), known, snapshots, mailbox));
+    let gate = Gate::new(Arc::clone(&identity), security, local(members), snapshots, mailbox);
+    let gate = Arc::new(gate);
     let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
     let address = listener.local_addr().expect("bound");
     let keeper = Arc::clone(&gate);
@@ -171,7 +183,7 @@ fn a_crowd_of_strangers_is_bounded_and_keeps_no_member_out() {
             break stream;
         }
     };
-    assert!(door.gate.strangers() <= 2 * limits::PEER_STRANGERS, "{}", door.gate.strangers());
+    assert!(door.gate.strangers() <= 3 * limits::PEER_STRANGERS, "{}", door.gate.strangers());
     say(&member, b"a");
     door.expect_message(2, b"a");
     // The first ones had to go, without a word.
@@ -181,6 +193,28 @@ fn a_crowd_of_strangers_is_bounded_and_keeps_no_member_out() {
     drop(crowd);
     say(&member, b"b");
     door.expect_message(2, b"b");
+}
+
+#[test]
+fn a_crowd_from_elsewhere_does_not_make_a_slow_member_go() {
+    let door = door(&[1, 2, 3]);
+    let slow = LinkStream::dial(&door.address).expect("the system accepts");
+    let mut crowd = Vec::new();
+    for number in 0..4 * limits::PEER_STRANGERS {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).expect("a socket");
+        let elsewhere = SocketAddr::from(([127, 0, 0, 5], 0));
+        socket.bind(&elsewhere.into()).expect("all of that network is this machine's");
+        socket.connect(&door.address.into()).expect("the system accepts");
+        crowd.push(socket);
+        // They are all counted before the next ones come.
+        while number < limits::PEER_STRANGERS && door.gate.strangers() < number + 1 {
+            thread::yield_now();
+        }
+    }
+    let answer = greet(&slow, &hello(2)).expect("an answer");
+    assert_eq!(answer.verdict, Verdict::Welcome);
+    say(&slow, b"a");
+    door.expect_message(2, b"a");
 }
 
 #[test]
@@ -203,13 +237,13 @@ fn whoever_is_no_member_any_more_has_to_go_until_it_is_one_again() {
     let (two, three) = (door.enter(&hello(2)), door.enter(&hello(3)));
     say(&three, b"a");
     door.expect_message(3, b"a");
-    door.gate.admit([1, 2].into());
+    door.gate.admit(local(&[1, 2]));
     expect_end(&three);
     door.expect_down(3);
     assert!(door.refusal(&hello(3)).1);
     say(&two, b"b");
     door.expect_message(2, b"b");
-    door.gate.admit([1, 2, 3].into());
+    door.gate.admit(local(&[1, 2, 3]));
     let three = door.enter(&hello(3));
     say(&three, b"c");
     door.expect_message(3, b"c");
@@ -223,7 +257,7 @@ fn members_of_another_ensemble_have_to_go_once_this_one_is_known() {
     say(&theirs, b"a");
     door.expect_message(3, b"a");
     door.identity.learn_cluster(0xaa);
-    door.gate.admit([1, 2, 3].into());
+    door.gate.admit(local(&[1, 2, 3]));
     expect_end(&theirs);
     door.expect_down(3);
     say(&ours, b"b");
@@ -237,7 +271,10 @@ fn the_end_that_dials_learns_why_it_is_refused() {
     let addresses = vec![MemberAddress { host, quorum_port, election_port: 1 }];
     let (role, client, secure_client) = (MemberRole::Participant, None, None);
     let one = Member { id: 1, addresses, role, client, secure_client };
-    let dial = |me: u64| connect(&one, &Identity::new(me, 7, String::new()), Purpose::Messages);
+    let dial = |me: u64| {
+        let identity = Identity::new(me, 7, String::new());
+        connect(&one, &identity, &Security::plain(), Purpose::Messages)
+    };
     assert!(dial(2).is_ok());
     match dial(9) {
         Err(NoLink::Refused { is_no_member: true, why }) => assert!(why.contains("server 9")),
@@ -265,11 +302,11 @@ fn a_server_that_knows_later_members_of_this_ensemble_is_believed() {
     door.expect_message(4, b"a");
     // Steps on the way there do not count.
     door.identity.learn_members(8, None);
-    door.gate.admit([1, 2].into());
+    door.gate.admit(local(&[1, 2]));
     say(&stream, b"b");
     door.expect_message(4, b"b");
     door.identity.learn_members(9, None);
-    door.gate.admit([1, 2].into());
+    door.gate.admit(local(&[1, 2]));
     expect_end(&stream);
     door.expect_down(4);
 }

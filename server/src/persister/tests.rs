@@ -29,7 +29,7 @@ fn start() -> Bench {
     let poll = Poll::new().unwrap();
     let waker = mio::Waker::new(poll.registry(), Token(0)).unwrap();
     let (mailbox, mail) = Mailbox::new(Arc::new(waker));
-    let policy = SyncPolicy { force_sync: true, slow_warning: PATIENCE };
+    let policy = SyncPolicy { force_sync: true };
     let persister = Persister::start(log, policy, mailbox).unwrap();
     Bench { disk, persister, mail, _poll: poll }
 }

@@ -13,7 +13,7 @@ pub enum TlsError {
     #[error("{key} is missing: expected {expected}")]
     Missing {
         /// The key.
-        key: &'static str,
+        key: String,
         /// What to write.
         expected: &'static str,
     },
@@ -78,6 +78,9 @@ pub enum FileError {
     /// There is no certificate.
     #[error("has no certificate to use")]
     NoCertificate,
+    /// There is no certificate revocation list.
+    #[error("has no revocation list; expected PEM")]
+    NoRevocationList,
     /// The key and the first certificate do not belong together.
     #[error("has a private key that does not belong to its first certificate")]
     KeyMismatch,

@@ -1,21 +1,26 @@
-//! TLS for clients: from the `ssl.*` keys to connections that read and write plaintext.
+//! TLS for clients and for links between members: from the `ssl.*` keys to connections that read
+//! and write plaintext.
 //!
-//! Keys and certificates are read once, at the start: a renewed certificate counts after the next
-//! one. A client's certificate decides whether it may connect, but is no identity of its session
-//! yet: the `x509` scheme grants nothing.
+//! Keys and certificates are read at the start, and again when their files change if the
+//! configuration asks for that ([`live`]).
 
 mod der;
 mod error;
 mod jks;
+mod links;
+mod live;
+mod name;
 mod session;
 mod settings;
 mod store;
+mod validity;
 mod verifier;
 mod version1;
 
 use std::sync::Arc;
 
 use rustls::crypto::{CryptoProvider, ring};
+use rustls::pki_types::CertificateRevocationListDer;
 use rustls::server::{ServerConfig, WantsServerCert};
 use rustls::sign::{CertifiedKey, SingleCertAndKey};
 use rustls::version::{TLS12, TLS13};
@@ -23,42 +28,57 @@ use rustls::{ConfigBuilder, Error, InconsistentKeys, RootCertStore, SupportedPro
 
 pub use error::{FileError, TlsError};
 pub use jks::JksError;
+pub(crate) use links::{LinkTls, is_for};
+pub(crate) use live::{Live, Reloader, Watch};
 pub(crate) use session::Session;
 use settings::{ClientAuth, Settings, Store};
+pub use validity::{Validity, validities};
 use verifier::Verifier;
 
-/// Tells which wishes of a configuration do not come true yet.
-pub(crate) fn warn_of_missing(pairs: &[(String, String)]) {
-    let wishes = [
-        ("client.portUnification", "clientPort takes no TLS; clients use secureClientPort"),
-        ("client.certReload", "a renewed certificate counts after the next start"),
-    ];
-    for (key, message) in wishes {
-        if Settings(pairs).get(key).is_some_and(|value| value.eq_ignore_ascii_case("true")) {
-            tracing::warn!("{key}: {message}");
-        }
-    }
+/// The first byte of whoever begins a TLS handshake. No client and no member begins a plain
+/// conversation with it.
+pub(crate) const HANDSHAKE: u8 = 0x16;
+
+/// What clients' TLS connections start from.
+pub(crate) fn clients(pairs: &[(String, String)]) -> Result<LiveClients, TlsError> {
+    let reloads = is_on(pairs, "client.certReload")?;
+    Live::start("clients", Settings::of_clients(pairs), reloads, configure)
 }
 
-/// Reads keys and certificates, and makes of them what TLS connections start from.
-pub(crate) fn configure(pairs: &[(String, String)]) -> Result<Arc<ServerConfig>, TlsError> {
-    let settings = Settings(pairs);
-    refuse_revocation(settings)?;
-    let provider = Arc::new(CryptoProvider {
-        cipher_suites: cipher_suites(settings)?,
-        ..ring::default_provider()
-    });
-    let versions = versions(settings)?;
+/// What links between members start from.
+pub(crate) fn links(pairs: &[(String, String)]) -> Result<LiveLinks, TlsError> {
+    let reloads = is_on(pairs, "sslQuorumReloadCertFiles")?;
+    Live::start("members", Settings::of_links(pairs), reloads, LinkTls::configure)
+}
+
+type LiveClients = (Arc<Live<ServerConfig>>, Option<Watch>);
+type LiveLinks = (Arc<Live<LinkTls>>, Option<Watch>);
+
+/// Whether a key without a prefix of its own is on.
+pub(crate) fn is_on(pairs: &[(String, String)], key: &'static str) -> Result<bool, TlsError> {
+    Settings::without_prefix(pairs).flag(key, false)
+}
+
+/// Reads keys and certificates, and makes of them what clients' TLS connections start from.
+fn configure(settings: Settings<'_>) -> Result<ServerConfig, TlsError> {
+    let provider = provider(settings)?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
-        .with_protocol_versions(&versions)
-        .map_err(|_| TlsError::BadValue {
-            key: "ssl.ciphersuites".into(),
-            value: settings.get("ssl.ciphersuites").unwrap_or_default().into(),
-            expected: "a suite of each protocol that is served",
-        })?;
+        .with_protocol_versions(&versions(settings)?)
+        .map_err(|_| no_suite(settings))?;
     let builder = with_client_auth(builder, settings, &provider)?;
     let identity = identity(settings, &provider)?;
-    Ok(Arc::new(builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity)))))
+    Ok(builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity))))
+}
+
+fn provider(settings: Settings<'_>) -> Result<Arc<CryptoProvider>, TlsError> {
+    let cipher_suites = cipher_suites(settings)?;
+    Ok(Arc::new(CryptoProvider { cipher_suites, ..ring::default_provider() }))
+}
+
+/// Suites and protocols do not go together.
+fn no_suite(settings: Settings<'_>) -> TlsError {
+    let suites = settings.get("ciphersuites").unwrap_or_default();
+    settings.bad("ciphersuites", suites, "a suite of each protocol that is served")
 }
 
 type WantsVerifier = ConfigBuilder<ServerConfig, rustls::WantsVerifier>;
@@ -68,38 +88,61 @@ fn with_client_auth(
     settings: Settings<'_>,
     provider: &CryptoProvider,
 ) -> Result<ConfigBuilder<ServerConfig, WantsServerCert>, TlsError> {
-    let trust = settings.store("ssl.trustStore")?;
-    let auth = settings.client_auth(trust.is_some())?;
+    let (trust, revoked) = (settings.store("trustStore")?, revoked(settings)?);
+    // Whoever names those it trusts has something to tell clients by.
+    let default = if trust.is_some() { ClientAuth::Need } else { ClientAuth::None };
+    let auth = settings.client_auth(default)?;
     if auth == ClientAuth::None {
         tracing::warn!("any client may connect through TLS: none must show a certificate");
         return Ok(builder.with_no_client_auth());
     }
-    let trust = trust.ok_or(TlsError::Missing {
-        key: "ssl.trustStore.location",
+    let trust = trust.ok_or_else(|| TlsError::Missing {
+        key: settings.key("trustStore.location"),
         expected: "the certificates of those who vouch for clients, or ssl.clientAuth=none",
     })?;
-    let verifier = verifier(&trust, provider, auth == ClientAuth::Need)
-        .map_err(|problem| trust.error(problem))?;
+    let authorities = authorities(&trust)?;
+    let algorithms = provider.signature_verification_algorithms;
+    let verifier = Verifier::new(authorities, revoked, algorithms, auth == ClientAuth::Need);
+    let verifier = verifier.map_err(|problem| trust.error(FileError::Refused(problem)))?;
     Ok(builder.with_client_cert_verifier(Arc::new(verifier)))
 }
 
-fn verifier(
-    trust: &Store<'_>,
-    provider: &CryptoProvider,
-    mandatory: bool,
-) -> Result<Verifier, FileError> {
-    let mut authorities = RootCertStore::empty();
-    for certificate in store::trusted(&trust.bytes, trust.password.as_deref())? {
-        authorities.add(certificate).map_err(FileError::Refused)?;
+/// Those who vouch for others.
+fn authorities(trust: &Store<'_>) -> Result<Arc<RootCertStore>, TlsError> {
+    let read = || {
+        let mut authorities = RootCertStore::empty();
+        for certificate in store::trusted(&trust.bytes, trust.password.as_deref())? {
+            authorities.add(certificate).map_err(FileError::Refused)?;
+        }
+        Ok(Arc::new(authorities))
+    };
+    read().map_err(|problem| trust.error(problem))
+}
+
+/// Lists of certificates that count no more.
+fn revoked(settings: Settings<'_>) -> Result<Vec<CertificateRevocationListDer<'static>>, TlsError> {
+    let lists = settings.file(settings::REVOKED)?;
+    // Whoever relies on revocation must not be left with the belief that it works. There is nobody
+    // to ask over the network, neither for lists nor for single certificates.
+    for name in ["crl", "ocsp"] {
+        if settings.flag(name, false)? && (name == "ocsp" || lists.is_none()) {
+            let expected = "false, and ssl.crlFile or ssl.quorum.crlFile for a PEM file of \
+                            revocation lists: none are fetched";
+            return Err(settings.bad(name, "true", expected));
+        }
     }
-    let algorithms = provider.signature_verification_algorithms;
-    Verifier::new(authorities, algorithms, mandatory).map_err(FileError::Refused)
+    match lists {
+        None => Ok(Vec::new()),
+        Some(lists) => {
+            store::revocation_lists(&lists.bytes).map_err(|problem| lists.error(problem))
+        }
+    }
 }
 
 /// The server's private key and certificates.
 fn identity(settings: Settings<'_>, provider: &CryptoProvider) -> Result<CertifiedKey, TlsError> {
-    let keys = settings.store("ssl.keyStore")?.ok_or(TlsError::Missing {
-        key: "ssl.keyStore.location",
+    let keys = settings.store("keyStore")?.ok_or_else(|| TlsError::Missing {
+        key: settings.key("keyStore.location"),
         expected: "a PEM or JKS file with the server's private key and certificates",
     })?;
     let read = || {
@@ -119,8 +162,8 @@ fn identity(settings: Settings<'_>, provider: &CryptoProvider) -> Result<Certifi
 
 /// The protocols to serve. Names of older ones are passed over, as long as one is left.
 fn versions(settings: Settings<'_>) -> Result<Vec<&'static SupportedProtocolVersion>, TlsError> {
-    let keys = ["ssl.enabledProtocols", "ssl.protocol"];
-    let Some((key, names)) = keys.iter().find_map(|key| Some((*key, settings.list(key)?))) else {
+    let names = ["enabledProtocols", "protocol"];
+    let Some((key, names)) = names.iter().find_map(|key| Some((*key, settings.list(key)?))) else {
         return Ok(vec![&TLS13, &TLS12]);
     };
     let mut versions = Vec::new();
@@ -130,12 +173,11 @@ fn versions(settings: Settings<'_>) -> Result<Vec<&'static SupportedProtocolVers
             "TLSv1.2" => versions.push(&TLS12),
             // "TLS" is Java's name for whatever is usual.
             "TLS" => versions.extend([&TLS13, &TLS12]),
-            other => tracing::warn!("{key}: {other} is not served"),
+            other => tracing::warn!("{}: {other} is not served", settings.key(key)),
         }
     }
     if versions.is_empty() {
-        let value = names.join(",");
-        return Err(TlsError::BadValue { key: key.into(), value, expected: "TLSv1.3 or TLSv1.2" });
+        return Err(settings.bad(key, &names.join(","), "TLSv1.3 or TLSv1.2"));
     }
     Ok(versions)
 }
@@ -143,35 +185,18 @@ fn versions(settings: Settings<'_>) -> Result<Vec<&'static SupportedProtocolVers
 /// The cipher suites to offer, by the names that Java uses too.
 fn cipher_suites(settings: Settings<'_>) -> Result<Vec<rustls::SupportedCipherSuite>, TlsError> {
     let mut suites = ring::default_provider().cipher_suites;
-    let Some(names) = settings.list("ssl.ciphersuites") else { return Ok(suites) };
+    let Some(names) = settings.list("ciphersuites") else { return Ok(suites) };
     let name_of = |suite: &rustls::SupportedCipherSuite| {
         // The library marks those of TLS 1.3, Java does not.
         format!("{:?}", suite.suite()).replacen("TLS13_", "TLS_", 1)
     };
     suites.retain(|suite| names.contains(&name_of(suite).as_str()));
     if suites.is_empty() {
-        let (key, value) = ("ssl.ciphersuites".into(), names.join(","));
         let expected = "at least one with forward secrecy and authenticated encryption, as \
                         TLS_AES_256_GCM_SHA384";
-        return Err(TlsError::BadValue { key, value, expected });
+        return Err(settings.bad("ciphersuites", &names.join(","), expected));
     }
     Ok(suites)
-}
-
-/// Who relies on revocation must not be left with the belief that it works.
-fn refuse_revocation(settings: Settings<'_>) -> Result<(), TlsError> {
-    for key in ["ssl.crl", "ssl.ocsp"] {
-        if let Some(value) = settings.get(key)
-            && !value.eq_ignore_ascii_case("false")
-        {
-            return Err(TlsError::BadValue {
-                key: key.into(),
-                value: value.into(),
-                expected: "false: revoked certificates are not recognised yet",
-            });
-        }
-    }
-    Ok(())
 }
 
 #[cfg(test)]

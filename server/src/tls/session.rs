@@ -4,8 +4,9 @@ use std::io::{self, Read, Write};
 use std::sync::Arc;
 
 use mio::net::TcpStream;
-use rustls::{ServerConfig, ServerConnection};
+use rustls::{Error, ServerConfig, ServerConnection};
 
+use super::name;
 use crate::connection::ReadOutcome;
 use crate::limits;
 
@@ -28,8 +29,8 @@ pub(crate) struct Taken {
 
 impl Session {
     /// The server's side of a fresh connection.
-    pub(crate) fn new(config: &Arc<ServerConfig>) -> io::Result<Session> {
-        let records = ServerConnection::new(Arc::clone(config)).map_err(io::Error::other)?;
+    pub(crate) fn new(config: Arc<ServerConfig>) -> io::Result<Session> {
+        let records = ServerConnection::new(config).map_err(io::Error::other)?;
         Ok(Session { records, staged: 0, is_refused: false })
     }
 
@@ -57,11 +58,22 @@ impl Session {
             }
             if let Err(error) = self.records.process_new_packets() {
                 self.is_refused = true;
-                return Err(io::Error::new(io::ErrorKind::InvalidData, error));
+                let why = match error {
+                    Error::InvalidMessage(_) if self.records.is_handshaking() => {
+                        format!("it does not speak TLS, and this port takes nothing else: {error}")
+                    }
+                    error => error.to_string(),
+                };
+                return Err(io::Error::new(io::ErrorKind::InvalidData, why));
             }
         }
         // Records without content: others wait too.
         Ok(Taken { outcome: ReadOutcome::Bytes(0), is_drained: false })
+    }
+
+    /// Whom the certificate is for that the client has shown, if it has.
+    pub(crate) fn subject(&self) -> Option<String> {
+        name::subject(self.records.peer_certificates()?.first()?)
     }
 
     /// Whether there are records to send.

@@ -6,7 +6,9 @@ use std::fs::File;
 use std::io::Read;
 
 use rustls::pki_types::pem::{self, PemObject};
-use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer};
+use rustls::pki_types::{
+    CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer,
+};
 
 use super::error::FileError;
 use super::jks;
@@ -58,6 +60,15 @@ pub(super) fn trusted(
         }
     };
     if certificates.is_empty() { Err(FileError::NoCertificate) } else { Ok(certificates) }
+}
+
+/// Every revocation list of a PEM file.
+pub(super) fn revocation_lists(
+    bytes: &[u8],
+) -> Result<Vec<CertificateRevocationListDer<'static>>, FileError> {
+    let lists = CertificateRevocationListDer::pem_slice_iter(bytes).collect::<Result<Vec<_>, _>>();
+    let lists = lists.map_err(|error| FileError::Pem(error.to_string()))?;
+    if lists.is_empty() { Err(FileError::NoRevocationList) } else { Ok(lists) }
 }
 
 enum Kind {

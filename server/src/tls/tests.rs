@@ -6,13 +6,13 @@ const CERTIFICATES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/certifica
 const JKS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/src/tls/golden/store.jks");
 
 /// Configures TLS from lines of a configuration file, with a good key store unless they name one.
-fn configured(lines: &str) -> Result<Arc<ServerConfig>, TlsError> {
+fn configured(lines: &str) -> Result<ServerConfig, TlsError> {
     let mut pairs = vec![("ssl.keyStore.location".into(), format!("{CERTIFICATES}/server.pem"))];
     for line in lines.replace("CERTIFICATES", CERTIFICATES).replace("JKS_FILE", JKS).lines() {
         let (key, value) = line.trim().split_once('=').unwrap();
         pairs.push((key.to_owned(), value.to_owned()));
     }
-    configure(&pairs)
+    configure(Settings::of_clients(&pairs))
 }
 
 fn error(lines: &str) -> String {
@@ -41,7 +41,7 @@ fn key_and_trust_stores_may_be_pem_or_jks() {
 
 #[test]
 fn errors_name_the_key_and_the_file_and_what_to_do() {
-    let stored = configure(&[]).map(|_| ()).unwrap_err().to_string();
+    let stored = configure(Settings::of_clients(&[])).map(|_| ()).unwrap_err().to_string();
     assert!(stored.starts_with("ssl.keyStore.location is missing: expected a PEM or JKS"));
     for (lines, parts) in [
         ("ssl.keyStore.location=/nosuch.pem", &["ssl.keyStore.location=/nosuch.pem", "read"][..]),
@@ -57,7 +57,12 @@ fn errors_name_the_key_and_the_file_and_what_to_do() {
             "ssl.protocol=TLSv1.3\nssl.ciphersuites=TLS_ECDHE_RSA_WITH_AES_128_GCM_SHA256",
             &["a suite of each protocol"],
         ),
-        ("ssl.crl=true", &["ssl.crl=true: expected false", "not recognised"]),
+        ("ssl.crl=true", &["ssl.crl=true: expected false, and ssl.crlFile", "none are fetched"]),
+        ("ssl.ocsp=true\nssl.crlFile=CERTIFICATES/ca.pem", &["ssl.ocsp=true: expected false"]),
+        (
+            "ssl.trustStore.location=CERTIFICATES/ca.pem\nssl.crlFile=CERTIFICATES/ca.pem",
+            &["ssl.crlFile=", "ca.pem: has no revocation list"],
+        ),
         ("ssl.keyStore.passwordPath=/nosuch", &["ssl.keyStore.passwordPath=/nosuch: cannot be"]),
     ] {
         let error = error(lines);
@@ -80,16 +85,23 @@ fn a_key_of_another_certificate_is_refused() {
 #[test]
 fn clients_must_show_a_certificate_if_there_is_a_trust_store() {
     let pairs = [("ssl.clientAuth".to_owned(), " Want ".to_owned())];
-    assert_eq!(Settings(&pairs).client_auth(true).unwrap(), ClientAuth::Want);
-    assert_eq!(Settings(&[]).client_auth(true).unwrap(), ClientAuth::Need);
-    assert_eq!(Settings(&[]).client_auth(false).unwrap(), ClientAuth::None);
+    let (set, unset) = (Settings::of_clients(&pairs), Settings::of_clients(&[]));
+    assert_eq!(set.client_auth(ClientAuth::Need).unwrap(), ClientAuth::Want);
+    assert_eq!(unset.client_auth(ClientAuth::Need).unwrap(), ClientAuth::Need);
+    assert_eq!(unset.client_auth(ClientAuth::None).unwrap(), ClientAuth::None);
+    // Links have keys of their own.
+    assert_eq!(Settings::of_links(&pairs).client_auth(ClientAuth::Need).unwrap(), ClientAuth::Need);
 }
 
 #[test]
 fn protocols_and_suites_are_what_the_keys_say() {
     let versions = |value: &str| {
         let pairs = [("ssl.enabledProtocols".to_owned(), value.to_owned())];
-        versions(Settings(&pairs)).unwrap().iter().map(|v| v.version).collect::<Vec<_>>()
+        versions(Settings::of_clients(&pairs))
+            .unwrap()
+            .iter()
+            .map(|v| v.version)
+            .collect::<Vec<_>>()
     };
     use rustls::ProtocolVersion::{TLSv1_2, TLSv1_3};
     assert_eq!(versions(""), [TLSv1_3, TLSv1_2]);
@@ -97,5 +109,34 @@ fn protocols_and_suites_are_what_the_keys_say() {
     assert_eq!(versions("TLSv1.3"), [TLSv1_3]);
     let names = "TLS_AES_128_GCM_SHA256,TLS_ECDHE_RSA_WITH_AES_256_GCM_SHA384,TLS_RSA_WITH_RC4";
     let pairs = [("ssl.ciphersuites".to_owned(), names.to_owned())];
-    assert_eq!(cipher_suites(Settings(&pairs)).unwrap().len(), 2);
+    assert_eq!(cipher_suites(Settings::of_clients(&pairs)).unwrap().len(), 2);
+}
+
+#[test]
+fn links_need_a_certificate_at_both_ends() {
+    let of = |lines: &str| {
+        let lines = lines.replace("CERTIFICATES", CERTIFICATES);
+        let pairs: Vec<(String, String)> = lines
+            .lines()
+            .map(|line| line.split_once('=').unwrap())
+            .map(|(key, value)| (format!("ssl.quorum.{key}"), value.to_owned()))
+            .collect();
+        LinkTls::configure(Settings::of_links(&pairs)).map(|tls| tls.checks_dialler)
+    };
+    let keys = "keyStore.location=CERTIFICATES/server.pem\n";
+    let both = format!("{keys}trustStore.location=CERTIFICATES/ca.pem\n");
+    assert!(of(&both).unwrap());
+    assert!(!of(&format!("{both}hostnameVerification=false\n")).unwrap());
+    assert!(!of(&format!("{both}clientHostnameVerification=false\n")).unwrap());
+    for (lines, parts) in [
+        (keys, &["ssl.quorum.trustStore.location is missing"][..]),
+        ("trustStore.location=CERTIFICATES/ca.pem", &["ssl.quorum.keyStore.location is missing"]),
+        (&format!("{both}clientAuth=want"), &["ssl.quorum.clientAuth=want: expected need"]),
+        (&format!("{both}clientAuth=none"), &["ssl.quorum.clientAuth=none: expected need"]),
+        (&format!("{both}hostnameVerification=maybe"), &["hostnameVerification=maybe: expected"]),
+        (&format!("{both}protocol=TLSv1"), &["ssl.quorum.protocol=TLSv1: expected TLSv1.3"]),
+    ] {
+        let error = of(lines).map(|_| ()).unwrap_err().to_string();
+        assert!(parts.iter().all(|part| error.contains(part)), "{lines}: {error}");
+    }
 }

@@ -1,14 +1,15 @@
-//! Which client certificates are accepted.
+//! Which certificates of those who connect are accepted.
 
 use std::sync::Arc;
 
 use rustls::client::danger::HandshakeSignatureValid;
 use rustls::crypto::{self, WebPkiSupportedAlgorithms};
-use rustls::pki_types::{CertificateDer, UnixTime};
+use rustls::pki_types::{CertificateDer, CertificateRevocationListDer, UnixTime};
 use rustls::server::WebPkiClientVerifier;
 use rustls::server::danger::{ClientCertVerified, ClientCertVerifier};
 use rustls::{
-    DigitallySignedStruct, DistinguishedName, Error, PeerMisbehaved, RootCertStore, SignatureScheme,
+    CertificateError, DigitallySignedStruct, DistinguishedName, Error, PeerMisbehaved,
+    RootCertStore, SignatureScheme,
 };
 
 use super::version1;
@@ -19,23 +20,29 @@ pub(super) struct Verifier {
     current: Arc<dyn ClientCertVerifier>,
     authorities: Arc<RootCertStore>,
     algorithms: WebPkiSupportedAlgorithms,
+    /// Certificates can be revoked, which only the library looks for.
+    has_revocations: bool,
 }
 
 impl Verifier {
-    /// Accepts what one of `authorities` vouches for; with `mandatory` every client must have a
-    /// certificate.
+    /// Accepts what one of `authorities` vouches for and has not revoked; with `mandatory` every
+    /// client must have a certificate.
     pub(super) fn new(
-        authorities: RootCertStore,
+        authorities: Arc<RootCertStore>,
+        revoked: Vec<CertificateRevocationListDer<'static>>,
         algorithms: WebPkiSupportedAlgorithms,
         mandatory: bool,
     ) -> Result<Verifier, Error> {
-        let authorities = Arc::new(authorities);
         let provider = Arc::new(crypto::ring::default_provider());
+        let has_revocations = !revoked.is_empty();
+        // An authority without a list has revoked nothing.
         let builder =
-            WebPkiClientVerifier::builder_with_provider(Arc::clone(&authorities), provider);
+            WebPkiClientVerifier::builder_with_provider(Arc::clone(&authorities), provider)
+                .with_crls(revoked)
+                .allow_unknown_revocation_status();
         let builder = if mandatory { builder } else { builder.allow_unauthenticated() };
         let current = builder.build().map_err(|error| Error::General(error.to_string()))?;
-        Ok(Verifier { current, authorities, algorithms })
+        Ok(Verifier { current, authorities, algorithms, has_revocations })
     }
 }
 
@@ -57,6 +64,9 @@ impl ClientCertVerifier for Verifier {
         let Some(old) = version1::Certificate::parse(certificate) else {
             return self.current.verify_client_cert(certificate, intermediates, now);
         };
+        if self.has_revocations {
+            return Err(CertificateError::UnknownRevocationStatus.into());
+        }
         old.verify(&self.authorities.roots, self.algorithms.all, now)?;
         Ok(ClientCertVerified::assertion())
     }

@@ -122,7 +122,7 @@ fn is_signed_by(
 }
 
 /// A time in seconds since the Unix epoch.
-fn time(validity: &mut Reader<'_>) -> Option<u64> {
+pub(super) fn time(validity: &mut Reader<'_>) -> Option<u64> {
     let element = validity.element()?;
     let text = std::str::from_utf8(element.content).ok()?.strip_suffix('Z')?;
     if !text.bytes().all(|byte| byte.is_ascii_digit()) {

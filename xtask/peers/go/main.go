@@ -3,8 +3,11 @@ package main
 
 import (
 	"bufio"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path"
 	"reflect"
@@ -27,10 +30,28 @@ type quiet struct{}
 func (quiet) Printf(string, ...interface{}) {}
 
 func connect() *zk.Conn {
-	conn, _, err := zk.Connect([]string{address}, 20*time.Second, zk.WithLogger(quiet{}))
+	dialer := zk.WithDialer(net.DialTimeout)
+	if folder := os.Getenv("TENURE_PEER_CERTS"); folder != "" {
+		dialer = zk.WithDialer(encrypted(folder))
+	}
+	conn, _, err := zk.Connect([]string{address}, 20*time.Second, zk.WithLogger(quiet{}), dialer)
 	must(err)
 	until("connected", func() bool { return conn.State() == zk.StateHasSession })
 	return conn
+}
+
+// Dials with TLS, by a folder as `tenure certs` makes it.
+func encrypted(folder string) zk.Dialer {
+	own, err := tls.LoadX509KeyPair(folder+"/client-peer.pem", folder+"/client-peer.pem")
+	must(err)
+	authority, err := os.ReadFile(folder + "/ca.pem")
+	must(err)
+	trusted := x509.NewCertPool()
+	trusted.AppendCertsFromPEM(authority)
+	config := &tls.Config{Certificates: []tls.Certificate{own}, RootCAs: trusted}
+	return func(network, address string, timeout time.Duration) (net.Conn, error) {
+		return tls.DialWithDialer(&net.Dialer{Timeout: timeout}, network, address, config)
+	}
 }
 
 // A check fails by panicking.

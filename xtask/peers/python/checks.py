@@ -1,6 +1,7 @@
 """Checks a server through kazoo; see ../README.md for what is printed."""
 
 import logging
+import os
 import queue
 import sys
 import time
@@ -27,7 +28,18 @@ ADDRESS = sys.argv[1]
 failed = 0
 
 
+# A folder as `tenure certs` makes it, if connections are to be encrypted.
+CERTS = os.environ.get("TENURE_PEER_CERTS")
+
+
 def connect(**options):
+    if CERTS:
+        options.update(
+            use_ssl=True,
+            ca=CERTS + "/ca.pem",
+            certfile=CERTS + "/client-peer.pem",
+            keyfile=CERTS + "/client-peer.pem",
+        )
     client = KazooClient(hosts=ADDRESS, timeout=20, **options)
     client.start()
     return client

@@ -12,6 +12,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use super::disk::{self, Disks};
 use super::network::Network;
+use super::random::Random;
 use crate::process::ask;
 
 /// Members of the ensemble; two of them are a quorum.
@@ -26,9 +27,29 @@ const PATIENCE: Duration = Duration::from_millis(500);
 /// Pause between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(10);
 
+/// What servers are started from.
+pub(crate) struct Binaries {
+    pub(crate) present: PathBuf,
+    /// Another release, which the servers begin with.
+    pub(crate) other: Option<PathBuf>,
+    /// Decides which of the two a server is started from later.
+    pub(crate) choice: Random,
+}
+
+impl Binaries {
+    fn first(&self) -> &Path {
+        self.other.as_ref().unwrap_or(&self.present)
+    }
+
+    fn next(&mut self) -> &Path {
+        let takes_other = self.choice.below(2) == 0;
+        self.other.as_ref().filter(|_| takes_other).unwrap_or(&self.present)
+    }
+}
+
 /// The servers and the network between them. Dropping it ends all of them.
 pub(crate) struct Ensemble {
-    binary: PathBuf,
+    binaries: Binaries,
     folder: PathBuf,
     /// An address of its own for this run, so that no port is anybody else's.
     block: [u8; 2],
@@ -39,15 +60,15 @@ pub(crate) struct Ensemble {
 
 impl Ensemble {
     /// Starts all servers on empty folders below `folder`.
-    pub(crate) fn start(binary: &Path, folder: &Path, disks: Disks) -> anyhow::Result<Self> {
+    pub(crate) fn start(binaries: Binaries, folder: &Path, disks: Disks) -> anyhow::Result<Self> {
         let pid = std::process::id();
         let block = [1 + (pid / 200 % 200) as u8, 1 + (pid % 200) as u8];
         let peers: Vec<_> = (0..MEMBERS).map(|n| address(block, n, PEER_PORT)).collect();
         let clients: Vec<_> = (0..MEMBERS).map(|n| address(block, n, CLIENT_PORT)).collect();
         let network = Network::start(&peers, &clients).context("no ports for the network")?;
         let processes = (0..MEMBERS).map(|_| None).collect();
-        let (binary, folder) = (binary.to_path_buf(), folder.to_path_buf());
-        let mut ensemble = Self { binary, folder, block, disks, processes, network };
+        let folder = folder.to_path_buf();
+        let mut ensemble = Self { binaries, folder, block, disks, processes, network };
         for n in 0..MEMBERS {
             let data = ensemble.data(n);
             fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
@@ -55,7 +76,8 @@ impl Ensemble {
                 disk::mount_small(&data)?;
             }
             ensemble.prepare(n)?;
-            ensemble.spawn(n)?;
+            let binary = ensemble.binaries.first().to_path_buf();
+            ensemble.spawn_from(&binary, n)?;
         }
         ensemble.settle()?;
         Ok(ensemble)
@@ -103,15 +125,20 @@ impl Ensemble {
 
     /// Starts a server that is down.
     pub(crate) fn spawn(&mut self, n: usize) -> anyhow::Result<()> {
+        let binary = self.binaries.next().to_path_buf();
+        self.spawn_from(&binary, n)
+    }
+
+    fn spawn_from(&mut self, binary: &Path, n: usize) -> anyhow::Result<()> {
         let log = File::options().create(true).append(true).open(self.log(n))?;
-        let child = Command::new(&self.binary)
+        let child = Command::new(binary)
             .arg("serve")
             .arg(self.folder.join(format!("server-{}.cfg", n + 1)))
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
             .stderr(log)
             .spawn()
-            .with_context(|| format!("cannot start {}", self.binary.display()))?;
+            .with_context(|| format!("cannot start {}", binary.display()))?;
         self.processes[n] = Some(child);
         Ok(())
     }

@@ -11,13 +11,17 @@ fn source(language: &str) -> PathBuf {
     repository().join("xtask/peers").join(language)
 }
 
-pub(super) fn go() -> anyhow::Result<Command> {
-    let program = peers_folder().join("go-checks");
-    prepare(Command::new("go").arg("build").arg("-o").arg(&program).current_dir(source("go")))?;
+pub(super) fn go(secure: bool) -> anyhow::Result<Command> {
+    let (name, package) = if secure { ("go-secure", "./secure") } else { ("go-checks", ".") };
+    let program = peers_folder().join(name);
+    let mut build = Command::new("go");
+    build.arg("build").arg("-o").arg(&program).arg(package);
+    prepare(build.current_dir(source("go")))?;
     Ok(Command::new(program))
 }
 
-pub(super) fn java() -> anyhow::Result<Command> {
+pub(super) fn java(secure: bool) -> anyhow::Result<Command> {
+    let class = if secure { "SecureChecks" } else { "Checks" };
     let jars = zookeeper::jars()?;
     let classes = peers_folder().join("java-classes");
     prepare(
@@ -26,16 +30,12 @@ pub(super) fn java() -> anyhow::Result<Command> {
             .arg(&classes)
             .arg("-cp")
             .arg(jars.join("*"))
-            .arg(source("java").join("Checks.java")),
+            .arg(source("java").join(format!("{class}.java"))),
     )?;
     let mut command = zookeeper::client_command();
     command.arg(format!("{}:{}", classes.display(), jars.join("*").display()));
-    command.arg("Checks");
+    command.arg(class);
     Ok(command)
-}
-
-pub(super) fn python() -> anyhow::Result<Command> {
-    kazoo("checks.py")
 }
 
 /// A script that uses kazoo, which is installed if it is not.

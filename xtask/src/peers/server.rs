@@ -7,14 +7,31 @@ use std::process::Command;
 
 use anyhow::Context;
 
+use super::certificates::{Certificates, STORE_PASSWORD};
+use super::prepare;
 use crate::process::{ServerProcess, Usage};
 use crate::{peers_folder, zookeeper};
+
+/// How clients speak with the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Manner {
+    /// In the clear.
+    Plain,
+    /// Through TLS, all with one certificate.
+    Encrypted,
+    /// So that they prove who they are, in every way there is.
+    Proving,
+}
 
 /// A server, or between stop and start the place where it will be again.
 pub(super) struct PeerServer {
     kind: Kind,
     zoo_cfg: PathBuf,
     address: SocketAddr,
+    /// Certificates, if all connections are encrypted.
+    certs: Option<PathBuf>,
+    /// Where clients that prove who they are find it, and with which certificates.
+    secure: Option<(SocketAddr, Certificates)>,
     /// None only while it is restarted.
     process: Option<ServerProcess>,
 }
@@ -27,29 +44,28 @@ enum Kind {
 
 impl PeerServer {
     /// Starts Apache ZooKeeper.
-    pub(super) fn reference() -> anyhow::Result<Self> {
-        Self::start(Kind::Reference)
+    pub(super) fn reference(manner: Manner) -> anyhow::Result<Self> {
+        Self::start(Kind::Reference, manner)
     }
 
     /// Starts that program.
-    pub(super) fn tenure(program: &Path) -> anyhow::Result<Self> {
+    pub(super) fn tenure(program: &Path, manner: Manner) -> anyhow::Result<Self> {
         let program = fs::canonicalize(program).with_context(|| {
             format!("no {}; build it or give --server or --reference", program.display())
         })?;
-        Self::start(Kind::Tenure(program))
+        Self::start(Kind::Tenure(program), manner)
     }
 
-    fn start(kind: Kind) -> anyhow::Result<Self> {
+    fn start(kind: Kind, manner: Manner) -> anyhow::Result<Self> {
         let folder = peers_folder().join("server");
         if folder.exists() {
             fs::remove_dir_all(&folder)?;
         }
         fs::create_dir_all(&folder)?;
-        // The kernel gives a port that is free now and, in practice, a moment later.
-        let address = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?;
+        let address = free_address()?;
         let zoo_cfg = folder.join("zoo.cfg");
         let data = folder.join("data");
-        let config = format!(
+        let mut config = format!(
             "tickTime=2000\ndataDir={}\nclientPort={}\nclientPortAddress={}\n\
              admin.enableServer=false\nextendedTypesEnabled=true\n\
              znode.container.checkIntervalMs=1000\n",
@@ -57,8 +73,30 @@ impl PeerServer {
             address.port(),
             address.ip()
         );
+        let certs = match &kind {
+            Kind::Tenure(program) if manner == Manner::Encrypted => {
+                Some(make_certs(program, &folder)?)
+            }
+            _ => None,
+        };
+        if let Some(certs) = &certs {
+            config += &format!(
+                "client.portUnification=true\nssl.keyStore.location={certs}/server-127.0.0.1.pem\n\
+                 ssl.trustStore.location={certs}/ca.pem\n",
+                certs = certs.display()
+            );
+        }
+        let secure = match manner {
+            Manner::Proving => {
+                Some((free_address()?, Certificates::make(&folder.join("certificates"))?))
+            }
+            Manner::Plain | Manner::Encrypted => None,
+        };
+        if let Some((address, certificates)) = &secure {
+            config += &secured(*address, certificates, &folder)?;
+        }
         fs::write(&zoo_cfg, config)?;
-        let mut server = Self { kind, zoo_cfg, address, process: None };
+        let mut server = Self { kind, zoo_cfg, address, certs, secure, process: None };
         server.process = Some(server.spawn()?);
         Ok(server)
     }
@@ -92,9 +130,32 @@ impl PeerServer {
         Ok(())
     }
 
+    /// Whether clients speak TLS.
+    pub(super) fn is_encrypted(&self) -> bool {
+        self.certs.is_some()
+    }
+
+    /// What clients find out how to connect from.
+    pub(super) fn client_environment(&self) -> Vec<(&'static str, String)> {
+        let Some(certs) = &self.certs else { return Vec::new() };
+        let java = [
+            ("client.secure", "true".to_owned()),
+            ("clientCnxnSocket", "org.apache.zookeeper.ClientCnxnSocketNetty".to_owned()),
+            ("ssl.keyStore.location", certs.join("client-peer.pem").display().to_string()),
+            ("ssl.trustStore.location", certs.join("ca.pem").display().to_string()),
+        ];
+        let java = java.map(|(key, value)| format!("-Dzookeeper.{key}={value}")).join(" ");
+        vec![("TENURE_PEER_CERTS", certs.display().to_string()), ("JDK_JAVA_OPTIONS", java)]
+    }
+
     /// Where clients find it.
     pub(super) fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// Where clients that speak TLS find it, and their certificates.
+    pub(super) fn secure(&self) -> anyhow::Result<&(SocketAddr, Certificates)> {
+        self.secure.as_ref().context("the server does not speak TLS")
     }
 
     /// What its process has used.
@@ -109,4 +170,42 @@ impl PeerServer {
             Kind::Tenure(program) => program.display().to_string(),
         }
     }
+}
+
+/// Certificates for a server on this machine, and for its clients.
+fn make_certs(program: &Path, folder: &Path) -> anyhow::Result<PathBuf> {
+    let certs = folder.join("certs");
+    let mut command = Command::new(program);
+    command.arg("certs").arg("--dir").arg(&certs);
+    prepare(command.args(["--server", "127.0.0.1,localhost", "--client", "peer"]))?;
+    Ok(certs)
+}
+
+/// The kernel gives a port that is free now and, in practice, a moment later.
+fn free_address() -> anyhow::Result<SocketAddr> {
+    Ok(TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?.local_addr()?)
+}
+
+/// Lines for a port with mutual TLS, and for users of SASL DIGEST-MD5.
+fn secured(
+    address: SocketAddr,
+    certificates: &Certificates,
+    folder: &Path,
+) -> anyhow::Result<String> {
+    let jaas = folder.join("jaas.conf");
+    let login = "org.apache.zookeeper.server.auth.DigestLoginModule required";
+    fs::write(&jaas, format!("Server {{\n  {login}\n  user_bob=\"bobs password\";\n}};\n"))?;
+    Ok(format!(
+        "secureClientPort={}\nsecureClientPortAddress={}\nssl.clientAuth=need\n\
+         ssl.keyStore.location={}\nssl.keyStore.password={STORE_PASSWORD}\n\
+         ssl.trustStore.location={}\nssl.trustStore.password={STORE_PASSWORD}\n\
+         serverCnxnFactory=org.apache.zookeeper.server.NettyServerCnxnFactory\nfips-mode=false\n\
+         authProvider.1=org.apache.zookeeper.server.auth.SASLAuthenticationProvider\n\
+         java.security.auth.login.config={}\n",
+        address.port(),
+        address.ip(),
+        certificates.file("server.jks").display(),
+        certificates.file("trust.jks").display(),
+        jaas.display()
+    ))
 }

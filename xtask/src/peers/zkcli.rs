@@ -50,25 +50,69 @@ const SCRIPT: [(&str, &[&str]); 32] = [
     ("ls /", &["zookeeper"]),
 ];
 
+/// The same for a shell that speaks TLS and is a user of SASL.
+const SECURE_SCRIPT: [(&str, &[&str]); 7] = [
+    ("create /secure-zkcli first sasl:bob:cdrwa", &["Created /secure-zkcli"]),
+    ("get /secure-zkcli", &["first"]),
+    ("getAcl /secure-zkcli", &["'sasl,'bob\n: cdrwa"]),
+    ("whoami", &["sasl: bob", "ip: 127.0.0.1"]),
+    ("addauth digest user:pw", &[]),
+    ("whoami", &["digest: user", "sasl: bob"]),
+    ("ls /", &["secure-zkcli"]),
+];
+
 /// Runs the script in one shell.
 pub(super) fn check(server: &PeerServer) -> anyhow::Result<Tally> {
+    run(server, &SCRIPT, &[], &["-server", &server.address().to_string()])
+}
+
+/// Runs the script of a secured shell, whose file of users is written here.
+pub(super) fn check_secure(server: &PeerServer) -> anyhow::Result<Tally> {
+    let (address, certificates) = server.secure()?;
+    let jaas = certificates.file("zkcli-jaas.conf");
+    let login = "org.apache.zookeeper.server.auth.DigestLoginModule required";
+    let user = "username=\"bob\" password=\"bobs password\"";
+    fs::write(&jaas, format!("Client {{ {login} {user}; }};\n"))?;
+    let settings = certificates.file("zkcli.properties");
+    let text = format!(
+        "zookeeper.client.secure=true\n\
+         zookeeper.clientCnxnSocket=org.apache.zookeeper.ClientCnxnSocketNetty\n\
+         zookeeper.ssl.keyStore.location={}\nzookeeper.ssl.trustStore.location={}\n",
+        certificates.file("client-both.pem").display(),
+        certificates.file("ca.pem").display()
+    );
+    fs::write(&settings, text)?;
+    let options = [
+        format!("-Djava.security.auth.login.config={}", jaas.display()),
+        "-Dzookeeper.fips-mode=false".to_owned(),
+    ];
+    let host = format!("localhost:{}", address.port());
+    let settings = settings.display().to_string();
+    let arguments = ["-client-configuration", &settings, "-server", &host];
+    run(server, &SECURE_SCRIPT, &options, &arguments)
+}
+
+fn run(
+    server: &PeerServer,
+    script: &[(&str, &[&str])],
+    options: &[String],
+    arguments: &[&str],
+) -> anyhow::Result<Tally> {
     let jars = zookeeper::jars()?;
     let printed = peers_folder().join("zkcli.out");
     let output = File::create(&printed)?;
     let mut command = zookeeper::client_command();
-    command.arg(jars.join("*")).arg("org.apache.zookeeper.ZooKeeperMain").args([
-        "-waitforconnection",
-        "-server",
-        &server.address().to_string(),
-    ]);
+    command.arg(jars.join("*")).args(options).arg("org.apache.zookeeper.ZooKeeperMain");
+    command.arg("-waitforconnection").args(arguments);
     let mut shell = command
+        .envs(server.client_environment())
         .stdin(Stdio::piped())
         .stdout(output.try_clone()?)
         .stderr(output)
         .spawn()
         .context("cannot run java")?;
     let mut input = shell.stdin.take().context("the shell has no input")?;
-    for (line, _) in SCRIPT {
+    for (line, _) in script {
         writeln!(input, "{line}")?;
     }
     writeln!(input, "quit")?;
@@ -77,7 +121,7 @@ pub(super) fn check(server: &PeerServer) -> anyhow::Result<Tally> {
     let text = fs::read_to_string(&printed)?;
     ensure!(status.success(), "the shell ended with {status}:\n{text}");
     let mut tally = Tally::default();
-    for (number, (line, expected)) in SCRIPT.iter().enumerate() {
+    for (number, (line, expected)) in script.iter().enumerate() {
         let said = answer(&text, number);
         let missing = expected.iter().find(|expected| !said.contains(**expected));
         // Silence is the answer of success where nothing is expected.

@@ -15,6 +15,7 @@ fn passwords_are_digested_as_every_client_tool_does() {
     assert!(bare.starts_with("justatext:"), "{bare}");
     let sha256 = digest_id(DigestAlgorithm::Sha256, "super:admin");
     assert_eq!(sha256.len(), "super:".len() + 44);
+    assert_eq!(digest_id(DigestAlgorithm::Sha384, "a").len(), "a:".len() + 64);
     assert_eq!(digest_id(DigestAlgorithm::Sha512, "a").len(), "a:".len() + 88);
 }
 

@@ -9,7 +9,7 @@ fn entry(perms: i32, scheme: &str, id: &str) -> AclEntry {
 
 fn fix(acl: &[AclEntry], identities: &[Identity]) -> Result<AclList, InvalidAcl> {
     let acl: Vec<_> = acl.iter().map(AclEntry::as_wire).collect();
-    fix_up(&acl, identities, false)
+    fix_up(&acl, identities, Policy::default())
 }
 
 fn may(acl: &AclEntry, identities: &[(&str, &str)]) -> bool {

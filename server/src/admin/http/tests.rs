@@ -7,17 +7,19 @@ use std::sync::mpsc;
 use std::time::Instant;
 
 use super::*;
+use crate::admin::SavedSnapshot;
 use crate::admin::fake::{ENDED, FIRST, FakeServer};
-use crate::metrics::ServerState;
+use crate::config::AdminTrust;
+use crate::metrics::{Readings, ServerState};
+use tenure_wire::Zxid;
 
 /// An admin server in front of a made-up server.
 fn start(admin: AdminSettings, metrics: MetricsSettings, mut server: FakeServer) -> AdminServer {
     let (sender, questions) = mpsc::channel::<AdminQuery>();
-    let config = server.config.clone();
     thread::spawn(move || questions.into_iter().for_each(|query| query.answer(&mut server)));
     // A failed send is a server that is gone; the question is dropped, and that is the answer.
     let client = AdminClient::new(move |query| drop(sender.send(query)));
-    AdminServer::start(&admin, &metrics, config, client)
+    AdminServer::start(&admin, &metrics, client, None)
 }
 
 fn settings() -> AdminSettings {
@@ -30,8 +32,14 @@ fn serve(server: FakeServer) -> AdminServer {
 
 /// Status, head and body of one request.
 fn request(addr: SocketAddr, method: &str, path: &str) -> (u16, String, String) {
+    request_with(addr, method, path, "")
+}
+
+/// The same with more lines in its head.
+fn request_with(addr: SocketAddr, method: &str, path: &str, more: &str) -> (u16, String, String) {
     let mut stream = TcpStream::connect(addr).unwrap();
-    write!(stream, "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").unwrap();
+    let head = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{more}\r\n");
+    stream.write_all(head.as_bytes()).unwrap();
     let mut text = String::new();
     stream.read_to_string(&mut text).unwrap();
     let (head, body) = text.split_once("\r\n\r\n").unwrap();
@@ -191,7 +199,71 @@ fn while_read_only() {
     assert_eq!(get_json(&admin, "/commands/srvr").1["read_only"], json!(true));
     assert_eq!(get_json(&admin, "/commands/mntr").1["server_state"], "read-only");
     let (status, ready) = get_json(&admin, "/ready");
-    assert_eq!((status, ready), (503, json!({"ready": false, "state": "read-only"})));
+    assert_eq!((status, &ready["ready"]), (503, &json!(false)));
+    assert_eq!((&ready["state"], &ready["reason"]), (&json!("read-only"), &json!("read_only")));
+}
+
+#[test]
+fn readiness_says_what_it_lacks() {
+    type Spoil = fn(&mut FakeServer);
+    let cases: [(Spoil, &str); 7] = [
+        (|s| s.readings.stopping = true, "stopping"),
+        (|s| s.readings.disk_full = true, "disk_full"),
+        (|s| s.readings.serving = false, "starting"),
+        (|s| (s.readings.serving, s.readings.quorum_size) = (false, Some(3)), "no_leader"),
+        (
+            |s| {
+                (s.readings.serving, s.readings.quorum_size) = (false, Some(3));
+                s.readings.led_by = Some(2);
+            },
+            "catching_up",
+        ),
+        (|s| s.readings.catching_up = true, "data_lost"),
+        (|s| s.readings.state = ServerState::ReadOnly, "read_only"),
+    ];
+    for (spoil, reason) in cases {
+        let mut server = FakeServer::new();
+        spoil(&mut server);
+        let admin = serve(server);
+        let (status, ready) = get_json(&admin, "/readyz");
+        assert_eq!((status, &ready["reason"]), (503, &json!(reason)), "{ready}");
+        assert!(ready["error"].is_string(), "{ready}");
+        // None of that is mended by a restart.
+        assert_eq!(get_json(&admin, "/healthz"), (200, json!({"healthy": true})), "{reason}");
+    }
+    let admin = serve(FakeServer::new());
+    assert_eq!(get_json(&admin, "/readyz"), (200, json!({"ready": true, "state": "standalone"})));
+}
+
+#[test]
+fn a_disk_that_does_not_finish_is_no_health() {
+    let mut server = FakeServer::new();
+    server.readings.disk_busy_ms = 29_999;
+    assert_eq!(get_json(&serve(server), "/healthz").0, 200);
+    let mut server = FakeServer::new();
+    server.readings.disk_busy_ms = 30_000;
+    let (status, json) = get_json(&serve(server), "/healthz");
+    assert_eq!((status, &json["reason"]), (503, &json!("disk_stuck")), "{json}");
+    assert!(json["error"].as_str().unwrap().contains("30000 ms"), "{json}");
+}
+
+#[test]
+fn the_znodes_that_are_asked_for_most() {
+    let (status, json) = get_json(&serve(FakeServer::new()), "/hot");
+    assert_eq!((status, &json["sampled"]), (200, &json!(4)));
+    assert_eq!(json["paths"], json!([{"path": "/a", "count": 3}]));
+}
+
+#[test]
+fn what_happened_to_the_server() {
+    let admin = serve(FakeServer::new());
+    let (status, json) = get_json(&admin, "/events");
+    let event = &json["events"][0];
+    assert_eq!((status, &event["seq"], &event["by_ms"]), (200, &json!(3), &json!(-60_000)));
+    assert_eq!(event["kind"], "clock_step");
+    assert_eq!(event["at"], "2023-11-14T22:13:20.000Z");
+    assert_eq!(get_json(&admin, "/events?after=3").1, json!({"events": []}));
+    assert_eq!(get_json(&admin, "/events?after=x").0, 400);
 }
 
 #[test]
@@ -204,10 +276,11 @@ fn a_member_tells_to_which_ensemble_it_belongs() {
 
 #[test]
 fn a_server_that_does_not_answer() {
-    let config = FakeServer::new().config;
     let client = AdminClient::new(drop);
-    let admin = AdminServer::start(&settings(), &MetricsSettings::default(), config, client);
-    for path in ["/commands/ruok", "/health", "/ready", "/metrics", "/sessions", "/sessions/1"] {
+    let admin = AdminServer::start(&settings(), &MetricsSettings::default(), client, None);
+    let (status, json) = get_json(&admin, "/healthz");
+    assert_eq!((status, &json["reason"]), (503, &json!("io_loop_stuck")));
+    for path in ["/commands/ruok", "/readyz", "/metrics", "/sessions", "/sessions/1"] {
         let (status, json) = get_json(&admin, path);
         assert_eq!((status, &json["error"]), (503, &json!("the server does not answer")), "{path}");
     }
@@ -353,28 +426,57 @@ fn every_answer_to_why_is_a_sentence() {
 }
 
 #[test]
-fn sessions_are_closed_from_this_machine_unless_the_owner_says_otherwise() {
-    let shared = |anybody_closes| Shared {
-        command_url: String::new(),
-        process_info: false,
-        anybody_closes,
-        longest_wait: Duration::ZERO,
-        config: FakeServer::new().config,
-        client: AdminClient::new(drop),
+fn what_could_hurt_needs_an_administrator_and_figures_do_not() {
+    let nobody = AdminSettings { trust: AdminTrust::Nobody, ..settings() };
+    let admin = start(nobody, MetricsSettings::default(), FakeServer::new());
+    let addr = admin.addr().unwrap();
+    let close = format!("/sessions/{FIRST}/close");
+    let guarded = [
+        "/commands/dump",
+        "/commands/wchc",
+        "/commands/watches_by_path",
+        "/commands/icfg",
+        "/commands/srst",
+        "/commands/crst",
+        "/commands/snapshot",
+        "/sessions",
+        "/sessions/ended",
+        "/sessions/",
+        "/sessions/why?path=/a",
+    ];
+    for path in guarded {
+        let (status, _, body) = request(addr, "GET", path);
+        assert_eq!((status, body.contains("Authorization: digest")), (401, true), "{path}");
+    }
+    for path in [&*close, "/commands/restore"] {
+        assert_eq!(request(addr, "POST", path).0, 401, "{path}");
+    }
+    for path in ["/commands/mntr", "/commands/stat", "/metrics", "/health", "/ready", "/"] {
+        assert_eq!(request(addr, "GET", path).0, 200, "{path}");
+    }
+    let shown = |method: &str, path: &str, auth: &str| {
+        let more = format!("Authorization: digest super:{auth}\r\n");
+        request_with(addr, method, path, &more).0
     };
-    let peer = |addr: &str| Peer(addr.parse().unwrap());
-    let plain = HeaderMap::new();
-    for here in ["127.0.0.1:5", "127.9.9.9:5", "[::1]:5", "[::ffff:127.0.0.1]:5"] {
-        assert_eq!(may_close(&shared(false), peer(here), &plain), Ok(()), "{here}");
-    }
-    for there in ["10.0.0.1:5", "[::ffff:10.0.0.1]:5", "[2001:db8::1]:5"] {
-        let refused = may_close(&shared(false), peer(there), &plain);
-        assert!(refused.is_err_and(|why| why.contains("tenure.admin.closeSessions")), "{there}");
-        assert_eq!(may_close(&shared(true), peer(there), &plain), Ok(()), "{there}");
-    }
-    let mut page = HeaderMap::new();
-    page.insert(header::ORIGIN, "null".parse().unwrap());
-    assert!(may_close(&shared(true), peer("127.0.0.1:5"), &page).is_err());
+    assert_eq!(shown("GET", "/sessions", "secret"), 200);
+    assert_eq!(shown("GET", "/commands/dump", "secret"), 200);
+    assert_eq!(shown("POST", &close, "secret"), 200);
+    assert_eq!(shown("GET", "/sessions", "wrong"), 403);
+    assert_eq!(shown("POST", &close, "wrong"), 403);
+}
+
+#[test]
+fn the_configuration_is_shown_without_its_secrets() {
+    let mut server = FakeServer::new();
+    server.config.initial_text = "clientPort=22181\n\
+        DigestAuthenticationProvider.superDigest = super:xQJmxLMiHGwaqBvst5y6rkB6HQs=\n\
+        ssl.keyStore.password: hush\nssl.keyStore.passwordPath=/etc/pw\n# password=none\n"
+        .into();
+    let admin = serve(server);
+    let shown = get_json(&admin, "/commands/icfg").1["initial_configuration"].clone();
+    let expected = "clientPort=22181\nDigestAuthenticationProvider.superDigest=***\n\
+        ssl.keyStore.password=***\nssl.keyStore.passwordPath=/etc/pw\n# password=none\n";
+    assert_eq!(shown, expected);
 }
 
 #[test]
@@ -471,4 +573,60 @@ fn dropping_it_frees_the_port() {
     let _open = TcpStream::connect(addr).unwrap();
     drop(admin);
     assert!(TcpStream::connect(addr).is_err());
+}
+
+/// A server that has saved a snapshot of these bytes.
+fn with_snapshot(folder: &tempfile::TempDir, is_late: bool) -> FakeServer {
+    let path = folder.path().join("saved.snap");
+    std::fs::write(&path, "a snapshot").unwrap();
+    let snapshot = Some(SavedSnapshot { path, zxid: Zxid(0x1_0000_001f) });
+    FakeServer { snapshot, is_late, ..FakeServer::new() }
+}
+
+#[test]
+fn a_snapshot_is_streamed_and_described() {
+    let folder = tempfile::tempdir().unwrap();
+    let often = AdminSettings { snapshot_interval_ms: 0, ..settings() };
+    let admin = start(often, MetricsSettings::default(), with_snapshot(&folder, false));
+    let (status, head, body) = request(admin.addr().unwrap(), "GET", "/commands/snapshot");
+    assert_eq!((status, &*body), (200, "a snapshot"), "{head}");
+    for expected in [
+        "last_zxid: 0x10000001f",
+        "snapshot_size: 10",
+        "application/octet-stream",
+        "tenure-version",
+    ] {
+        assert!(head.contains(expected), "{expected}: {head}");
+    }
+    let (status, described) = get_json(&admin, "/commands/snap?streaming=false");
+    assert_eq!((status, &described["last_zxid"]), (200, &json!("0x10000001f")));
+    assert_eq!(described["snapshot_size"], "10");
+}
+
+#[test]
+fn a_snapshot_that_takes_long_is_waited_for_in_several_requests() {
+    let folder = tempfile::tempdir().unwrap();
+    let impatient = AdminSettings { idle_timeout_ms: 300, ..settings() };
+    let admin = start(impatient, MetricsSettings::default(), with_snapshot(&folder, true));
+    let (status, body) = get_json(&admin, "/commands/snapshot");
+    assert_eq!((status, &body["error"]), (202, &json!("it is being written; ask again")));
+    assert_eq!(get(&admin, "/commands/snapshot"), (200, "a snapshot".to_owned()));
+}
+
+#[test]
+fn snapshots_are_rare_and_can_be_switched_off() {
+    let folder = tempfile::tempdir().unwrap();
+    let admin = serve(with_snapshot(&folder, false));
+    assert_eq!(get(&admin, "/commands/snapshot").0, 200);
+    let (status, body) = get_json(&admin, "/commands/snapshot");
+    assert_eq!(status, 429);
+    assert!(body["error"].as_str().unwrap().contains("admin.rateLimiterIntervalInMS"), "{body}");
+    let off = AdminSettings { snapshot: false, ..settings() };
+    let admin = start(off, MetricsSettings::default(), with_snapshot(&folder, false));
+    assert_eq!(get_json(&admin, "/commands/snapshot").0, 503);
+    let waiting = FakeServer {
+        readings: Readings { serving: false, ..Readings::default() },
+        ..with_snapshot(&folder, false)
+    };
+    assert_eq!(get_json(&serve(waiting), "/commands/snapshot").0, 503);
 }
