@@ -258,6 +258,32 @@ fn requests_under_way_are_limited_and_all_answered_in_order() {
 }
 
 #[test]
+fn large_requests_under_way_are_limited() {
+    let settings = "tickTime=2000\nlargeRequestThreshold=10000\nlargeRequestMaxBytes=100000";
+    let server = Server::with(settings);
+    let mut witness = server.connect();
+    witness.create("/x", &[1; 50_000]).unwrap();
+    // Together they are too many, one after the other they are not.
+    for _ in 0..5 {
+        witness.set("/x", &[2; 50_000]).unwrap();
+    }
+    let mut greedy = neighbour(&server);
+    let ops = vec![Op::set_data("/x", &[3; 50_000], -1); 200];
+    eventually("large requests without end", || {
+        let _ = greedy.try_send_all(&ops);
+        (number(&server, "large_requests_rejected") > 0).then_some(())
+    });
+    // All that waited is answered or given up, and counts no more.
+    eventually("no room for a large request", || {
+        let mut client = server.connect();
+        client.send(&Op::set_data("/x", &[4; 50_000], -1));
+        client.try_reply().ok()
+    });
+    witness.exists("/x").unwrap();
+    witness.close();
+}
+
+#[test]
 fn in_a_storm_those_come_in_who_were_there_before() {
     let server = Server::with(
         "tickTime=2000\nconnection_throttle_tokens=7\nconnection_throttle_fill_time=100000000\n\
@@ -275,6 +301,28 @@ fn in_a_storm_those_come_in_who_were_there_before() {
     client.ping();
     // Words are no handshakes.
     assert_eq!(number(&server, "connection_drop_count"), 2);
+    client.close();
+}
+
+#[test]
+fn of_a_thousand_handshakes_at_once_none_is_forgotten() {
+    let server = Server::start();
+    let client = server.connect();
+    let ticket = client.ticket();
+    client.hang_up();
+    let mut sockets: Vec<Socket> = (0..1000)
+        .map(|i| {
+            let mut socket = from_address(&server, 1 + (i % 3) as u8);
+            socket.write_frame(&Handshake::new(30_000).encode()).unwrap();
+            socket
+        })
+        .collect();
+    // Somebody comes back meanwhile.
+    let mut client = server.establish(&ticket);
+    client.ping();
+    for socket in &mut sockets {
+        assert_ne!(socket.read_established().unwrap().session_id, 0);
+    }
     client.close();
 }
 

@@ -89,6 +89,8 @@ pub(crate) struct Connection {
     pub(crate) identity: Option<TenantId>,
     /// What it has under way, as counted for its tenants.
     pub(crate) used: Usage,
+    /// Bytes of large requests of which some may wait for an answer.
+    pub(crate) large: usize,
     /// It waits for a new session.
     pub(crate) is_opening: bool,
     /// When it was last left unread.
@@ -139,6 +141,7 @@ impl Connection {
             address,
             identity: None,
             used: Usage::default(),
+            large: 0,
             is_opening: false,
             paused_at: None,
             socket,

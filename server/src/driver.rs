@@ -81,6 +81,10 @@ pub(crate) struct Rules {
     pub(crate) slow_sync_us: u64,
     /// How long a request may be left unread without being refused.
     pub(crate) throttled_op_wait: Option<Duration>,
+    /// Requests of more bytes are large ones, if any are.
+    pub(crate) large_request: Option<usize>,
+    /// Bytes of large requests that may wait for an answer at once.
+    pub(crate) max_large_requests: usize,
     /// How much tenants may use.
     pub(crate) limits: LimitSettings,
     /// What a storm of connections may take.

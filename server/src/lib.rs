@@ -339,6 +339,8 @@ fn rules(config: &ServerConfig) -> Rules {
             0 => None,
             ms => Some(Duration::from_millis(ms.into())),
         },
+        large_request: connections.large_request_threshold_bytes.map(|bytes| bytes as usize),
+        max_large_requests: connections.large_requests_max_bytes as usize,
         limits: config.limits,
         storm: config.storm,
         local_sessions: config.sessions.local,

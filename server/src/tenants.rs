@@ -120,6 +120,8 @@ pub(crate) struct Tenants {
     busy: usize,
     /// What all of them have under way.
     pub(crate) total: Usage,
+    /// Bytes of large requests, of which some may wait for an answer.
+    pub(crate) large: usize,
     requests: Bucket,
     /// Whose the sessions used through this server are, connected or not. Empty unless sessions
     /// are limited.

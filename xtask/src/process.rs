@@ -98,6 +98,10 @@ impl ServerProcess {
     ) -> anyhow::Result<Self> {
         let output = File::options().create(true).append(true).open(log);
         let output = output.with_context(|| format!("cannot write {}", log.display()))?;
+        // Else what another server does would be measured, once this one has given up.
+        if TcpStream::connect(address).is_ok() {
+            bail!("something else listens at {address} already");
+        }
         let child = command
             .stdin(Stdio::null())
             .stdout(output.try_clone()?)

@@ -31,6 +31,9 @@ impl Driver {
                 false => 0,
             },
         };
+        if now.outstanding == 0 {
+            self.tenants.large -= std::mem::take(&mut connection.large);
+        }
         let before = std::mem::replace(&mut connection.used, now);
         if before == now {
             return;
@@ -42,6 +45,24 @@ impl Driver {
         if now.outstanding < before.outstanding || now.unsent < before.unsent {
             self.look_at_paused();
         }
+    }
+
+    /// Whether there is room for a request of so many bytes beside other large ones that wait.
+    pub(super) fn has_room_for(&mut self, id: ConnId, bytes: usize) -> bool {
+        let Some(threshold) = self.rules.large_request else { return true };
+        if bytes <= threshold {
+            return true;
+        }
+        let Some(connection) = self.connections.get_mut(id) else { return false };
+        if self.tenants.large + bytes > self.rules.max_large_requests {
+            self.metrics.large_requests_rejected += 1;
+            let tenant = connection.tenant();
+            self.note_limit((Limited::LargeRequests, Some(tenant)));
+            return false;
+        }
+        connection.large += bytes;
+        self.tenants.large += bytes;
+        true
     }
 
     /// Something happened after which connections left unread may be served again.

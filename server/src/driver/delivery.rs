@@ -286,6 +286,7 @@ impl Driver {
         let Some(mut connection) = self.connections.remove(id) else { return };
         connection.deregister(self.poll.registry());
         self.unsent_total -= connection.unsent();
+        self.tenants.large -= connection.large;
         if connection.is_opening {
             self.opening_ended(connection.address);
         }

@@ -194,13 +194,14 @@ impl Driver {
                 None => break,
             }
             frames += 1;
-            if taken < bytes.len() && self.is_share_over(id, frames) {
+            let has_rest = taken < bytes.len();
+            if has_rest && self.is_share_over(id, frames) {
                 if let Some(connection) = self.connections.get_mut(id) {
                     connection.has_more = true;
                 }
                 break;
             }
-            if self.limits_requests && self.has_reached_limit(id) {
+            if has_rest && self.limits_requests && self.has_reached_limit(id) {
                 self.leave_unread(id);
                 break;
             }
@@ -261,6 +262,11 @@ impl Driver {
                     self.metrics.frame_received(used);
                 }
                 let payload = &bytes[range];
+                if !self.has_room_for(id, payload.len()) {
+                    // As upstream: to answer it would take the bytes of the next one.
+                    self.hang_up(id);
+                    return Some(bytes.len());
+                }
                 self.hot_paths.request(payload);
                 if self.limits_requests
                     && let Some(connection) = self.connections.get(id)
@@ -325,11 +331,12 @@ impl Driver {
             return self.close(id);
         }
         let chance = f64::from(u32::from_ne_bytes(chance)) / f64::from(u32::MAX);
-        if !self.admits(id, &request, chance) {
+        let is_admitted = self.admits(id, &request, chance);
+        self.metrics.drop_chance = self.storm.drop_chance();
+        if !is_admitted {
             // Without a word, so that the client tries another server.
             return self.close(id);
         }
-        self.metrics.drop_chance = self.storm.drop_chance();
         let Some(connection) = self.connections.get_mut(id) else { return };
         connection.phase = Phase::Attached;
         connection.stats.received += 1;

@@ -70,7 +70,6 @@ impl Turns {
             let line = &mut self.lines[tenant.slot()];
             if line.conns.is_empty() {
                 line.place = Place::Nowhere;
-                line.conns.shrink_to_fit();
                 continue;
             }
             line.place = Place::Others;

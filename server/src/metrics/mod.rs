@@ -168,6 +168,8 @@ pub enum Limited {
     Unsent,
     /// Requests per second.
     Requests,
+    /// Bytes of large requests.
+    LargeRequests,
     /// Watched paths.
     Watches,
     /// Znodes, in all, of a session or below a path with a quota.
@@ -190,6 +192,7 @@ impl Limited {
             Self::Outstanding => "outstandingRequests",
             Self::Unsent => "unsentKiB",
             Self::Requests => "requestsPerSecond",
+            Self::LargeRequests => "largeRequestMaxBytes",
             Self::Watches => "watches",
             Self::Znodes => "znodes",
             Self::Storm => "connection_throttle",
