@@ -119,8 +119,8 @@ struct Flood {
 }
 
 impl Flood {
-    /// Starts it and waits until it floods. It runs only where nobody else wants to, so that what is
-    /// measured is how the server shares its time, not how the operating system does.
+    /// Starts it and waits until it floods. It runs only where nobody else wants to, so that what
+    /// is measured is how the server shares its time, not how the operating system does.
     fn start(kind: &str, args: &Args, base: &str) -> Result<Flood> {
         let program = std::env::current_exe().context("cannot tell which program this is")?;
         let mut process = Command::new("chrt")
