@@ -119,12 +119,12 @@ struct Flood {
 }
 
 impl Flood {
-    /// Starts it and waits until it floods. It gives way to this process, so that what is measured
-    /// is how the server shares its time, not how the operating system does.
+    /// Starts it and waits until it floods. It runs only where nobody else wants to, so that what
+    /// is measured is how the server shares its time, not how the operating system does.
     fn start(kind: &str, args: &Args, base: &str) -> Result<Flood> {
         let program = std::env::current_exe().context("cannot tell which program this is")?;
-        let mut process = Command::new("nice")
-            .args(["-n", "19"])
+        let mut process = Command::new("chrt")
+            .args(["--idle", "0"])
             .arg(program)
             .args(["bench", kind, "--json", "--until-eof", "--warmup", "500ms"])
             .args(["--server", &args.server, "--path", &format!("{base}-flood")])
@@ -133,7 +133,7 @@ impl Flood {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .context("cannot start the flood")?;
+            .context("cannot start the flood (chrt is of util-linux)")?;
         let input = process.stdin.take().context("no pipe to the flood")?;
         let output = process.stdout.take().context("no pipe from the flood")?;
         let mut output = BufReader::new(output);
