@@ -143,13 +143,17 @@ fn the_same_seed_gives_the_same_history() {
 }
 
 /// Histories that once broke a rule, each rare enough to come up in tens of thousands.
-const FOUND: [(u64, &str); 7] = [
+const FOUND: [(u64, &str); 8] = [
     (68_077, "a leader elected meanwhile did not learn of a timeout that a resume had prolonged"),
     (212_952, "a paused member woke up and forwarded a write from before its session had moved"),
     (219_271, "a live session was given up because its credentials were not confirmed in time"),
     (276_447, "the same of one that was at risk"),
     (717_686, "writes sent behind a reconfig were done before it, and their answers got lost"),
     (816_058, "a round that other voters made complete was never noticed, and pings hung"),
+    (
+        13_012_024,
+        "a member forgot that two changes of the voters were committed, and led the old ones",
+    ),
     (11_012_040, "late requests of a connection that its client had left cut a deadline short"),
 ];
 

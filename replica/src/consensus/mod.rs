@@ -435,7 +435,12 @@ impl Consensus {
                 self.raw.mut_store().set_hard_state(hard_state.clone());
             }
             let catching_up = self.is_catching_up();
-            if catching_up != self.stored_catching_up {
+            // Who has a change of the members in its log must know after a restart that the one
+            // before is committed: else it could be elected by the majority of two changes ago,
+            // which need not have anybody in common with that of today.
+            let changes_members =
+                entries.iter().any(|entry| entry.get_entry_type() != EntryType::EntryNormal);
+            if catching_up != self.stored_catching_up || changes_members {
                 hard_state = Some(self.raw.raft.hard_state());
             }
             self.raw.mut_store().append(&entries);
