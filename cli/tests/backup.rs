@@ -93,6 +93,12 @@ async fn a_backup_holds_everything_up_to_when_it_was_asked_for() {
     session.close().await.unwrap();
 }
 
+/// What a member says of itself.
+fn ready(member: &Hosted) -> String {
+    let answer = ureq::get(format!("{}/readyz", member.admin())).call();
+    answer.and_then(|answer| answer.into_body().read_to_string()).unwrap_or_default()
+}
+
 #[tokio::test]
 async fn an_ensemble_is_restored_as_a_new_one_from_a_followers_backup() {
     let place = tempfile::tempdir().unwrap();
@@ -110,6 +116,10 @@ async fn an_ensemble_is_restored_as_a_new_one_from_a_followers_backup() {
         let reader = member.session().await;
         reader.sync("/app/mine").await.unwrap();
         reader.close().await.unwrap();
+        // The first leader names the ensemble beside all else that it does.
+        while !ready(member).contains("\"cluster\"") {
+            thread::yield_now();
+        }
         let out = place.path().join(format!("backup{n}"));
         let (code, said, complaint) =
             tenure(&["backup", "--server", &member.admin(), "--out", arg(&out)]);
