@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use tenure_wire::SessionId;
 
 use crate::config::Limit;
+use crate::limits;
 
 /// Number of a tenant with open connections; used again after the last one is closed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -206,9 +207,9 @@ impl Tenants {
         self.total.replace(before, now);
     }
 
-    /// How many of a number of places each of those may have that want any: at least two share.
+    /// How many of a number of places each of those may have that want any.
     fn share_of(&self, places: usize) -> usize {
-        (places / self.busy.max(2)).max(1)
+        (places / self.busy.max(limits::TENANTS_THAT_SHARE)).max(1)
     }
 
     /// Whether a tenant's requests that wait take up its share of a number of places.
@@ -316,15 +317,15 @@ mod tests {
     #[test]
     fn places_are_shared_by_those_who_want_any() {
         let mut tenants = Tenants::default();
-        let ids: Vec<_> = (0..4).map(|last| tenants.enter(address(last))).collect();
-        assert_eq!(tenants.share_of(1000), 500);
+        let ids: Vec<_> = (0..5).map(|last| tenants.enter(address(last))).collect();
+        assert_eq!(tenants.share_of(1000), 250);
         for id in &ids {
             tenants.settle(*id, waiting(0), waiting(10));
         }
-        assert_eq!((tenants.share_of(1000), tenants.share_of(2)), (250, 1));
+        assert_eq!((tenants.share_of(1000), tenants.share_of(2)), (200, 1));
         tenants.settle(ids[0], waiting(10), waiting(0));
         tenants.settle(ids[1], waiting(10), waiting(3));
-        assert_eq!(tenants.share_of(900), 300);
+        assert_eq!(tenants.share_of(1000), 250);
         assert_eq!(tenants.get(ids[1]).map(|tenant| tenant.used.outstanding), Some(3));
     }
 

@@ -393,14 +393,9 @@ impl Driver {
         }
         let own = self.replica.outstanding(id);
         let max = self.rules.max_outstanding;
-        let is_over = self.replica.total_outstanding() >= max;
         let (is_over, little) = match self.tenants.are_several() {
-            // Who has less than its share may have it also while others have more than theirs.
-            true => {
-                let has_share = self.tenants.has_share_of(connection.tenant(), max);
-                (is_over && has_share, Allowance::One)
-            }
-            false => (is_over, Allowance::Little),
+            true => (self.tenants.has_share_of(connection.tenant(), max), Allowance::One),
+            false => (self.replica.total_outstanding() >= max, Allowance::Little),
         };
         if connection.unsent() >= self.unsent_bound()
             || own >= limits::OUTSTANDING_PER_CONNECTION

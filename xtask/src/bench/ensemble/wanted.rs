@@ -119,6 +119,15 @@ const CRITERIA: &[Criterion<Part>] = &[
         (Tenure, "away/write_p99_meanwhile_us"),
         &[(Tenure, "away/write_p99_before_us")],
     ),
+    // Before, there are two servers on this machine, and three from then on.
+    ratio(
+        Away,
+        "a follower comes back that missed 1 M writes",
+        "p99 of the leader's writes in µs, meanwhile against afterwards",
+        AtMost(1.5),
+        (Tenure, "away/write_p99_meanwhile_us"),
+        &[(Tenure, "away/write_p99_after_us")],
+    ),
 ];
 
 const fn own(
