@@ -302,4 +302,24 @@ fn an_ensemble_for_tls_alone_tells_its_status_over_tls() {
     // An operator's certificate is that of a client alone, and its shell works as well.
     let shell = [&["shell", "-s", &addresses], &flags[..], &["create", "/x", "y"]].concat();
     assert!(tenure(&shell).status.success());
+    let (one, other) = addresses.split_once(',').unwrap();
+    let verify = ["verify", one, other, "--ignore", "/zookeeper"];
+    let same = tenure(&[&verify[..], &flags].concat());
+    assert!(same.status.success(), "{same:?}");
+    assert!(String::from_utf8(same.stdout).unwrap().contains("no differences"));
+    let plain = format!("plain:{one}");
+    let unread = ["verify", &plain, other, "--wait", "300"];
+    let unread = tenure(&[&unread[..], &flags].concat());
+    assert_eq!(unread.status.code(), Some(3), "{unread:?}");
+
+    let config = ensemble.folder.path().join("0.cfg");
+    let doctor = ["doctor", "--no-disk-speed", config.to_str().unwrap()];
+    let told = tenure(&[&doctor[..], &flags].concat());
+    let text = String::from_utf8(told.stdout).unwrap();
+    assert!(text.contains("a server answers at"), "{text}");
+    let named = tenure(&[&["doctor", "-s", &addresses], &flags[..]].concat());
+    let text = String::from_utf8(named.stdout).unwrap();
+    assert!(text.contains("3 of 3 voters serve"), "{text}");
+    let text = String::from_utf8(tenure(&doctor).stdout).unwrap();
+    assert!(text.contains("name who vouches for it: --tls-ca"), "{text}");
 }

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
+use tenure_client::Tls;
 
 use super::finding::{Finding, Findings};
 use crate::ensemble;
@@ -18,9 +19,9 @@ const FAR_BEHIND: u64 = 100_000;
 /// Events that are looked at, the latest.
 const EVENTS: usize = 5;
 
-pub(super) fn look(servers: &str, admin: Option<&str>) -> Vec<Finding> {
+pub(super) fn look(servers: &str, admin: Option<&str>, tls: Option<&Tls>) -> Vec<Finding> {
     let mut found = Findings::about("members");
-    let (health, urls) = match ensemble::status(servers, admin) {
+    let (health, urls) = match ensemble::status(servers, admin, tls) {
         Ok(status) => status,
         Err(error) => {
             found.problem(error, "name servers as HOST:PORT,HOST:PORT");

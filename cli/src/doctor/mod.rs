@@ -14,7 +14,10 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use finding::{Finding, Findings, Level};
+use tenure_client::Tls;
 use tenure_server::config::{ServerConfig, read_text};
+
+use crate::tls_flags::TlsFlags;
 
 /// What to look at, and how to show it.
 #[derive(clap::Args)]
@@ -36,6 +39,8 @@ pub(crate) struct Args {
     /// JSON instead of text
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    tls: TlsFlags,
 }
 
 const AFTER_HELP: &str = "\
@@ -50,8 +55,17 @@ Exit codes:
   1  a problem
   2  wrong usage";
 
+const BAD_USAGE: u8 = 2;
+
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let findings = look(args);
+    let tls = match args.tls.tls() {
+        Ok(tls) => tls,
+        Err(error) => {
+            eprintln!("tenure doctor: {error}");
+            return ExitCode::from(BAD_USAGE);
+        }
+    };
+    let findings = look(args, tls.as_ref());
     let text = match args.json {
         true => format!("{:#}\n", finding::json(&findings)),
         false => finding::text(&findings),
@@ -67,7 +81,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     }
 }
 
-fn look(args: &Args) -> Vec<Finding> {
+fn look(args: &Args, tls: Option<&Tls>) -> Vec<Finding> {
     let mut found = Vec::new();
     let config = match &args.config {
         None => ServerConfig::default(),
@@ -93,14 +107,14 @@ fn look(args: &Args) -> Vec<Finding> {
         }
         found.extend(limits::look(&config));
         let of_ports;
-        (of_ports, runs_at) = ports::look(&config);
+        (of_ports, runs_at) = ports::look(&config, tls);
         found.extend(of_ports);
         found.extend(certificates::look(&config));
     }
-    if let Some(servers) = args.server.clone().or(runs_at) {
+    if let Some((servers, tls)) = args.server.clone().map(|named| (named, tls)).or(runs_at) {
         let configured = args.config.as_ref().and_then(|_| ports::admin_urls(&config));
         let admin = args.admin.clone().or(configured);
-        found.extend(members::look(&servers, admin.as_deref()));
+        found.extend(members::look(&servers, admin.as_deref(), tls));
     }
     found
 }

@@ -4,6 +4,7 @@ use std::io::ErrorKind;
 use std::net::{TcpListener, ToSocketAddrs};
 use std::time::Duration;
 
+use tenure_client::Tls;
 use tenure_server::config::{Listen, ServerConfig};
 
 use super::finding::{Finding, Findings};
@@ -11,12 +12,23 @@ use crate::four_letter::{self, Srvr};
 
 /// How long whoever has a port may take to say who it is.
 const ANSWER_LIMIT: Duration = Duration::from_secs(2);
+const SECURE: &str = "secureClientPort";
+
+/// Where a server answers, and what it is spoken to by.
+pub(super) type Answers<'a> = (String, Option<&'a Tls>);
 
 /// What there is to say of the ports, and where a server of this configuration runs, if it does.
-pub(super) fn look(config: &ServerConfig) -> (Vec<Finding>, Option<String>) {
+pub(super) fn look<'a>(
+    config: &ServerConfig,
+    tls: Option<&'a Tls>,
+) -> (Vec<Finding>, Option<Answers<'a>>) {
     let mut found = Findings::about("ports");
-    let runs_at = config.client.as_ref().map(reached).filter(|address| is_server(address));
-    if let Some(address) = &runs_at {
+    let plain = config.client.as_ref().map(|listen| (reached(listen), None));
+    let secure = config.secure_client.as_ref().zip(tls);
+    let secure = secure.map(|(listen, tls)| (reached(listen), Some(tls)));
+    let mut places = [plain, secure].into_iter().flatten();
+    let runs_at = places.find(|(address, tls)| is_server(address, *tls));
+    if let Some((address, _)) = &runs_at {
         found.good(format!("a server answers at {address}"));
         return (found.into_list(), runs_at);
     }
@@ -33,22 +45,28 @@ pub(super) fn look(config: &ServerConfig) -> (Vec<Finding>, Option<String>) {
     };
     let wanted = [
         ("clientPort", config.client.as_ref()),
-        ("secureClientPort", config.secure_client.as_ref()),
+        (SECURE, config.secure_client.as_ref()),
         ("admin.serverPort", admin),
         ("metricsProvider.httpPort", config.metrics.prometheus.as_ref()),
     ];
     let wanted = wanted.into_iter().filter_map(|(key, listen)| Some((key, listen?)));
     for (key, listen) in wanted.chain(peers.iter().map(|listen| ("server.N", listen))) {
-        look_at(key, listen, &mut found);
+        look_at(key, listen, tls.is_some(), &mut found);
     }
     (found.into_list(), None)
 }
 
-fn look_at(key: &str, listen: &Listen, found: &mut Findings) {
+fn look_at(key: &str, listen: &Listen, has_tls: bool, found: &mut Findings) {
     let host = listen.host.as_deref().unwrap_or("0.0.0.0");
     let bound = (host, listen.port).to_socket_addrs().map(Iterator::collect::<Vec<_>>);
     match bound.and_then(|addresses| TcpListener::bind(&addresses[..])) {
         Ok(_) => found.good(format!("{key}: {listen} is free")),
+        // Nothing that speaks TLS says who it is before it is known whom to trust.
+        Err(error) if error.kind() == ErrorKind::AddrInUse && key == SECURE && !has_tls => found
+            .warning(
+                format!("{key}: {listen} is taken, maybe by the server of this configuration"),
+                "to ask it, name who vouches for it: --tls-ca, and --tls-cert if it wants one",
+            ),
         Err(error) if error.kind() == ErrorKind::AddrInUse => found.problem(
             format!("{key}: {listen} is taken, and not by a server of this configuration"),
             format!("see who has it (ss -ltnp 'sport = :{}'), or choose another", listen.port),
@@ -89,8 +107,8 @@ fn at(host: &str, port: u16) -> String {
     }
 }
 
-fn is_server(address: &str) -> bool {
-    let Ok(answer) = four_letter::ask(address, None, "srvr", ANSWER_LIMIT) else { return false };
+fn is_server(address: &str, tls: Option<&Tls>) -> bool {
+    let Ok(answer) = four_letter::ask(address, tls, "srvr", ANSWER_LIMIT) else { return false };
     // Even a server that keeps its words to itself says so.
     !matches!(Srvr::parse(&answer), Srvr::Unanswered) || answer.contains("srvr is not executed")
 }

@@ -13,6 +13,7 @@ use health::Health;
 
 use crate::tls_flags::TlsFlags;
 use serde_json::Value;
+use tenure_client::Tls;
 
 /// What is to be known of an ensemble.
 #[derive(clap::Args)]
@@ -63,8 +64,12 @@ Exit codes:
 const BAD_USAGE: u8 = 2;
 
 /// What `tenure ensemble status --json` prints, and where admin HTTP of the members is looked for.
-pub(crate) fn status(servers: &str, admin: Option<&str>) -> Result<(Value, Vec<String>), String> {
-    let health = Health::of(ask::members(&hosts::parse(servers)?, admin, None));
+pub(crate) fn status(
+    servers: &str,
+    admin: Option<&str>,
+    tls: Option<&Tls>,
+) -> Result<(Value, Vec<String>), String> {
+    let health = Health::of(ask::members(&hosts::parse(servers)?, admin, tls));
     let addresses = health.members.iter().filter_map(|member| member.address.clone());
     let urls = http::urls(admin, &addresses.collect::<Vec<_>>());
     Ok((show::json(&health), urls))

@@ -11,15 +11,20 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use serde_json::json;
+use tenure_client::Tls;
 
 use compare::{Difference, differences};
 use source::{Credentials, Seen, Source, SourceError, Unseen};
+
+use crate::tls_flags::TlsFlags;
 
 /// What to compare with what.
 #[derive(clap::Args)]
 #[command(after_help = EXIT_CODES)]
 pub(crate) struct Args {
     /// HOST:PORT of a server, or a folder: ZooKeeper's, or Tenure's that no server uses
+    ///
+    /// With --tls-ca servers are spoken to by TLS; plain:HOST:PORT is one that does not.
     #[arg(value_name = "ONE")]
     one: String,
     /// The same, for the other one
@@ -41,6 +46,8 @@ pub(crate) struct Args {
     /// One JSON object per line
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    tls: TlsFlags,
 }
 
 const EXIT_CODES: &str = "\
@@ -56,10 +63,20 @@ const UNREADABLE: u8 = 3;
 /// Znodes asked for at a time.
 const BATCH: usize = 256;
 
+/// A flag says what cannot be.
+const BAD_USAGE: u8 = 2;
+
 pub(crate) fn run(args: &Args) -> ExitCode {
+    let tls = match args.tls.tls() {
+        Ok(tls) => tls,
+        Err(error) => {
+            eprintln!("tenure verify: {error}");
+            return ExitCode::from(BAD_USAGE);
+        }
+    };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(verify(args)),
+        Ok(runtime) => runtime.block_on(verify(args, tls.as_ref())),
         Err(error) => Err(SourceError::Runtime(error)),
     };
     match outcome {
@@ -104,10 +121,10 @@ impl std::fmt::Display for Tally {
     }
 }
 
-async fn verify(args: &Args) -> Result<Tally, SourceError> {
+async fn verify(args: &Args, tls: Option<&Tls>) -> Result<Tally, SourceError> {
     let wait = Duration::from_millis(args.wait);
-    let one = Source::open(&args.one, &args.auth, wait).await?;
-    let other = Source::open(&args.other, &args.auth, wait).await?;
+    let one = Source::open(&args.one, &args.auth, tls, wait).await?;
+    let other = Source::open(&args.other, &args.auth, tls, wait).await?;
     let mut tally = Tally::default();
     let mut queue = VecDeque::from(["/".to_owned()]);
     while !queue.is_empty() {

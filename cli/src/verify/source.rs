@@ -6,7 +6,7 @@ use std::path::Path;
 use std::str::FromStr;
 use std::time::Duration;
 
-use tenure_client::{Acl, Error, ErrorCode, EstablishError, Session, Stat};
+use tenure_client::{Acl, Error, ErrorCode, EstablishError, Session, Stat, Tls};
 use tenure_replica::State;
 use thiserror::Error;
 
@@ -67,11 +67,15 @@ impl FromStr for Credentials {
     }
 }
 
+/// Before a server that does not speak TLS although others do.
+const PLAIN: &str = "plain:";
+
 impl Source {
     /// A folder of that name, or a server.
     pub(super) async fn open(
         name: &str,
         auth: &[Credentials],
+        tls: Option<&Tls>,
         wait: Duration,
     ) -> Result<Self, SourceError> {
         if Path::new(name).is_dir() {
@@ -80,7 +84,14 @@ impl Source {
         if !name.contains(':') || name.contains('/') {
             return Err(SourceError::Nothing(name.to_owned()));
         }
-        let mut builder = Session::builder(name).establish_timeout(wait);
+        let (hosts, tls) = match name.strip_prefix(PLAIN) {
+            Some(hosts) => (hosts, None),
+            None => (name, tls),
+        };
+        let mut builder = Session::builder(hosts).establish_timeout(wait);
+        if let Some(tls) = tls {
+            builder = builder.tls(tls.clone());
+        }
         for Credentials { scheme, shown } in auth {
             builder = builder.auth(scheme, shown);
         }
