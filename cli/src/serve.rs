@@ -140,6 +140,7 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     tracing::info!(
         clients = %server.client_addr(),
         secure_clients = server.secure_client_addr().map(tracing::field::display),
+        admin = server.admin_addr().map(tracing::field::display),
         data = %config.data_dir.display(),
         "serving"
     );
@@ -319,7 +320,9 @@ fn greet(config: &ServerConfig, server: &ServerHandle) {
         addr.to_string()
     };
     let admin = match server.admin_addr() {
-        Some(addr) => format!("http://{addr}{}", config.admin.command_url),
+        Some(addr) => {
+            format!("{}://{addr}{}", config.admin.scheme(), config.admin.command_url)
+        }
         None => "off".to_owned(),
     };
     let member = match config.ensemble.my_id.filter(|_| config.ensemble.is_distributed()) {

@@ -3,23 +3,27 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::process::ExitCode;
 
 use tenure_client::{Tls, TlsError};
+
+/// What every command ends with if it is used wrongly.
+const BAD_USAGE: u8 = 2;
 
 /// How connections are encrypted.
 #[derive(Clone, Debug, Default, clap::Args)]
 pub(crate) struct TlsFlags {
     /// Speak TLS with servers that these authorities vouch for (PEM)
-    #[arg(long, value_name = "FILE", env = "TENURE_TLS_CA")]
+    #[arg(long, global = true, value_name = "FILE", env = "TENURE_TLS_CA")]
     tls_ca: Option<PathBuf>,
     /// Show servers this certificate (PEM); its private key is in the same file or in --tls-key
-    #[arg(long, value_name = "FILE", requires = "tls_ca", env = "TENURE_TLS_CERT")]
+    #[arg(long, global = true, value_name = "FILE", requires = "tls_ca", env = "TENURE_TLS_CERT")]
     tls_cert: Option<PathBuf>,
     /// The private key of --tls-cert (PEM)
-    #[arg(long, value_name = "FILE", requires = "tls_cert", env = "TENURE_TLS_KEY")]
+    #[arg(long, global = true, value_name = "FILE", requires = "tls_cert", env = "TENURE_TLS_KEY")]
     tls_key: Option<PathBuf>,
     /// The host that the servers' certificates are for, if it is not the one connected to
-    #[arg(long, value_name = "HOST", requires = "tls_ca")]
+    #[arg(long, global = true, value_name = "HOST", requires = "tls_ca")]
     tls_server_name: Option<String>,
 }
 
@@ -33,8 +37,16 @@ pub(crate) enum TlsFlagError {
 }
 
 impl TlsFlags {
-    /// What they ask for; `None` without any.
-    pub(crate) fn tls(&self) -> Result<Option<Tls>, TlsFlagError> {
+    /// What they ask for; `None` without any. What is wrong with them is told, and the command's
+    /// exit code returned.
+    pub(crate) fn told_by(&self, command: &str) -> Result<Option<Tls>, ExitCode> {
+        self.tls().map_err(|error| {
+            eprintln!("tenure {command}: {error}");
+            ExitCode::from(BAD_USAGE)
+        })
+    }
+
+    fn tls(&self) -> Result<Option<Tls>, TlsFlagError> {
         let Some(ca) = &self.tls_ca else { return Ok(None) };
         let mut tls = Tls::trusting(read("--tls-ca", ca)?).map_err(refused("--tls-ca", ca))?;
         if let Some(cert) = &self.tls_cert {

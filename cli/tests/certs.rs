@@ -215,3 +215,50 @@ fn half_open_handshakes_by_the_thousand_hold_up_no_client() {
         assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
     }
 }
+
+#[test]
+fn admin_http_speaks_tls_alone_or_both() {
+    if foreign() {
+        return;
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let folder = folder.path();
+    expect(&tenure(folder, &["certs"]), 0, &[]);
+    let on =
+        ["--certs", "certs", "--set", "admin.enableServer=true", "--set", "admin.serverPort=0"];
+    let trust = ["--tls-ca", "certs/ca.pem"];
+    let client = [&trust[..], &["--tls-cert", "certs/client-client.pem"]].concat();
+    let list = |url: &str, flags: &[&str]| {
+        tenure(folder, &[&["session", "list", "--admin", url], flags].concat())
+    };
+
+    let forced = ["--set", "admin.forceHttps=true"];
+    let server = Serving::start(folder, &[&on[..], &forced].concat());
+    let port = server.port("admin");
+    let (https, http) = (format!("https://localhost:{port}"), format!("http://localhost:{port}"));
+    expect(&list(&https, &trust), 0, &["session"]);
+    expect(&list(&https, &[]), 1, &["say whom to trust, with --tls-ca"]);
+    expect(&list(&http, &trust), 1, &["cannot be reached", "admin HTTP there?"][1..]);
+    expect(&tenure(folder, &["certs", "--dir", "others"]), 0, &[]);
+    expect(&list(&https, &["--tls-ca", "others/ca.pem"]), 1, &["invalid peer certificate"]);
+    // Whoever does not finish a handshake holds up nobody.
+    let _half = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    let top = [&["top", "--once", "--interval", "0.1", "--admin", &https], &trust[..]].concat();
+    expect(&tenure(folder, &top), 0, &["standalone"]);
+    let backup = [&["backup", "--out", "b", "--server", &https], &trust[..]].concat();
+    expect(&tenure(folder, &backup), 0, &["wrote b"]);
+    drop(server);
+
+    let both = ["--set", "admin.portUnification=true"];
+    let server = Serving::start(folder, &[&on[..], &both].concat());
+    let port = server.port("admin");
+    expect(&list(&format!("https://127.0.0.1:{port}"), &trust), 0, &["session"]);
+    expect(&list(&format!("http://127.0.0.1:{port}"), &[]), 0, &["session"]);
+    drop(server);
+
+    let known = ["--set", "admin.forceHttps=true", "--set", "admin.needClientAuth=true"];
+    let server = Serving::start(folder, &[&on[..], &known].concat());
+    let https = format!("https://localhost:{}", server.port("admin"));
+    expect(&list(&https, &client), 0, &["session"]);
+    expect(&list(&https, &trust), 1, &["CertificateRequired"]);
+}

@@ -243,8 +243,7 @@ fn a_server_that_lost_its_disk_comes_back_from_a_snapshot() {
             acknowledged.push(path);
         }
         ensemble.spawn(lost);
-        let mut witness = ensemble.connect(lost, &Handshake::new(30_000));
-        assert_eq!(witness.call(&support::Op::sync("/")).err, 0);
+        let mut witness = ensemble.connect_in_sync(lost);
         for path in &acknowledged {
             assert!(witness.exists(path).is_ok(), "{path} was acknowledged and is gone");
         }

@@ -78,8 +78,7 @@ fn a_secured_ensemble_elects_replicates_and_sends_snapshots() {
         client.create(&format!("/{i}"), b"x").unwrap();
     }
     ensemble.spawn(lost);
-    let mut witness = ensemble.connect(lost, &Handshake::new(30_000));
-    assert_eq!(witness.call(&Op::sync("/")).err, 0);
+    let mut witness = ensemble.connect_in_sync(lost);
     assert_eq!(witness.get("/199").unwrap().0.unwrap(), vec![199; 199_000]);
     assert!(witness.exists("/299").is_ok());
     witness.close();

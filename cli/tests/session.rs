@@ -107,6 +107,6 @@ fn what_cannot_be_answered_has_an_exit_code_and_a_reason() {
     assert!(code == 1 && error.contains(&admin.to_string()), "{error}");
     let mut command = Command::new(env!("CARGO_BIN_EXE_tenure"));
     let (code, _, error) =
-        texts(command.args(["session", "list", "--admin", "https://x"]).output().unwrap());
+        texts(command.args(["session", "list", "--admin", "ftp://x"]).output().unwrap());
     assert!(code == 1 && error.contains("expected http://HOST:PORT"), "{error}");
 }

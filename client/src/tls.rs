@@ -117,7 +117,11 @@ impl Tls {
     ///
     /// # Errors
     /// If the host can have no certificate.
-    pub fn over<S: Read + Write>(&self, host: &str, socket: S) -> io::Result<impl Read + Write> {
+    pub fn over<S: Read + Write>(
+        &self,
+        host: &str,
+        socket: S,
+    ) -> io::Result<impl Read + Write + use<S>> {
         Ok(StreamOwned::new(self.connection(host)?, socket))
     }
 

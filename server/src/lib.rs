@@ -44,7 +44,7 @@ use tenure_wire::SessionId;
 
 pub use admin::OperateError;
 use admin::report::ConfigReport;
-use admin::{AdminClient, AdminQuery, AdminServer, EndAs, Reply, wall_ms};
+use admin::{AdminClient, AdminQuery, AdminServer, AdminTls, EndAs, Reply, wall_ms};
 use audit::{Audit, AuditLine, AuditThread};
 use config::{Changes, ServerConfig};
 use driver::{Driver, Parts, Rules};
@@ -221,7 +221,7 @@ pub fn check(config: &ServerConfig) -> Result<(), StartError> {
 pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
     refuse_unsupported(config)?;
     // Before the folder is touched: mistakes in the configuration show at once.
-    let Secured { clients, links, watches } = Secured::start(config)?;
+    let Secured { clients, links, admin: admin_tls, watches } = Secured::start(config)?;
     let folder = DataFolder::open(&config.data_dir, &config.data_log_dir)?;
     let disk = RealDisk::shared();
     let recovered = recovery::recover(&disk, &folder, config)?;
@@ -274,7 +274,7 @@ pub fn start(config: &ServerConfig) -> Result<ServerHandle, StartError> {
     let driver = Driver::new(parts).map_err(system("registering the listener"))?;
     let questions = mailbox.clone();
     let ask = AdminClient::new(move |query| questions.post(Mail::Query(query)));
-    let admin = AdminServer::start(&config.admin, &config.metrics, ask, audit.clone());
+    let admin = AdminServer::start(&config.admin, &config.metrics, admin_tls, ask, audit.clone());
     let admin_addr = admin.addr();
     let reloader =
         tls::Reloader::start(watches).map_err(system("starting the thread for TLS files"))?;
@@ -377,6 +377,7 @@ type LiveTls = Arc<Live<rustls::ServerConfig>>;
 struct Secured {
     clients: Option<LiveTls>,
     links: Option<Arc<Live<LinkTls>>>,
+    admin: Option<AdminTls>,
     watches: Vec<Watch>,
 }
 
@@ -396,7 +397,14 @@ impl Secured {
             watches.extend(watch);
             links = Some(live);
         }
-        Ok(Secured { clients, links, watches })
+        let mut admin = None;
+        let is_forced = config.admin.force_https;
+        if config.admin.enabled && (is_forced || config.admin.port_unification) {
+            let (live, watch) = tls::admin(&config.tls, config.admin.need_client_auth)?;
+            watches.extend(watch);
+            admin = Some(AdminTls { live, is_forced });
+        }
+        Ok(Secured { clients, links, admin, watches })
     }
 }
 

@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use tenure_client::Tls;
 use thiserror::Error;
 use ureq::Agent;
 use ureq::http::{Response, StatusCode};
@@ -18,6 +19,8 @@ use ureq::http::{Response, StatusCode};
 use file::{BackupError, BackupWriter, Manifest};
 
 use crate::session::admin::{credentials, showing};
+use crate::session::https;
+use crate::tls_flags::TlsFlags;
 
 /// From which server, and to where.
 #[derive(clap::Args)]
@@ -33,6 +36,8 @@ pub(crate) struct Args {
     /// The file to write, which must not exist yet
     #[arg(long, value_name = "FILE")]
     out: PathBuf,
+    #[command(flatten)]
+    tls: TlsFlags,
 }
 
 const EXIT_CODES: &str = "\
@@ -66,7 +71,11 @@ enum TakeError {
 }
 
 pub(crate) fn run(args: &Args) -> ExitCode {
-    match take(args) {
+    let tls = match args.tls.told_by("backup") {
+        Ok(tls) => tls,
+        Err(code) => return code,
+    };
+    match take(args, tls.as_ref()) {
         Ok(manifest) => {
             report(args, &manifest);
             ExitCode::SUCCESS
@@ -85,11 +94,11 @@ fn report(args: &Args, manifest: &Manifest) {
     println!("wrote {out}: {} bytes of snapshot", manifest.snapshot_bytes);
 }
 
-fn take(args: &Args) -> Result<Manifest, TakeError> {
+fn take(args: &Args, tls: Option<&Tls>) -> Result<Manifest, TakeError> {
     if args.out.exists() {
         return Err(TakeError::Exists(args.out.clone()));
     }
-    let response = ask(args)?;
+    let response = ask(args, tls)?;
     let header = |name: &str| {
         let value = response.headers().get(name)?.to_str().ok()?;
         Some(value.to_owned())
@@ -146,7 +155,7 @@ fn receive(
 }
 
 /// Asks until the snapshot is written.
-fn ask(args: &Args) -> Result<Response<ureq::Body>, TakeError> {
+fn ask(args: &Args, tls: Option<&Tls>) -> Result<Response<ureq::Body>, TakeError> {
     let base = args.server.trim_end_matches('/');
     let scheme = if base.contains("://") { "" } else { "http://" };
     let url = format!("{scheme}{base}{}/snapshot?streaming=true", args.command_url);
@@ -156,7 +165,7 @@ fn ask(args: &Args) -> Result<Response<ureq::Body>, TakeError> {
         .http_status_as_error(false)
         .proxy(None)
         .build();
-    let (agent, shown) = (config.new_agent(), credentials());
+    let (agent, shown) = (https::agent(config, tls), credentials());
     loop {
         let response = showing(&shown, agent.get(&url)).call().map_err(|source| {
             let (url, source) = (url.clone(), Box::new(source));

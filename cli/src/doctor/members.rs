@@ -28,7 +28,7 @@ pub(super) fn look(servers: &str, admin: Option<&str>, tls: Option<&Tls>) -> Vec
             return found.into_list();
         }
     };
-    let answers = ask(&urls);
+    let answers = ask(&urls, tls);
     quorum(&health, &answers, &mut found);
     if answers.is_empty() {
         found.note(format!(
@@ -90,16 +90,17 @@ struct Answer {
     ahead_ms: i64,
 }
 
-fn ask(urls: &[String]) -> Vec<Answer> {
+fn ask(urls: &[String], tls: Option<&Tls>) -> Vec<Answer> {
     thread::scope(|scope| {
-        let asking: Vec<_> = urls.iter().map(|url| scope.spawn(move || ask_one(url))).collect();
+        let asking: Vec<_> =
+            urls.iter().map(|url| scope.spawn(move || ask_one(url, tls))).collect();
         let joined = asking.into_iter().map(|thread| thread.join());
         joined.filter_map(|answer| answer.expect("asking does not panic")).collect()
     })
 }
 
-fn ask_one(url: &str) -> Option<Answer> {
-    let admin = Admin::with_timeout(url, ANSWER_LIMIT).ok()?;
+fn ask_one(url: &str, tls: Option<&Tls>) -> Option<Answer> {
+    let admin = Admin::with_timeout(url, tls, ANSWER_LIMIT).ok()?;
     let (asked, asked_ms) = (Instant::now(), wall_ms());
     let status = admin.get("/status").ok()?;
     // It looked at its clock somewhere between the question and the answer.

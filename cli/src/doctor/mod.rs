@@ -55,15 +55,10 @@ Exit codes:
   1  a problem
   2  wrong usage";
 
-const BAD_USAGE: u8 = 2;
-
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let tls = match args.tls.tls() {
+    let tls = match args.tls.told_by("doctor") {
         Ok(tls) => tls,
-        Err(error) => {
-            eprintln!("tenure doctor: {error}");
-            return ExitCode::from(BAD_USAGE);
-        }
+        Err(code) => return code,
     };
     let findings = look(args, tls.as_ref());
     let text = match args.json {

@@ -92,7 +92,8 @@ pub(super) fn admin_urls(config: &ServerConfig) -> Option<String> {
     let mut all: Vec<String> = std::iter::once(reached(admin)).chain(others).collect();
     all.sort_unstable();
     all.dedup();
-    Some(all.iter().map(|address| format!("http://{address}")).collect::<Vec<_>>().join(","))
+    let scheme = config.admin.scheme();
+    Some(all.iter().map(|address| format!("{scheme}://{address}")).collect::<Vec<_>>().join(","))
 }
 
 /// Where a client on this machine finds a listener.

@@ -57,7 +57,7 @@ pub(super) fn members(given: &[String], admin: Option<&str>, tls: Option<&Tls>) 
         listed_for_clients(&serving.address, tls)
     });
     let runs = answers.iter().any(|answers| answers.srvr.is_ok());
-    let configured = || http::configured(&http::urls(admin, given), tls.is_some());
+    let configured = || http::configured(&http::urls(admin, given), tls);
     let listed = told.or_else(|| configured().filter(|_| runs));
     let Some(listed) = listed else {
         let members = answers.into_iter().map(|answers| answers.member(None)).collect();

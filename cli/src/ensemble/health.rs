@@ -1,5 +1,7 @@
 //! Whether an ensemble is well, judged by what its members say.
 
+use tenure_client::Tls;
+
 use super::ask::{Member, Members};
 use super::http::{self, Election};
 use crate::four_letter::{Role, Serving, Srvr};
@@ -68,12 +70,13 @@ impl Health {
     }
 
     /// Asks admin HTTP how the present leader came to lead.
-    pub(super) fn last_election(&self, admin: Option<&str>) -> Option<Election> {
+    pub(super) fn last_election(&self, admin: Option<&str>, tls: Option<&Tls>) -> Option<Election> {
         let leader = &self.members[self.leader?];
         let serving = self.members.iter().filter(|member| serves(member));
         let servers: Vec<String> = serving.filter_map(|member| member.address.clone()).collect();
         // An epoch without a change so far does not show in the zxid.
-        http::last_election(&http::urls(admin, &servers), leader.id, epoch(zxid(leader)?))
+        let urls = http::urls(admin, &servers);
+        http::last_election(&urls, tls, leader.id, epoch(zxid(leader)?))
     }
 
     /// How many voting members make a quorum.

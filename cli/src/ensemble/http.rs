@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::Value;
+use tenure_client::Tls;
 
 use super::hosts::{self, Listed};
 use crate::session::admin::Admin;
@@ -52,17 +53,23 @@ pub(super) fn urls(given: Option<&str>, servers: &[String]) -> Vec<String> {
 }
 
 /// The members in the configuration file of one of these.
-pub(super) fn configured(urls: &[String], tls: bool) -> Option<Vec<Listed>> {
-    let answers = ask_all(urls, "/commands/initial_configuration");
-    let listed =
-        |answer: &Value| hosts::listed(answer["initial_configuration"].as_str()?, None, tls);
+pub(super) fn configured(urls: &[String], tls: Option<&Tls>) -> Option<Vec<Listed>> {
+    let answers = ask_all(urls, tls, "/commands/initial_configuration");
+    let listed = |answer: &Value| {
+        hosts::listed(answer["initial_configuration"].as_str()?, None, tls.is_some())
+    };
     answers.iter().find_map(listed)
 }
 
 /// The last election that any of these tells of, in this epoch or later: another ensemble's admin
 /// HTTP may be where this one's was looked for.
-pub(super) fn last_election(urls: &[String], leader: Option<u64>, epoch: i64) -> Option<Election> {
-    let answers = ask_all(urls, "/elections");
+pub(super) fn last_election(
+    urls: &[String],
+    tls: Option<&Tls>,
+    leader: Option<u64>,
+    epoch: i64,
+) -> Option<Election> {
+    let answers = ask_all(urls, tls, "/elections");
     let elections = answers.into_iter().filter_map(|mut answer| {
         let last = answer["elections"].get_mut(0)?.take();
         serde_json::from_value::<Election>(last).ok()
@@ -76,8 +83,8 @@ pub(super) fn last_election(urls: &[String], leader: Option<u64>, epoch: i64) ->
 }
 
 /// The answers of those that answer.
-fn ask_all(urls: &[String], path: &str) -> Vec<Value> {
-    let ask = |url: &str| Admin::with_timeout(url, ANSWER_LIMIT).ok()?.get(path).ok();
+fn ask_all(urls: &[String], tls: Option<&Tls>, path: &str) -> Vec<Value> {
+    let ask = |url: &str| Admin::with_timeout(url, tls, ANSWER_LIMIT).ok()?.get(path).ok();
     thread::scope(|scope| {
         let asking: Vec<_> = urls.iter().map(|url| scope.spawn(move || ask(url))).collect();
         let joined = asking.into_iter().map(|thread| thread.join());

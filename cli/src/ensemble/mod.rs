@@ -84,15 +84,12 @@ pub(crate) fn run(args: &Args) -> ExitCode {
             return ExitCode::from(BAD_USAGE);
         }
     };
-    let tls = match args.tls.tls() {
+    let tls = match args.tls.told_by("ensemble") {
         Ok(tls) => tls,
-        Err(error) => {
-            eprintln!("tenure ensemble: {error}");
-            return ExitCode::from(BAD_USAGE);
-        }
+        Err(code) => return code,
     };
     let mut health = Health::of(ask::members(&given, args.admin.as_deref(), tls.as_ref()));
-    health.election = health.last_election(args.admin.as_deref());
+    health.election = health.last_election(args.admin.as_deref(), tls.as_ref());
     let text = match args.json {
         true => format!("{}\n", show::json(&health)),
         false => show::text(&health),

@@ -4,9 +4,12 @@ use std::io;
 use std::time::Duration;
 
 use serde_json::Value;
+use tenure_client::Tls;
 use thiserror::Error;
 use ureq::http::Response;
 use ureq::{Agent, RequestBuilder};
+
+use super::https;
 
 /// Who asks, for servers on other machines: a scheme and what it takes, as `digest user:password`.
 const CREDENTIALS: &str = "TENURE_ADMIN_AUTH";
@@ -31,7 +34,7 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 /// Why there is no answer.
 #[derive(Debug, Error)]
 pub(crate) enum AdminError {
-    #[error("{0}: expected http://HOST:PORT")]
+    #[error("{0}: expected http://HOST:PORT or https://HOST:PORT")]
     Url(String),
     #[error("{url}: {source}; is the server's admin HTTP there? See --admin")]
     Unreachable { url: String, source: ureq::Error },
@@ -54,14 +57,20 @@ pub(crate) struct Admin {
 }
 
 impl Admin {
-    pub(crate) fn new(url: &str) -> Result<Self, AdminError> {
-        Self::with_timeout(url, TIMEOUT)
+    pub(crate) fn new(url: &str, tls: Option<&Tls>) -> Result<Self, AdminError> {
+        Self::with_timeout(url, tls, TIMEOUT)
     }
 
     /// The same; each question is given up after so long.
-    pub(crate) fn with_timeout(url: &str, timeout: Duration) -> Result<Self, AdminError> {
+    pub(crate) fn with_timeout(
+        url: &str,
+        tls: Option<&Tls>,
+        timeout: Duration,
+    ) -> Result<Self, AdminError> {
         let url = match url.split_once("://") {
-            Some(("http", host)) if !host.is_empty() => url.trim_end_matches('/').to_owned(),
+            Some(("http" | "https", host)) if !host.is_empty() => {
+                url.trim_end_matches('/').to_owned()
+            }
             None if !url.is_empty() => format!("http://{}", url.trim_end_matches('/')),
             _ => return Err(AdminError::Url(url.to_owned())),
         };
@@ -70,7 +79,7 @@ impl Admin {
             .http_status_as_error(false)
             .proxy(None)
             .build();
-        Ok(Self { agent: config.new_agent(), url, credentials: String::new() })
+        Ok(Self { agent: https::agent(config, tls), url, credentials: String::new() })
     }
 
     /// Shows the server who asks, if that is given or the environment says so. Only for servers

@@ -1,6 +1,7 @@
 //! `tenure session`: the sessions of a running server, as its admin HTTP tells of them.
 
 pub(crate) mod admin;
+pub(crate) mod https;
 mod show;
 
 use std::io::{self, Write};
@@ -9,6 +10,8 @@ use std::process::ExitCode;
 use serde_json::Value;
 
 use admin::{Admin, AdminError};
+
+use crate::tls_flags::TlsFlags;
 
 /// Which sessions, of which server.
 #[derive(clap::Args)]
@@ -31,6 +34,8 @@ pub(crate) struct Args {
     /// JSON instead of text
     #[arg(long, global = true)]
     json: bool,
+    #[command(flatten)]
+    tls: TlsFlags,
 }
 
 #[derive(clap::Subcommand)]
@@ -85,8 +90,12 @@ const NOT_FOUND: u8 = 3;
 const WAIT_MS: u64 = 20_000;
 
 pub(crate) fn run(args: &Args) -> ExitCode {
+    let tls = match args.tls.told_by("session") {
+        Ok(tls) => tls,
+        Err(code) => return code,
+    };
     let auth = args.auth.as_deref();
-    let admin = Admin::new(&args.admin).map(|admin| admin.with_credentials(auth));
+    let admin = Admin::new(&args.admin, tls.as_ref()).map(|admin| admin.with_credentials(auth));
     match admin.and_then(|admin| answer(args, &admin)) {
         Ok(code) => code,
         // Whoever read the output has read enough.

@@ -56,12 +56,9 @@ pub(crate) fn run(args: Args) -> ExitCode {
             return ExitCode::from(FAILED);
         }
     };
-    let tls = match args.tls.tls() {
+    let tls = match args.tls.told_by("shell") {
         Ok(tls) => tls,
-        Err(error) => {
-            eprintln!("tenure shell: {error}");
-            return ExitCode::from(USAGE);
-        }
+        Err(code) => return code,
     };
     match is_terminal {
         true => on_terminal(&args, tls, waiter),

@@ -11,6 +11,9 @@ use std::time::Duration;
 use sample::Sample;
 use signal_hook::consts::{SIGINT, SIGTERM};
 use signal_hook::iterator::Signals;
+use tenure_client::Tls;
+
+use crate::tls_flags::TlsFlags;
 
 /// Whom to look at, and how often.
 #[derive(clap::Args)]
@@ -30,6 +33,8 @@ pub(crate) struct Args {
     /// Print one picture and end
     #[arg(long)]
     once: bool,
+    #[command(flatten)]
+    tls: TlsFlags,
 }
 
 const AFTER_HELP: &str = "\
@@ -52,10 +57,14 @@ const CLEAR_LINE: &str = "\x1b[K\n";
 const CLEAR_REST: &str = "\x1b[J";
 
 pub(crate) fn run(args: &Args) -> ExitCode {
+    let tls = match args.tls.told_by("top") {
+        Ok(tls) => tls,
+        Err(code) => return code,
+    };
     let urls: Vec<String> = args.admin.split(',').map(|url| url.trim().to_owned()).collect();
     let shown = match args.once {
-        true => once(args, &urls),
-        false => live(args, &urls),
+        true => once(args, &urls, tls.as_ref()),
+        false => live(args, &urls, tls.as_ref()),
     };
     match shown {
         Ok(code) => code,
@@ -68,26 +77,26 @@ pub(crate) fn run(args: &Args) -> ExitCode {
     }
 }
 
-fn once(args: &Args, urls: &[String]) -> io::Result<ExitCode> {
-    let earlier = Sample::take(urls);
+fn once(args: &Args, urls: &[String], tls: Option<&Tls>) -> io::Result<ExitCode> {
+    let earlier = Sample::take(urls, tls);
     std::thread::sleep(Duration::from_secs_f64(args.interval));
-    let now = Sample::take(urls);
+    let now = Sample::take(urls, tls);
     io::stdout().lock().write_all(frame::frame(&earlier, &now).as_bytes())?;
     let is_answered = now.answering().next().is_some();
     Ok(if is_answered { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn live(args: &Args, urls: &[String]) -> io::Result<ExitCode> {
+fn live(args: &Args, urls: &[String], tls: Option<&Tls>) -> io::Result<ExitCode> {
     let mut signals = Signals::new([SIGINT, SIGTERM])?;
     let mut out = io::stdout().lock();
     out.write_all(ENTER.as_bytes())?;
-    let mut earlier = Sample::take(urls);
+    let mut earlier = Sample::take(urls, tls);
     let outcome = loop {
         std::thread::sleep(Duration::from_secs_f64(args.interval));
         if signals.pending().next().is_some() {
             break Ok(ExitCode::SUCCESS);
         }
-        let now = Sample::take(urls);
+        let now = Sample::take(urls, tls);
         let picture = frame::frame(&earlier, &now).replace('\n', CLEAR_LINE);
         let drawn = write!(out, "{HOME}{picture}{CLEAR_REST}").and_then(|()| out.flush());
         if let Err(error) = drawn {

@@ -5,6 +5,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
+use tenure_client::Tls;
 
 use super::metrics::Metrics;
 use crate::session::admin::Admin;
@@ -39,9 +40,10 @@ pub(super) struct Answers {
 
 impl Sample {
     /// Asks all at the same moment, as nearly as can be.
-    pub(super) fn take(urls: &[String]) -> Self {
+    pub(super) fn take(urls: &[String], tls: Option<&Tls>) -> Self {
         let members = thread::scope(|scope| {
-            let asking: Vec<_> = urls.iter().map(|url| scope.spawn(move || ask(url))).collect();
+            let asking: Vec<_> =
+                urls.iter().map(|url| scope.spawn(move || ask(url, tls))).collect();
             let joined = asking.into_iter().map(|thread| thread.join());
             let answers = joined.map(|answers| answers.expect("asking does not panic"));
             let named = urls.iter().cloned().zip(answers);
@@ -70,8 +72,8 @@ impl Sample {
     }
 }
 
-fn ask(url: &str) -> Result<Answers, String> {
-    let admin = Admin::with_timeout(url, ANSWER_LIMIT).map_err(|error| error.to_string())?;
+fn ask(url: &str, tls: Option<&Tls>) -> Result<Answers, String> {
+    let admin = Admin::with_timeout(url, tls, ANSWER_LIMIT).map_err(|error| error.to_string())?;
     let admin = admin.with_credentials(None);
     let status = admin.get("/status").map_err(|error| error.to_string())?;
     // A member may stop between two questions; what it did not say is missing, no more.

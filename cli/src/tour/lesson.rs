@@ -48,7 +48,7 @@ async fn steps(stage: &mut Stage, server: &TestServer) -> Result<()> {
     let network = || Proxy::start(server.addr()).context("the tour's network");
     let (alices, bobs, others) = (network()?, network()?, network()?);
     let admin = server.admin_addr().context("the tour's server has no admin HTTP")?;
-    let admin = Admin::new(&admin.to_string())?;
+    let admin = Admin::new(&admin.to_string(), None)?;
 
     let mut alice = establish(stage, &alices).await?;
     let mut bob = show_ephemeral(stage, &alice, &bobs).await?;

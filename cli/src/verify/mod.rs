@@ -63,16 +63,10 @@ const UNREADABLE: u8 = 3;
 /// Znodes asked for at a time.
 const BATCH: usize = 256;
 
-/// A flag says what cannot be.
-const BAD_USAGE: u8 = 2;
-
 pub(crate) fn run(args: &Args) -> ExitCode {
-    let tls = match args.tls.tls() {
+    let tls = match args.tls.told_by("verify") {
         Ok(tls) => tls,
-        Err(error) => {
-            eprintln!("tenure verify: {error}");
-            return ExitCode::from(BAD_USAGE);
-        }
+        Err(code) => return code,
     };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build();
     let outcome = match runtime {

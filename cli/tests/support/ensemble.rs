@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
-use super::{Client, Handshake, Socket};
+use super::{Client, Handshake, Op, Socket};
 
 /// Long enough for an election on a very busy machine.
 pub const PATIENCE: Duration = Duration::from_secs(60);
@@ -203,6 +203,20 @@ impl Ensemble {
             }
             assert!(Instant::now() < deadline, "server {n} lets nobody in:\n{}", self.logs());
             std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// A new session at a server that has all that the leader had. One that gets a snapshot
+    /// meanwhile sends its clients away.
+    pub fn connect_in_sync(&self, n: usize) -> Client {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let mut client = self.connect(n, &Handshake::new(30_000));
+            let xid = client.send(&Op::sync("/"));
+            if client.try_reply().is_ok_and(|reply| (reply.xid, reply.err) == (xid, 0)) {
+                return client;
+            }
+            assert!(Instant::now() < deadline, "server {n} does not catch up:\n{}", self.logs());
         }
     }
 

@@ -12,9 +12,11 @@ use std::time::Duration;
 use axum::extract::connect_info::Connected;
 use axum::serve::{IncomingStream, Listener};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, Sleep, sleep, sleep_until};
+
+use super::wire::{AdminTls, Wire};
 
 /// Connections open at once; more wait in the backlog. Operators and scrapers are few.
 const MAX_CONNECTIONS: usize = 64;
@@ -26,13 +28,14 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub(crate) struct BoundedListener {
     listener: TcpListener,
     idle: Duration,
+    tls: Option<AdminTls>,
     places: Arc<Semaphore>,
 }
 
 impl BoundedListener {
     /// Closes connections on which nothing was answered for `idle`.
-    pub(crate) fn new(listener: TcpListener, idle: Duration) -> Self {
-        Self { listener, idle, places: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
+    pub(crate) fn new(listener: TcpListener, idle: Duration, tls: Option<AdminTls>) -> Self {
+        Self { listener, idle, tls, places: Arc::new(Semaphore::new(MAX_CONNECTIONS)) }
     }
 }
 
@@ -44,7 +47,8 @@ impl Listener for BoundedListener {
         let place = Arc::clone(&self.places).acquire_owned().await.expect("it is never closed");
         loop {
             match self.listener.accept().await {
-                Ok((stream, peer)) => {
+                Ok((socket, peer)) => {
+                    let stream = Wire::new(socket, self.tls.as_ref());
                     let deadline = Box::pin(sleep_until(Instant::now() + self.idle));
                     let idle = self.idle;
                     return (BoundedStream { stream, idle, deadline, _place: place }, peer);
@@ -72,7 +76,7 @@ impl Connected<IncomingStream<'_, BoundedListener>> for Peer {
 /// A connection that fails once nothing was written for the idle time, however busily its client
 /// drips bytes.
 pub(crate) struct BoundedStream {
-    stream: TcpStream,
+    stream: Wire,
     idle: Duration,
     deadline: Pin<Box<Sleep>>,
     _place: OwnedSemaphorePermit,

@@ -35,6 +35,7 @@ use super::snapshot::Snapshots;
 use super::status;
 use super::tenants;
 use super::why;
+use super::wire::AdminTls;
 use crate::audit::{Audit, AuditLine};
 use crate::config::{AdminSettings, Listen, MetricsSettings};
 use crate::limits;
@@ -52,6 +53,7 @@ impl AdminServer {
     pub(crate) fn start(
         admin: &AdminSettings,
         metrics: &MetricsSettings,
+        tls: Option<AdminTls>,
         client: AdminClient,
         audit: Option<Audit>,
     ) -> Self {
@@ -73,12 +75,12 @@ impl AdminServer {
             audit,
         });
         let routers = [
-            (main, Router::new().fallback(admin_page).with_state(Arc::clone(&shared))),
-            (prometheus, Router::new().fallback(metrics_page).with_state(shared)),
+            (main, tls, Router::new().fallback(admin_page).with_state(Arc::clone(&shared))),
+            (prometheus, None, Router::new().fallback(metrics_page).with_state(shared)),
         ];
-        let served: Vec<(TcpListener, Router)> = routers
+        let served: Vec<Served> = routers
             .into_iter()
-            .filter_map(|(listener, router)| Some((listener?, router)))
+            .filter_map(|(listener, tls, router)| Some((listener?, tls, router)))
             .collect();
         let running = if served.is_empty() { None } else { spawn(served, idle) };
         Self { addr, prometheus_addr, running }
@@ -118,18 +120,18 @@ fn bind(key: &str, listen: &Listen) -> Option<TcpListener> {
         .ok()
 }
 
+/// Where pages are served, what is spoken there, and the pages.
+type Served = (TcpListener, Option<AdminTls>, Router);
+
 /// Serves until the returned sender is dropped.
-fn spawn(
-    served: Vec<(TcpListener, Router)>,
-    idle: Duration,
-) -> Option<(oneshot::Sender<()>, JoinHandle<()>)> {
+fn spawn(served: Vec<Served>, idle: Duration) -> Option<(oneshot::Sender<()>, JoinHandle<()>)> {
     let (stop, stopped) = oneshot::channel::<()>();
     let work = move || -> io::Result<()> {
         let runtime = runtime::Builder::new_current_thread().enable_all().build()?;
         runtime.block_on(async move {
-            for (listener, router) in served {
+            for (listener, tls, router) in served {
                 let listener = tokio::net::TcpListener::from_std(listener)?;
-                let listener = BoundedListener::new(listener, idle);
+                let listener = BoundedListener::new(listener, idle, tls);
                 let service = router.into_make_service_with_connect_info::<Peer>();
                 tokio::spawn(axum::serve(listener, service).into_future());
             }

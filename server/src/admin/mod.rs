@@ -27,6 +27,7 @@ mod status;
 mod tenants;
 mod version;
 mod why;
+mod wire;
 pub mod words;
 
 pub use authorise::Credentials;
@@ -49,3 +50,4 @@ pub use server_events::{ServerEvent, ServerEventKind, StormCause};
 pub use tenants::{TenantReport, TenantReports};
 pub use version::version;
 pub use why::PathReport;
+pub(crate) use wire::AdminTls;

@@ -272,6 +272,10 @@ static KEYS: &[Key] = &[
     warn("tenure.admin.closeSessions", |d, v| set(&mut d.config.admin.close_sessions, boolean(v))),
     // Another: the reference server asks for an identity in two commands only.
     fail("tenure.admin.trust", |d, v| set(&mut d.config.admin.trust, admin_trust(v))),
+    // Whoever wants no plain HTTP must not get it for a spelling mistake.
+    fail("admin.forceHttps", |d, v| set(&mut d.config.admin.force_https, boolean(v))),
+    fail("admin.portUnification", |d, v| set(&mut d.config.admin.port_unification, boolean(v))),
+    fail("admin.needClientAuth", |d, v| set(&mut d.config.admin.need_client_auth, boolean(v))),
     warn("admin.restore.enabled", |d, v| set(&mut d.config.admin.restore, boolean(v))),
     // A key of our own: upstream has a file for its logging library.
     warn("tenure.logLevel", |d, v| set(&mut d.config.log_level, some(log_level(v)))),
@@ -310,13 +314,7 @@ const STORM_PREFIX: &str = "connection_throttle_";
 
 /// Kept as written: TLS settings are read when the TLS listener starts.
 const TLS_PREFIXES: [&str; 2] = ["ssl.", "quorum.auth."];
-const TLS_KEYS: [&str; 5] = [
-    "client.certReload",
-    "sslQuorumReloadCertFiles",
-    "admin.portUnification",
-    "admin.forceHttps",
-    "admin.needClientAuth",
-];
+const TLS_KEYS: [&str; 2] = ["client.certReload", "sslQuorumReloadCertFiles"];
 
 /// Settings of machinery that this server does not have, accepted in silence: threads, caches,
 /// transport details and old algorithms of the reference server.

@@ -288,6 +288,12 @@ pub struct AdminSettings {
     pub close_sessions: bool,
     /// Who need not show who they are to do what could hurt.
     pub trust: AdminTrust,
+    /// TLS is spoken with whoever begins with it.
+    pub port_unification: bool,
+    /// TLS alone is spoken.
+    pub force_https: bool,
+    /// Who speaks TLS must show a certificate that this server trusts.
+    pub need_client_auth: bool,
 }
 
 /// Whom admin HTTP lets do what could hurt without asking who they are.
@@ -303,6 +309,13 @@ pub enum AdminTrust {
     Nobody,
 }
 
+impl AdminSettings {
+    /// What addresses begin with: `http`, or `https` where nothing else is spoken.
+    pub fn scheme(&self) -> &'static str {
+        if self.force_https { "https" } else { "http" }
+    }
+}
+
 impl Default for AdminSettings {
     fn default() -> Self {
         Self {
@@ -315,6 +328,9 @@ impl Default for AdminSettings {
             snapshot_interval_ms: 300_000,
             close_sessions: false,
             trust: AdminTrust::Local,
+            port_unification: false,
+            force_https: false,
+            need_client_auth: false,
         }
     }
 }

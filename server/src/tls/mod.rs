@@ -43,7 +43,25 @@ pub(crate) const HANDSHAKE: u8 = 0x16;
 /// What clients' TLS connections start from.
 pub(crate) fn clients(pairs: &[(String, String)]) -> Result<LiveClients, TlsError> {
     let reloads = is_on(pairs, "client.certReload")?;
-    Live::start("clients", Settings::of_clients(pairs), reloads, configure)
+    Live::start("clients", Settings::of_clients(pairs), reloads, for_clients)
+}
+
+/// What TLS connections to admin HTTP start from: the keys of links between members, as in the
+/// reference server, or else those for clients.
+pub(crate) fn admin(
+    pairs: &[(String, String)],
+    need_client_auth: bool,
+) -> Result<LiveClients, TlsError> {
+    let of_links = Settings::of_links(pairs);
+    let (settings, key) = match of_links.get("keyStore.location") {
+        Some(_) => (of_links, "sslQuorumReloadCertFiles"),
+        None => (Settings::of_clients(pairs), "client.certReload"),
+    };
+    let make = match need_client_auth {
+        true => |settings: Settings<'_>| configure(settings, ClientAuth::Need),
+        false => |settings: Settings<'_>| configure(settings, ClientAuth::None),
+    };
+    Live::start("admin HTTP", settings, is_on(pairs, key)?, make)
 }
 
 /// What links between members start from.
@@ -60,13 +78,23 @@ pub(crate) fn is_on(pairs: &[(String, String)], key: &'static str) -> Result<boo
     Settings::without_prefix(pairs).flag(key, false)
 }
 
-/// Reads keys and certificates, and makes of them what clients' TLS connections start from.
-fn configure(settings: Settings<'_>) -> Result<ServerConfig, TlsError> {
+fn for_clients(settings: Settings<'_>) -> Result<ServerConfig, TlsError> {
+    // Whoever names those it trusts has something to tell clients by.
+    let trusts = settings.get("trustStore.location").is_some();
+    let auth = settings.client_auth(if trusts { ClientAuth::Need } else { ClientAuth::None })?;
+    if auth == ClientAuth::None {
+        tracing::warn!("any client may connect through TLS: none must show a certificate");
+    }
+    configure(settings, auth)
+}
+
+/// Reads keys and certificates, and makes of them what accepted TLS connections start from.
+fn configure(settings: Settings<'_>, auth: ClientAuth) -> Result<ServerConfig, TlsError> {
     let provider = provider(settings)?;
     let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
         .with_protocol_versions(&versions(settings)?)
         .map_err(|_| no_suite(settings))?;
-    let builder = with_client_auth(builder, settings, &provider)?;
+    let builder = with_client_auth(builder, settings, auth, &provider)?;
     let identity = identity(settings, &provider)?;
     Ok(builder.with_cert_resolver(Arc::new(SingleCertAndKey::from(identity))))
 }
@@ -87,14 +115,11 @@ type WantsVerifier = ConfigBuilder<ServerConfig, rustls::WantsVerifier>;
 fn with_client_auth(
     builder: WantsVerifier,
     settings: Settings<'_>,
+    auth: ClientAuth,
     provider: &CryptoProvider,
 ) -> Result<ConfigBuilder<ServerConfig, WantsServerCert>, TlsError> {
     let (trust, revoked) = (settings.store("trustStore")?, revoked(settings)?);
-    // Whoever names those it trusts has something to tell clients by.
-    let default = if trust.is_some() { ClientAuth::Need } else { ClientAuth::None };
-    let auth = settings.client_auth(default)?;
     if auth == ClientAuth::None {
-        tracing::warn!("any client may connect through TLS: none must show a certificate");
         return Ok(builder.with_no_client_auth());
     }
     let trust = trust.ok_or_else(|| TlsError::Missing {

@@ -12,7 +12,7 @@ fn configured(lines: &str) -> Result<ServerConfig, TlsError> {
         let (key, value) = line.trim().split_once('=').unwrap();
         pairs.push((key.to_owned(), value.to_owned()));
     }
-    configure(Settings::of_clients(&pairs))
+    for_clients(Settings::of_clients(&pairs))
 }
 
 fn error(lines: &str) -> String {
@@ -41,7 +41,7 @@ fn key_and_trust_stores_may_be_pem_or_jks() {
 
 #[test]
 fn errors_name_the_key_and_the_file_and_what_to_do() {
-    let stored = configure(Settings::of_clients(&[])).map(|_| ()).unwrap_err().to_string();
+    let stored = for_clients(Settings::of_clients(&[])).map(|_| ()).unwrap_err().to_string();
     assert!(stored.starts_with("ssl.keyStore.location is missing: expected a PEM or JKS"));
     for (lines, parts) in [
         ("ssl.keyStore.location=/nosuch.pem", &["ssl.keyStore.location=/nosuch.pem", "read"][..]),

@@ -19,7 +19,7 @@ fn start(admin: AdminSettings, metrics: MetricsSettings, mut server: FakeServer)
     thread::spawn(move || questions.into_iter().for_each(|query| query.answer(&mut server)));
     // A failed send is a server that is gone; the question is dropped, and that is the answer.
     let client = AdminClient::new(move |query| drop(sender.send(query)));
-    AdminServer::start(&admin, &metrics, client, None)
+    AdminServer::start(&admin, &metrics, None, client, None)
 }
 
 fn settings() -> AdminSettings {
@@ -277,7 +277,7 @@ fn a_member_tells_to_which_ensemble_it_belongs() {
 #[test]
 fn a_server_that_does_not_answer() {
     let client = AdminClient::new(drop);
-    let admin = AdminServer::start(&settings(), &MetricsSettings::default(), client, None);
+    let admin = AdminServer::start(&settings(), &MetricsSettings::default(), None, client, None);
     let (status, json) = get_json(&admin, "/healthz");
     assert_eq!((status, &json["reason"]), (503, &json!("io_loop_stuck")));
     for path in ["/commands/ruok", "/readyz", "/metrics", "/sessions", "/sessions/1"] {
