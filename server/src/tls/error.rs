@@ -69,9 +69,17 @@ pub enum FileError {
     /// The PEM text does not decode.
     #[error("does not decode as PEM: {0}")]
     Pem(String),
-    /// The private key needs a password.
-    #[error("has an encrypted private key, which is not read yet; decrypt it with `openssl pkey`")]
-    EncryptedKey,
+    /// The private key is encrypted, and nobody says how.
+    #[error(
+        "has a private key that wants a password: name it, or a file of it (keyStore.password)"
+    )]
+    NoPassword,
+    /// The private key cannot be decrypted.
+    #[error("has a private key that cannot be decrypted: {0}; is it the right password?")]
+    Undecryptable(String),
+    /// The private key is encrypted in the way of before PKCS#8.
+    #[error("has a private key encrypted in an old way; convert it with `openssl pkey -aes256`")]
+    OldEncryptedKey,
     /// There is no private key.
     #[error("has no private key; expected a key and the chain of its certificates in one file")]
     NoKey,

@@ -5,6 +5,8 @@
 use std::fs::File;
 use std::io::Read;
 
+use pkcs8::der::Decode;
+use pkcs8::{EncryptedPrivateKeyInfo, SecretDocument};
 use rustls::pki_types::pem::{self, PemObject};
 use rustls::pki_types::{
     CertificateDer, CertificateRevocationListDer, PrivateKeyDer, PrivatePkcs8KeyDer,
@@ -36,7 +38,7 @@ pub(super) fn read_file(path: &str) -> Result<Vec<u8>, FileError> {
 /// The first private key of a key store, with its chain.
 pub(super) fn identity(bytes: &[u8], password: Option<&str>) -> Result<Identity, FileError> {
     let (key, chain) = match kind(bytes)? {
-        Kind::Pem => (pem_key(bytes)?, pem_certificates(bytes)?),
+        Kind::Pem => (pem_key(bytes, password)?, pem_certificates(bytes)?),
         Kind::Jks => {
             let keys = jks::read(bytes, password)?.keys;
             let (key, chain) = keys.into_iter().next().ok_or(FileError::NoKey)?;
@@ -90,13 +92,40 @@ fn kind(bytes: &[u8]) -> Result<Kind, FileError> {
     }
 }
 
-fn pem_key(bytes: &[u8]) -> Result<PrivateKeyDer<'static>, FileError> {
-    PrivateKeyDer::from_pem_slice(bytes).map_err(|error| match error {
-        // Both the present and the older way to encrypt a key have the word in their headers.
-        _ if String::from_utf8_lossy(bytes).contains("ENCRYPTED") => FileError::EncryptedKey,
+fn pem_key(bytes: &[u8], password: Option<&str>) -> Result<PrivateKeyDer<'static>, FileError> {
+    let error = match PrivateKeyDer::from_pem_slice(bytes) {
+        Ok(key) => return Ok(key),
+        Err(error) => error,
+    };
+    let text = String::from_utf8_lossy(bytes);
+    if let Some(block) = encrypted_block(&text) {
+        let password = password.ok_or(FileError::NoPassword)?;
+        return decrypted(block, password);
+    }
+    Err(match error {
+        // The way of before PKCS#8 has the word in a header of its own.
+        _ if text.contains("ENCRYPTED") => FileError::OldEncryptedKey,
         pem::Error::NoItemsFound => FileError::NoKey,
         error => FileError::Pem(error.to_string()),
     })
+}
+
+/// The part of a PEM text that is an encrypted private key.
+fn encrypted_block(text: &str) -> Option<&str> {
+    const END: &str = "-----END ENCRYPTED PRIVATE KEY-----";
+    let begin = text.find("-----BEGIN ENCRYPTED PRIVATE KEY-----")?;
+    let length = text[begin..].find(END)? + END.len();
+    Some(&text[begin..begin + length])
+}
+
+fn decrypted(block: &str, password: &str) -> Result<PrivateKeyDer<'static>, FileError> {
+    let (_, sealed) =
+        SecretDocument::from_pem(block).map_err(|error| FileError::Pem(error.to_string()))?;
+    let sealed = EncryptedPrivateKeyInfo::from_der(sealed.as_bytes())
+        .map_err(|error| FileError::Undecryptable(error.to_string()))?;
+    let key =
+        sealed.decrypt(password).map_err(|error| FileError::Undecryptable(error.to_string()))?;
+    Ok(PrivatePkcs8KeyDer::from(key.as_bytes().to_vec()).into())
 }
 
 fn pem_certificates(bytes: &[u8]) -> Result<Vec<CertificateDer<'static>>, FileError> {
@@ -111,6 +140,9 @@ mod tests {
     const KEY: &[u8] = include_bytes!("../../tests/certificates/server.pem");
     const CA: &[u8] = include_bytes!("../../tests/certificates/ca.pem");
     const JKS: &[u8] = include_bytes!("golden/store.jks");
+    /// What openssl makes of a key and its certificates with `pkcs8 -topk8`, and with `-scrypt`.
+    const PBKDF2: &[u8] = include_bytes!("golden/pbkdf2.pem");
+    const SCRYPT: &[u8] = include_bytes!("golden/scrypt.pem");
 
     #[test]
     fn pem_and_jks_give_the_same() {
@@ -122,14 +154,30 @@ mod tests {
     }
 
     #[test]
+    fn encrypted_keys_are_read_with_their_password() {
+        let expected = identity(KEY, None).unwrap();
+        for store in [PBKDF2, SCRYPT] {
+            let read = identity(store, Some("changeit")).unwrap();
+            assert_eq!(read.0.secret_der(), expected.0.secret_der());
+            assert_eq!(read.1, expected.1);
+            let refused = |password| identity(store, password).unwrap_err().to_string();
+            assert!(refused(Some("changed")).contains("right password"), "{}", refused(Some("x")));
+            assert!(refused(None).contains("has a private key that wants a password"));
+            for length in 0..store.len() {
+                _ = identity(&store[..length], Some("changeit"));
+            }
+        }
+    }
+
+    #[test]
     fn what_cannot_be_used_is_named() {
         let of = |bytes: &[u8]| identity(bytes, None).unwrap_err().to_string();
         assert!(of(&[0x30, 0x82, 1, 2]).contains("openssl pkcs12"));
         assert!(of(&[0xce; 40]).contains("JCEKS"));
         assert!(of(b"").contains("neither PEM nor JKS"));
         assert!(of(CA).contains("has no private key"));
-        let encrypted = b"-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n";
-        assert!(of(encrypted).contains("openssl pkey"));
+        let old = b"-----BEGIN RSA PRIVATE KEY-----\nProc-Type: 4,ENCRYPTED\n\nAAAA\n";
+        assert!(of(old).contains("openssl pkey"), "{}", of(old));
         let key_only = std::str::from_utf8(KEY).unwrap().split("-----BEGIN CERT").next().unwrap();
         assert!(of(key_only.as_bytes()).contains("no certificate"));
         assert!(of(b"-----BEGIN PRIVATE KEY-----\n!\n-----END PRIVATE KEY-----").contains("PEM"));
