@@ -12,7 +12,9 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
+use support::ensemble::Ensemble;
 use support::hosted::{Hosted, SUPER_USER, arg, members, tenure};
+use support::{Handshake, foreign};
 use tempfile::TempDir;
 use tenure_client::{Session, SessionToken, Zxid};
 
@@ -146,6 +148,44 @@ async fn an_ensemble_is_restored_as_a_new_one_from_a_followers_backup() {
     assert!(!said.contains(&cluster), "it is another ensemble: {said}");
 }
 
+#[test]
+fn a_member_restored_alone_is_let_in_by_nobody() {
+    if foreign() {
+        return;
+    }
+    let admin = "admin.enableServer=true\nadmin.serverAddress=127.0.0.1\nadmin.serverPort=0\n";
+    let mut ensemble = Ensemble::start_with(admin);
+    let leader = ensemble.leader();
+    let lost = (leader + 1) % 3;
+    let mut client = ensemble.connect(leader, &Handshake::new(30_000));
+    client.create("/before", b"").unwrap();
+    let log = |n: usize| fs::read_to_string(ensemble.folder.path().join(format!("{n}.log")));
+    ensemble.wait_for(|| log(leader).unwrap().contains("the ensemble has an id"));
+    let text = log(leader).unwrap();
+    let server = text.split(" admin=").nth(1).unwrap().split_whitespace().next().unwrap();
+    let backup = ensemble.folder.path().join("backup");
+    let (code, said, why) = tenure(&["backup", "--server", server, "--out", arg(&backup)]);
+    assert_eq!(code, 0, "{said}{why}");
+    client.create("/since", b"").unwrap();
+
+    ensemble.kill(lost);
+    ensemble.wipe(lost);
+    let data = ensemble.folder.path().join(format!("data{lost}"));
+    let (code, said) = restore(&backup, &data, &[]);
+    assert_eq!(code, 0, "{said}");
+    ensemble.spawn(lost);
+    ensemble.wait_for(|| ensemble.logs().contains("on one restored from a backup"));
+    assert!(ensemble.word(lost, "srvr").contains("not currently serving"));
+    // What the message says to do is all there is to do.
+    ensemble.kill(lost);
+    ensemble.wipe(lost);
+    ensemble.spawn(lost);
+    let mut witness = ensemble.connect_in_sync(lost);
+    assert!(witness.exists("/since").is_ok());
+    witness.close();
+    client.close();
+}
+
 #[tokio::test]
 async fn backups_under_load_hold_one_moment_and_hold_up_nobody() {
     let scene = Scene::new().await;
@@ -234,8 +274,10 @@ async fn foreign_backups_are_refused_by_what_they_are() {
 
     let backup = scene.backup();
     let (code, said) = restore(&backup, &to, &["--cluster", "00000000000000ab"]);
-    assert!(code == 3 && said.contains("of cluster 0000000000000000, not of"), "{said}");
-    let (code, said) = restore(&backup, &to, &["--cluster", "0000000000000000"]);
+    let (_, cluster) = said.split_once("is a backup of cluster ").unwrap();
+    let (cluster, _) = cluster.split_once(", not of 00000000000000ab").unwrap();
+    assert!(code == 3 && cluster != "0000000000000000", "{said}");
+    let (code, said) = restore(&backup, &to, &["--cluster", cluster]);
     assert_eq!(code, 0, "{said}");
     let (code, said) = restore(&backup, &to, &[]);
     assert!(code == 3 && said.contains("holds data already"), "{said}");

@@ -1,5 +1,8 @@
 //! A history that starts with a state from elsewhere: imported, or restored from a backup.
 
+use std::convert::Infallible;
+
+use sha1::{Digest, Sha1};
 use tenure_wire::{Acl, PASSWORD_LEN, SessionId, Zxid};
 
 use crate::limits;
@@ -13,7 +16,7 @@ use crate::tree::node::{NodeId, NodeKind};
 use crate::tree::{NewNode, Tree};
 
 /// Index and term of the entry that such a history counts as having begun with.
-const BEGINNING: (u64, u64) = (1, 1);
+pub(crate) const BEGINNING: (u64, u64) = (1, 1);
 
 /// Puts a state together from sessions and znodes. Equal calls make equal states.
 #[derive(Debug)]
@@ -164,9 +167,10 @@ impl Founder {
 }
 
 impl State {
-    /// Makes this the state that a new history starts with: its ensemble is yet to be named, its
-    /// members are those that the configuration names, and the epochs of new changes are above
-    /// `epoch` and all that were.
+    /// Makes this the state that a new history starts with: its members are those that the
+    /// configuration names, and the epochs of new changes are above `epoch` and all that were. The
+    /// ensemble is named after the state itself, so that members that start from the same one find
+    /// together, and nobody else lets them in: what others have done since, this history lacks.
     pub fn begin_history(&mut self, epoch: u32) {
         self.applied = BEGINNING;
         self.cluster = 0;
@@ -175,6 +179,20 @@ impl State {
         if let Some(config) = self.tree.find(CONFIG) {
             self.tree.forget_data(config);
         }
+        self.cluster = self.digest();
+    }
+
+    /// Of everything in it; never 0.
+    fn digest(&mut self) -> u64 {
+        let mut hasher = Sha1::new();
+        let hashed: Result<(), Infallible> = self.write_chunks(|chunk| {
+            hasher.update(chunk);
+            Ok(())
+        });
+        let Ok(()) = hashed;
+        let digest: [u8; 20] = hasher.finalize().into();
+        let (first, _) = digest.split_first_chunk().expect("it is longer");
+        u64::from_be_bytes(*first).max(1)
     }
 
     /// What a snapshot of this state is one of. Its members are those of the configuration.

@@ -165,6 +165,8 @@ fn a_pause_of_the_server_expires_nobody() {
 fn pings_keep_a_session_alive_without_touching_the_log() {
     let mut world = World::new(Config::default());
     let (conn, opened) = world.open(4_000);
+    // The server gives itself an id.
+    world.wait(1_000);
     let entries = world.log.len();
     for _ in 0..40 {
         world.wait(1_000);

@@ -3,9 +3,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{DirBuilderExt, FileExt};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
+
+/// Who may look into folders that are made: their owner. Data, digests of passwords and what
+/// sessions are resumed with are nobody else's business.
+pub(crate) const DIR_MODE: u32 = 0o700;
 
 /// An open file of a [`Disk`]; never reused by the same disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -224,7 +228,7 @@ impl Disk for RealDisk {
         if let Some(parent) = parent {
             self.create_dir(parent)?;
         }
-        match fs::create_dir(dir) {
+        match fs::DirBuilder::new().mode(DIR_MODE).create(dir) {
             Err(error) if error.kind() == io::ErrorKind::AlreadyExists && dir.is_dir() => {}
             other => other?,
         }

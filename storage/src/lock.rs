@@ -2,11 +2,13 @@
 
 use std::fs::{self, File};
 use std::io::{self, Read, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 
 use rustix::fs::{FlockOperation, flock};
 use thiserror::Error;
 
+use crate::disk::DIR_MODE;
 use crate::segment::FORMAT_VERSION;
 
 /// Why the data folder cannot be taken into use.
@@ -40,7 +42,7 @@ pub enum LockError {
     },
     /// There is data, but nothing says of which format.
     #[error(
-        "{} is missing although {} holds data: restore the folder from a backup as a whole",
+        "{} is missing although {} holds data: put the folder back as a whole",
         file.display(),
         file.parent().unwrap_or(Path::new(".")).display()
     )]
@@ -138,7 +140,8 @@ fn failed(op: &'static str, path: &Path) -> impl FnOnce(io::Error) -> LockError 
 }
 
 fn create(dir: &Path) -> Result<(), LockError> {
-    fs::create_dir_all(dir).map_err(failed("creating", dir))?;
+    let mut made = fs::DirBuilder::new();
+    made.recursive(true).mode(DIR_MODE).create(dir).map_err(failed("creating", dir))?;
     for dir in [Some(dir), dir.parent()].into_iter().flatten() {
         sync_dir(dir)?;
     }

@@ -94,14 +94,18 @@ impl OpenError {
             file: file.to_path_buf(),
             offset,
             what: what.into(),
-            advice: ADVICE.to_owned(),
+            advice: format!("{ADVICE}: {INSTEAD}"),
         }
     }
 }
 
 const ADVICE: &str = "Acknowledged writes may be affected, so the server does not start. Keep a \
-    copy of the data folder, check the disk, look with `tenure inspect`, and restore the folder \
-    from a backup";
+    copy of the data folder, check the disk, and look with `tenure inspect`. Instead of the folder";
+
+/// What to start from instead.
+const INSTEAD: &str = "a member of an ensemble whose others serve gets everything from them once \
+    its dataDir is empty except myid; a server by itself, or all members at once, are restored from \
+    a backup";
 
 /// What the log held.
 #[derive(Debug, Default)]
@@ -322,14 +326,14 @@ impl Replay {
     fn check(&self, dir: &Path, last: &Path, end: u64) -> Result<(), OpenError> {
         if self.last_index > self.snapshot_index && self.first_index > self.snapshot_index + 1 {
             let advice = match self.snapshot_index {
-                0 => "Put the missing snapshot back, or restore the data folder from a backup",
-                _ => "Put the missing or damaged newer snapshot back, or restore from a backup",
+                0 => "Put the missing snapshot back, or give the folder up",
+                _ => "Put the missing or damaged newer snapshot back, or give the folder up",
             };
             return Err(OpenError::Gap {
                 dir: dir.to_path_buf(),
                 snapshot_index: self.snapshot_index,
                 first_index: self.first_index,
-                advice: advice.to_owned(),
+                advice: format!("{advice}: {INSTEAD}"),
             });
         }
         let last_index = self.last_index.max(self.snapshot_index);

@@ -1,4 +1,5 @@
-//! A member that has forgotten what it promised: its disk is empty, and the ensemble is not new.
+//! A member that has forgotten what it promised: its disk is empty, or holds just the state that
+//! the ensemble began with, and the ensemble is not new.
 //!
 //! The others may count on what it had, and on votes it gave. So it takes no part in anything
 //! before every other voter has told it its term: whatever it promised to somebody who was
@@ -13,6 +14,7 @@ use std::collections::BTreeMap;
 use raft::eraftpb::{Message, MessageType};
 
 use super::{Consensus, ELECTION_TICKS};
+use crate::founding::BEGINNING;
 
 /// How far a member is from being a full one.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -83,6 +85,13 @@ impl Consensus {
         }
     }
 
+    /// Whether nothing is known here of anything after the history's beginning: that of an empty
+    /// folder, or of one made from a state from elsewhere.
+    fn has_only_begun(&self) -> bool {
+        let last = self.last_index();
+        last <= BEGINNING.0 && last == self.raw.store().before()
+    }
+
     /// Whether a message must be dropped, because this member may not have a say yet.
     pub(super) fn must_not_hear(&mut self, message: &Message) -> bool {
         let kind = message.get_msg_type();
@@ -92,8 +101,8 @@ impl Consensus {
             MessageType::MsgHeartbeat => message.commit,
             _ => 0,
         };
-        let is_blank = self.last_index() == 0 && !self.is_complete;
-        if known > 0 && is_blank && self.standing == Standing::Full {
+        let is_blank = self.has_only_begun() && !self.is_complete;
+        if known > self.last_index() && is_blank && self.standing == Standing::Full {
             self.begin_catching_up();
         }
         match self.standing {

@@ -63,18 +63,23 @@ impl Replica {
     pub(crate) fn go_on_reconfiguring(&mut self, now: Now) {
         let (applied, _) = self.state.applied;
         let is_ready = self.serving && self.consensus.is_leader() && self.to_apply.is_empty();
-        if self.config.members.is_empty() || !is_ready || applied < self.reconfigurer.waits_for {
+        if !is_ready || applied < self.reconfigurer.waits_for {
             return;
         }
+        let is_alone = self.config.members.is_empty();
         let stored = self.state.members();
-        if self.must_write_members(&stored) {
+        if !is_alone && self.must_write_members(&stored) {
             let members = self.config.members.clone();
             self.propose_step(Operation::SetMembers { members }, now);
         } else if self.state.cluster == 0 {
-            // 0 stands for none.
+            // 0 stands for none. A server by itself has a name too: as a member of an ensemble
+            // some day, it must not pass for one without a history.
             let id = self.config.incarnation.max(1);
             self.propose_step(Operation::NameCluster { id }, now);
-        } else if !self.config.members_are_fixed && !self.consensus.is_changing_members() {
+        } else if !is_alone
+            && !self.config.members_are_fixed
+            && !self.consensus.is_changing_members()
+        {
             self.next_step(&stored, now);
         }
     }

@@ -74,6 +74,21 @@ fn missing_built_in_znodes_are_those_of_a_new_server() {
 }
 
 #[test]
+fn equal_states_found_the_same_ensemble_and_others_another() {
+    let (one, equal) = (state(), state());
+    assert!(one.cluster() != 0 && one.cluster() == equal.cluster());
+    let other = Founder::new(1).finish(Zxid::new(5, 77), 3);
+    assert_ne!(other.cluster(), one.cluster());
+    // Founded again from what it was founded from, it is the same.
+    let mut again = restored(&mut state());
+    again.begin_history(3);
+    assert_eq!(again.cluster(), one.cluster());
+    let mut later = restored(&mut state());
+    later.begin_history(9);
+    assert_ne!(later.cluster(), one.cluster());
+}
+
+#[test]
 fn history_goes_on_above_everything_that_was() {
     let mut state = state();
     let first = state.next_zxid(2);

@@ -1,6 +1,7 @@
 //! A member whose disk was lost must not help to forget what it had confirmed.
 
-use tenure_replica::{ConnId, Input};
+use tenure_replica::{ConnId, Founder, Input};
+use tenure_wire::Zxid;
 
 use crate::lab::{Disk, Ensemble, create, get};
 
@@ -14,7 +15,11 @@ struct Scene {
 }
 
 fn scene(writes: usize) -> Scene {
-    let mut ensemble = Ensemble::with_tail(20);
+    scene_of(Ensemble::with_tail(20), writes, Disk::default)
+}
+
+/// What is found instead of the lost disk is what `left` says.
+fn scene_of(mut ensemble: Ensemble, writes: usize, left: impl Fn() -> Disk) -> Scene {
     let leader = ensemble.leader();
     let (lagging, wiped) = ((leader + 1) % 3, (leader + 2) % 3);
     let (conn, _) = ensemble.open(leader, 10_000);
@@ -23,7 +28,7 @@ fn scene(writes: usize) -> Scene {
         assert_eq!(ensemble.ask(leader, conn, &create(&format!("/known-{i}"), 0)), [(9, 0)]);
     }
     ensemble.kill(wiped);
-    ensemble.disks[wiped] = Disk::default();
+    ensemble.disks[wiped] = left();
     Scene { ensemble, leader, lagging, wiped }
 }
 
@@ -54,6 +59,46 @@ fn it_does_not_elect_a_member_that_lacks_acknowledged_writes() {
         let conn = client(&mut ensemble, member);
         assert_eq!(ensemble.ask(member, conn, &get("/known-2")), [(9, 0)]);
     }
+}
+
+/// The disk of a member that was made from a backup.
+fn founded() -> Disk {
+    let mut state = Founder::new(0).finish(Zxid::new(5, 77), 0);
+    let mut chunks = Vec::new();
+    let written: Result<(), std::convert::Infallible> = state.write_chunks(|chunk| {
+        chunks.push(chunk.to_vec());
+        Ok(())
+    });
+    written.expect("nothing can fail");
+    let mut disk = Disk::default();
+    disk.snapshot = Some((state.snapshot_meta(), chunks));
+    disk
+}
+
+#[test]
+fn a_backup_in_place_of_what_it_had_is_not_enough_either() {
+    let mut ensemble = Ensemble::with_tail(20);
+    for member in 0..3 {
+        ensemble.kill(member);
+        ensemble.disks[member] = founded();
+    }
+    (0..3).for_each(|member| ensemble.restart(member));
+    ensemble.run(2_000);
+    assert_eq!(serving(&ensemble), [0, 1, 2], "a new ensemble has nothing to catch up with");
+    let id = ensemble.members[0].cluster_id();
+    assert!(id != 0 && ensemble.members.iter().all(|member| member.cluster_id() == id));
+    let Scene { mut ensemble, leader, lagging, wiped } = scene_of(ensemble, 3, founded);
+    ensemble.kill(leader);
+    ensemble.unheard = None;
+    ensemble.restart(wiped);
+    assert_eq!(ensemble.members[wiped].cluster_id(), id, "it began as the others did");
+    ensemble.run(5_000);
+    assert_eq!(serving(&ensemble), [] as [usize; 0], "neither of them knows the writes");
+    ensemble.restart(leader);
+    ensemble.run(5_000);
+    assert_eq!(serving(&ensemble), [0, 1, 2]);
+    let conn = client(&mut ensemble, lagging);
+    assert_eq!(ensemble.ask(lagging, conn, &get("/known-2")), [(9, 0)]);
 }
 
 #[test]

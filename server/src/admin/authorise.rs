@@ -100,7 +100,7 @@ pub(crate) async fn authorise(
     }
 }
 
-const MISSING: &str = "from another machine this needs a header such as `Authorization: digest \
+const MISSING: &str = "this needs a header such as `Authorization: digest \
     user:password`, of a super user or of somebody whom the ACL of / names with ADMIN permission; \
     tenure.admin.trust in the configuration says who needs none";
 

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{self, Write};
+use std::os::unix::fs::DirBuilderExt;
 use std::path::Path;
 
 use super::error::ConfigError;
@@ -46,7 +47,8 @@ pub(super) fn read_my_id(data_dir: Option<&Path>) -> Result<Option<u64>, ConfigE
 
 /// Whole or not at all: an empty file would stop every later start.
 fn write_my_id(data_dir: &Path, my_id: u64) -> io::Result<()> {
-    fs::create_dir_all(data_dir)?;
+    // What is in it is nobody else's business.
+    fs::DirBuilder::new().recursive(true).mode(0o700).create(data_dir)?;
     let unfinished = data_dir.join("myid.new");
     let mut file = File::create(&unfinished)?;
     writeln!(file, "{my_id}")?;

@@ -33,8 +33,9 @@ impl fmt::Display for Refusal {
             Refusal::OtherCluster { me, ours, from, theirs } => write!(
                 f,
                 "member {me} belongs to the ensemble {ours:016x}, server {from} to the ensemble \
-                 {theirs:016x}: one of them runs on the data folder of another ensemble, or a \
-                 server.N line gives the wrong address"
+                 {theirs:016x}: one of them runs on the data folder of another ensemble, or alone \
+                 on one restored from a backup (a member that lost its data gets it from the \
+                 others: empty its dataDir except myid), or a server.N line gives the wrong address"
             ),
             Refusal::OtherMembers { me, from } => {
                 write!(f, "member {me} and server {from} have different server.N lines")
