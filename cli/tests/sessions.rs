@@ -561,3 +561,26 @@ fn the_event_of_ones_own_write_comes_before_its_reply() {
     assert_eq!((reply.xid, reply.err, reply.zxid), (xid, 0, event.zxid));
     client.close();
 }
+
+#[test]
+fn ends_of_sessions_before_a_restart_are_no_news() {
+    if tenure_only("its log is looked at") {
+        return;
+    }
+    let mut server = Server::with("tickTime=100");
+    let client = server.establish(&Handshake::new(200));
+    let id = client.id();
+    drop(client);
+    let told = |server: &Server| server.log().matches("session ended").count();
+    while told(&server) == 0 {
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+    server.kill();
+    server.restart();
+    let mut witness = server.connect();
+    witness.create("/written", b"").unwrap();
+    assert_eq!(told(&server), 1, "{id:x}:\n{}", server.log());
+    let metrics = server.word("mntr");
+    assert!(!metrics.contains("stale_sessions_expired\t1"), "{metrics}");
+    witness.close();
+}

@@ -61,6 +61,8 @@ impl Driver {
                 let (kind, reason) = (SessionEventKind::LinkLost, Some(reason.to_owned()));
                 self.tell_followers(kind, session, timeout_ms, Some(conn), reason);
             }
+            // What the log tells again at the start is no news.
+            Event::SessionEnded { .. } if self.on_serving.is_some() => {}
             Event::SessionEnded { session, reason, timeout_ms, ephemerals, conn } => {
                 self.log_end(session, reason, ephemerals);
                 self.tell_end(session, reason, timeout_ms);
