@@ -233,7 +233,8 @@ pub enum ElectionCause {
     QuorumLost,
     /// The leader said that it heard no majority.
     LeaderResigned,
-    /// The leader asked it to take over.
+    /// The leader had it take over, or another one. Who has no vote is not told, and takes it for
+    /// `Silence`.
     HandedOver,
 }
 

@@ -250,14 +250,20 @@ impl Consensus {
     }
 
     /// Takes a message of another member. One that does not decode, or comes from nobody in the
-    /// ensemble, is dropped: consensus bears the loss of any message. Says whether the leader asks
-    /// this member to take over.
+    /// ensemble, is dropped: consensus bears the loss of any message. Says whether the leader has
+    /// this member take over, or another one, which wants a vote.
     pub(crate) fn receive(&mut self, bytes: &[u8]) -> bool {
         let mut message = Message::default();
         if message.merge_from_bytes(bytes).is_err() || self.must_not_hear(&message) {
             return false;
         }
-        let takes_over = message.get_msg_type() == MessageType::MsgTimeoutNow;
+        let hands_over = match message.get_msg_type() {
+            MessageType::MsgTimeoutNow => true,
+            MessageType::MsgRequestVote => {
+                message.term > self.term() && message.context == raft::CAMPAIGN_TRANSFER
+            }
+            _ => false,
+        };
         match message.get_msg_type() {
             MessageType::MsgHeartbeat if message.commit > self.last_index() => {
                 self.admit_loss(&message);
@@ -270,7 +276,7 @@ impl Consensus {
         }
         _ = self.raw.step(message);
         self.settle_timeout();
-        takes_over
+        hands_over
     }
 
     /// The leader counts on entries that this member does not have any more: its disk was lost.

@@ -33,6 +33,13 @@ impl Elections {
         self.cause = cause;
     }
 
+    /// This member leads no more. Unless it gave way to another one, it heard no majority.
+    pub(super) fn note_end_of_lead(&mut self) {
+        if self.cause != ElectionCause::HandedOver {
+            self.cause = ElectionCause::QuorumLost;
+        }
+    }
+
     /// Since when this member has not been served by a leader.
     pub(super) fn leaderless(&mut self, now: Now) {
         self.since_us = now.mono_us;
