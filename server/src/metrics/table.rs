@@ -120,7 +120,11 @@ pub(crate) static METRICS: &[Metric] = &[
     row("local_sessions", Reading(|r| r.local_sessions), "Sessions known to this server alone."),
     row("uptime", Reading(|r| r.uptime_ms), "Milliseconds since the start."),
     row("max_latency", Level(|m| millis(m.request_latency_us.max())), "Greatest latency, ms."),
-    row("outstanding_tls_handshake", Zero, "TLS handshakes under way."),
+    row(
+        "outstanding_tls_handshake",
+        Reading(|r| r.tls_handshakes),
+        "TLS handshakes of clients under way.",
+    ),
     row("min_client_response_size", Level(|m| m.response_sizes.min()), "Smallest reply, bytes."),
     row(
         "non_mtls_local_conn_count",
