@@ -270,6 +270,9 @@ pub enum Event {
         cause: ElectionCause,
         /// How long this replica did not serve for lack of one, in milliseconds.
         leaderless_ms: u64,
+        /// From when it knew of the leader until it had applied all up to the leader's first entry,
+        /// in microseconds; `None` at the leader itself.
+        sync_us: Option<u64>,
         /// Live sessions.
         sessions: usize,
     },

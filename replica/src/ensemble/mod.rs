@@ -158,6 +158,9 @@ impl Replica {
         if self.serving {
             self.elections.leaderless(now);
         }
+        if led_by.1 != 0 {
+            self.elections.led(now);
+        }
         self.serving = false;
         self.resuming.clear();
         self.owners = Owners::new();

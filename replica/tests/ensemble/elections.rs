@@ -44,6 +44,32 @@ fn every_member_tells_why_it_had_no_leader_and_for_how_long() {
 }
 
 #[test]
+fn a_follower_tells_how_long_it_took_to_get_what_its_leader_has() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let slow = (leader + 1) % 3;
+    ensemble.stuck_disk = Some(slow);
+    // So it lags, and the other one takes over.
+    ensemble.open(leader, 10_000);
+    ensemble.events.clear();
+    ensemble.step(leader, Input::HandOver);
+    ensemble.run(700);
+    ensemble.stuck_disk = None;
+    ensemble.run(300);
+    let sync_us = |member| {
+        ensemble.events.iter().find_map(|(at, event)| match event {
+            Event::Led { sync_us, .. } if *at == member => Some(*sync_us),
+            _ => None,
+        })
+    };
+    assert_eq!(sync_us(ensemble.leader()), Some(None), "a leader follows nobody");
+    let quick = sync_us(leader).flatten().expect("it follows");
+    assert!(quick < 50_000, "{quick}");
+    let took = sync_us(slow).flatten().expect("it follows");
+    assert!((600_000..800_000).contains(&took), "{took}");
+}
+
+#[test]
 fn sessions_that_do_not_come_back_after_an_election_are_counted() {
     let mut ensemble = Ensemble::new();
     let leader = ensemble.leader();

@@ -65,6 +65,10 @@ pub struct Metrics {
     pub recovery_us: Histogram,
     /// How long this server did not serve for lack of a leader, in microseconds.
     pub leaderless_us: Histogram,
+    /// From when a voting member knew its leader until it was in sync, in microseconds.
+    pub follower_sync_us: Histogram,
+    /// The same of a member without a vote.
+    pub observer_sync_us: Histogram,
     /// Time to read the newest snapshot at start, in microseconds.
     pub recovery_snapshot_us: Histogram,
     /// Time to read the log behind it at start, in microseconds.
@@ -278,6 +282,14 @@ impl Metrics {
         self.sync_us.record(took_us);
         self.sync_batch_entries.record(entries as u64);
         self.sync_queue_batches.record(waiting as u64);
+    }
+
+    /// This server took so long to get in sync with a leader.
+    pub fn in_sync(&mut self, took_us: u64, is_observer: bool) {
+        match is_observer {
+            true => self.observer_sync_us.record(took_us),
+            false => self.follower_sync_us.record(took_us),
+        }
     }
 
     /// One change fired this many watches of one kind.

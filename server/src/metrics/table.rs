@@ -256,8 +256,16 @@ pub(crate) static METRICS: &[Metric] = &[
         Summary(Basic, Time, |m| &m.leaderless_us),
         "Time without service, ms.",
     ),
-    row("follower_sync_time", ZeroSummary(Basic), "Catching up with a leader, ms."),
-    row("observer_sync_time", ZeroSummary(Basic), "Catching up with a leader, ms."),
+    row(
+        "follower_sync_time",
+        Summary(Basic, Time, |m| &m.follower_sync_us),
+        "From when a follower knew its leader until it was in sync, ms.",
+    ),
+    row(
+        "observer_sync_time",
+        Summary(Basic, Time, |m| &m.observer_sync_us),
+        "From when an observer knew its leader until it was in sync, ms.",
+    ),
     row("readlatency", Summary(Advanced, Time, |m| &m.read_latency_us), "Latency of reads, ms."),
     row(
         "updatelatency",
