@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tenure_wire::{SessionId, Xid, Zxid, frame};
 
 use crate::audit::AuditRecord;
+use crate::consensus::Ack;
 use crate::denials::Denial;
 use crate::input::ConnId;
 use crate::membership::Membership;
@@ -20,6 +21,8 @@ pub struct Outputs {
     pub bytes: Vec<u8>,
     /// One record for each reply among the items, for metrics.
     pub answered: Vec<Answered>,
+    /// Entries that followers confirmed to this leader, for metrics: a sample of them.
+    pub acks: Vec<Ack>,
     /// What was refused to somebody, for operators who are asked why.
     pub denied: Vec<Denial>,
     /// What belongs into the audit log, if one is wanted.
@@ -51,6 +54,7 @@ impl Outputs {
         self.items.clear();
         self.bytes.clear();
         self.answered.clear();
+        self.acks.clear();
         self.denied.clear();
         self.audited.clear();
     }

@@ -3,6 +3,7 @@
 //! A standalone server is an ensemble of one: its single voter elects itself and commits what its
 //! own disk has made durable. Nothing outside this folder knows the library's types.
 
+mod acks;
 mod campaign;
 mod catch_up;
 mod change;
@@ -23,6 +24,8 @@ use raft::{RawNode, ReadState, StateRole};
 
 use crate::limits;
 use crate::output::{HardState, LogEntry, Persist};
+pub use acks::Ack;
+use acks::AckWatch;
 pub(crate) use catch_up::Answer;
 use catch_up::Standing;
 pub use followers::Follower;
@@ -120,6 +123,7 @@ pub(crate) struct Consensus {
     campaigns: usize,
     stood_as: (StateRole, u64),
     is_complete: bool,
+    acks: AckWatch,
 }
 
 impl std::fmt::Debug for Consensus {
@@ -183,6 +187,7 @@ impl Consensus {
             campaigns: 0,
             stood_as: (StateRole::Follower, 0),
             is_complete: durable.is_complete,
+            acks: AckWatch::default(),
         };
         if lacks_something {
             consensus.begin_catching_up();

@@ -69,6 +69,7 @@ impl Driver {
             last = Some(answered.conn);
         }
         last.into_iter().for_each(|conn| self.settle(conn));
+        out.acks.iter().for_each(|ack| self.metrics.acked(ack.member, ack.took_us));
         if !out.denied.is_empty() || !out.audited.is_empty() {
             self.keep_accounts(&mut out);
         }

@@ -1,5 +1,7 @@
 //! The table of metrics: one row per name, in ZooKeeper's spelling, and where its value comes from.
 
+use std::collections::BTreeMap;
+
 use super::Limited;
 use super::Metrics;
 use super::histogram::Histogram;
@@ -35,6 +37,8 @@ pub(crate) enum Source {
     Process(fn(&ProcessInfo) -> u64),
     /// Counts of values, shown as count, sum, extremes and, if detailed, percentiles.
     Summary(Detail, Unit, fn(&Metrics) -> &Histogram),
+    /// The same for each member there are values of.
+    SummaryByMember(Detail, Unit, fn(&Metrics) -> &BTreeMap<u64, Histogram>),
     /// Something that this server does not have and whose count therefore is zero: read caches,
     /// learner traffic of a server of its own. Dashboards show a flat line, not "no data".
     Zero,
@@ -302,7 +306,11 @@ pub(crate) static METRICS: &[Metric] = &[
         Summary(Advanced, Time, |m| &m.pauses_us),
         "Pauses of the I/O loop, ms.",
     ),
-    row("ack_latency", ZeroSummary(Advanced), "From proposal to a member's answer, ms."),
+    row(
+        "ack_latency",
+        SummaryByMember(Advanced, Time, |m| &m.ack_us),
+        "From a leader's proposal to a follower's answer, ms.",
+    ),
     row("tenure_denials", Counter(|m| m.denials), "Requests and credentials refused."),
     row(
         "tenure_audit_records_lost",
