@@ -49,6 +49,14 @@ fn sessions_and_writes_outlive_any_one_server() {
     last.close();
 }
 
+/// The lines about the members at the end of `conf` are those of `/zookeeper/config`.
+fn assert_conf_tells_the_present_members(ensemble: &Ensemble, n: usize) {
+    let config = ensemble.shell(n, &["config"]);
+    let conf = ensemble.word(n, "conf");
+    let (_, told) = conf.split_once("membership: \n").unwrap();
+    assert_eq!(told.trim(), config.trim());
+}
+
 #[test]
 fn a_fourth_server_joins_and_one_of_the_first_leaves() {
     if foreign() {
@@ -68,12 +76,14 @@ fn a_fourth_server_joins_and_one_of_the_first_leaves() {
     assert!(joined.contains(&line), "{joined}");
     let mut at_fourth = ensemble.connect(3, &Handshake::new(30_000));
     assert_eq!(at_fourth.call(&support::Op::sync("/")).err, 0);
+    assert_conf_tells_the_present_members(&ensemble, leader);
     assert_eq!(at_fourth.exists("/owned").unwrap().ephemeral_owner, client.id());
     at_fourth.close();
     // Of four, two are too few; of the three that are left, they are enough.
     let gone = (leader + 1) % 3;
     let left = ensemble.shell(3, &["reconfig", "-remove", &(gone + 1).to_string()]);
     assert!(!left.contains(&format!("server.{}=", gone + 1)), "{left}");
+    assert_conf_tells_the_present_members(&ensemble, 3);
     ensemble.kill(gone);
     ensemble.kill((leader + 2) % 3);
     client = ensemble.connect(3, &client.ticket());

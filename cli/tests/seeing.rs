@@ -115,6 +115,15 @@ fn assert_commands_tell_who_leads(leader: &Row, follower: &Row) {
     assert_eq!((&zab["zabstate"], &zab["is_leader"]), (&"broadcast".into(), &true.into()));
 }
 
+/// The leader has timed their answers, and each of them how long it took to get in sync.
+fn assert_followers_are_timed(of_leader: &str, followers: &[&Row]) {
+    for follower in followers {
+        assert_holds(of_leader, &[&format!("\nack_latency_count{{key=\"{}\"}} ", follower.id)]);
+        let (_, metrics) = get(host_of(follower), "/metrics").unwrap();
+        assert!(!metrics.contains("\nfollower_sync_time_count 0\n"), "{metrics}");
+    }
+}
+
 #[tokio::test]
 async fn an_ensemble_is_seen_while_it_has_a_quorum_and_when_it_loses_it() {
     let folder = tempfile::tempdir().unwrap();
@@ -146,6 +155,7 @@ async fn an_ensemble_is_seen_while_it_has_a_quorum_and_when_it_loses_it() {
             &format!("\ntenure_leader_id {}\n", leader.id),
         ],
     );
+    assert_followers_are_timed(&metrics, &followers);
     let (_, events) = get_json(host_of(leader), "/events");
     assert_eq!(events["events"][0]["kind"], "election", "{events}");
     assert_commands_tell_who_leads(leader, followers[0]);

@@ -37,7 +37,7 @@ pub use administer::NoAdministrator;
 pub use apply::describe as describe_entry;
 pub use audit::AuditRecord;
 pub use config::{AuthConfig, Bounds, Config, DigestAlgorithm};
-pub use consensus::Follower;
+pub use consensus::{Ack, Follower};
 pub use denials::{Denial, DenialWhy, Who};
 pub use founding::{FoundNode, Founder, FoundingError};
 pub use gone::Gone;

@@ -6,6 +6,7 @@ use bytes::Bytes;
 use tenure_wire::{SessionId, Xid, Zxid, frame};
 
 use crate::audit::AuditRecord;
+use crate::consensus::Ack;
 use crate::denials::Denial;
 use crate::input::ConnId;
 use crate::membership::Membership;
@@ -20,6 +21,8 @@ pub struct Outputs {
     pub bytes: Vec<u8>,
     /// One record for each reply among the items, for metrics.
     pub answered: Vec<Answered>,
+    /// Entries that followers confirmed to this leader, for metrics: a sample of them.
+    pub acks: Vec<Ack>,
     /// What was refused to somebody, for operators who are asked why.
     pub denied: Vec<Denial>,
     /// What belongs into the audit log, if one is wanted.
@@ -51,6 +54,7 @@ impl Outputs {
         self.items.clear();
         self.bytes.clear();
         self.answered.clear();
+        self.acks.clear();
         self.denied.clear();
         self.audited.clear();
     }
@@ -233,7 +237,8 @@ pub enum ElectionCause {
     QuorumLost,
     /// The leader said that it heard no majority.
     LeaderResigned,
-    /// The leader asked it to take over.
+    /// The leader had it take over, or another one. Who has no vote is not told, and takes it for
+    /// `Silence`.
     HandedOver,
 }
 
@@ -269,6 +274,9 @@ pub enum Event {
         cause: ElectionCause,
         /// How long this replica did not serve for lack of one, in milliseconds.
         leaderless_ms: u64,
+        /// From when it knew of the leader until it had applied all up to the leader's first entry,
+        /// in microseconds; `None` at the leader itself.
+        sync_us: Option<u64>,
         /// Live sessions.
         sessions: usize,
     },

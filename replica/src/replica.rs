@@ -202,6 +202,7 @@ impl Replica {
         } else if is_offered {
             self.received = None;
         }
+        self.consensus.note_acks(now.mono_us, &mut out.acks);
         self.follow_leadership(now, out);
         if let Some(epoch) = ready.elected {
             self.lead(now);

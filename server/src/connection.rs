@@ -178,6 +178,11 @@ impl Connection {
         self.tls().is_some()
     }
 
+    /// Whether its TLS handshake is under way.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        self.tls().is_some_and(tls::Session::is_handshaking)
+    }
+
     /// Whom the certificate is for that the client has shown, if it has.
     pub(crate) fn certificate_subject(&self) -> Option<String> {
         self.tls()?.subject()

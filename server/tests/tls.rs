@@ -376,6 +376,30 @@ fn a_handshake_may_come_byte_by_byte_but_not_for_ever() {
 }
 
 #[test]
+fn handshakes_under_way_are_counted_while_they_are() {
+    let server = Server::start(PEM);
+    let expect = |under_way: usize| {
+        let line = format!("\"outstanding_tls_handshake\" : {under_way},");
+        let deadline = Instant::now() + TIMEOUT;
+        while !server.admin("monitor").contains(&line) {
+            assert!(Instant::now() < deadline, "{line} {}", server.admin("monitor"));
+            std::thread::yield_now();
+        }
+    };
+    let silent = server.plain(server.secure());
+    let mut hesitant = server.tls(Some("client"), &TLS13);
+    hesitant.conn.write_tls(&mut hesitant.sock).unwrap();
+    let session = server.session(Some("client"), &TLS13).unwrap();
+    expect(2);
+    // Whoever speaks no TLS is refused, and is not in a handshake any more.
+    (&silent).write_all(b"no handshake at all").unwrap();
+    expect(1);
+    hesitant.conn.complete_io(&mut hesitant.sock).unwrap();
+    expect(0);
+    drop((silent, session, hesitant));
+}
+
+#[test]
 fn half_open_handshakes_by_the_thousand_hold_up_nobody() {
     tenure_server::raise_open_files_limit();
     let server = Server::start(PEM);

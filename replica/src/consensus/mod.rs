@@ -3,6 +3,7 @@
 //! A standalone server is an ensemble of one: its single voter elects itself and commits what its
 //! own disk has made durable. Nothing outside this folder knows the library's types.
 
+mod acks;
 mod campaign;
 mod catch_up;
 mod change;
@@ -23,6 +24,8 @@ use raft::{RawNode, ReadState, StateRole};
 
 use crate::limits;
 use crate::output::{HardState, LogEntry, Persist};
+pub use acks::Ack;
+use acks::AckWatch;
 pub(crate) use catch_up::Answer;
 use catch_up::Standing;
 pub use followers::Follower;
@@ -120,6 +123,7 @@ pub(crate) struct Consensus {
     campaigns: usize,
     stood_as: (StateRole, u64),
     is_complete: bool,
+    acks: AckWatch,
 }
 
 impl std::fmt::Debug for Consensus {
@@ -183,6 +187,7 @@ impl Consensus {
             campaigns: 0,
             stood_as: (StateRole::Follower, 0),
             is_complete: durable.is_complete,
+            acks: AckWatch::default(),
         };
         if lacks_something {
             consensus.begin_catching_up();
@@ -250,14 +255,20 @@ impl Consensus {
     }
 
     /// Takes a message of another member. One that does not decode, or comes from nobody in the
-    /// ensemble, is dropped: consensus bears the loss of any message. Says whether the leader asks
-    /// this member to take over.
+    /// ensemble, is dropped: consensus bears the loss of any message. Says whether the leader has
+    /// this member take over, or another one, which wants a vote.
     pub(crate) fn receive(&mut self, bytes: &[u8]) -> bool {
         let mut message = Message::default();
         if message.merge_from_bytes(bytes).is_err() || self.must_not_hear(&message) {
             return false;
         }
-        let takes_over = message.get_msg_type() == MessageType::MsgTimeoutNow;
+        let hands_over = match message.get_msg_type() {
+            MessageType::MsgTimeoutNow => true,
+            MessageType::MsgRequestVote => {
+                message.term > self.term() && message.context == raft::CAMPAIGN_TRANSFER
+            }
+            _ => false,
+        };
         match message.get_msg_type() {
             MessageType::MsgHeartbeat if message.commit > self.last_index() => {
                 self.admit_loss(&message);
@@ -270,7 +281,7 @@ impl Consensus {
         }
         _ = self.raw.step(message);
         self.settle_timeout();
-        takes_over
+        hands_over
     }
 
     /// The leader counts on entries that this member does not have any more: its disk was lost.

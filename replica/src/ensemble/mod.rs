@@ -148,7 +148,7 @@ impl Replica {
         // Numbers go on: an answer that is late must not pass for one to a later question.
         let (batch, syncs) = (self.following.batch, self.following.syncs.forget());
         if self.following.led_by.1 == self.config.id && led_by.1 == 0 {
-            self.elections.note(ElectionCause::QuorumLost);
+            self.elections.note_end_of_lead();
             for member in self.consensus.voters().iter().filter(|id| **id != self.config.id) {
                 self.tell(*member, &PeerMessage::Resigned, out);
             }
@@ -157,6 +157,9 @@ impl Replica {
             Following { led_by, batch, confirmed: batch, syncs, ..Following::default() };
         if self.serving {
             self.elections.leaderless(now);
+        }
+        if led_by.1 != 0 {
+            self.elections.led(now);
         }
         self.serving = false;
         self.resuming.clear();

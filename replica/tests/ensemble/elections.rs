@@ -32,12 +32,41 @@ fn every_member_tells_why_it_had_no_leader_and_for_how_long() {
     ensemble.step(next, Input::HandOver);
     ensemble.run(1_000);
     let last = ensemble.leader();
-    assert_eq!(causes(&ensemble, last), [ElectionCause::HandedOver]);
+    // Not only the one that takes over: the one that led, and the one that is asked for its vote.
+    for member in 0..3 {
+        assert_eq!(causes(&ensemble, member), [ElectionCause::HandedOver], "server {member}");
+    }
     let took = ensemble.events.iter().find_map(|(at, event)| match event {
         Event::Led { leaderless_ms, .. } if *at == last => Some(*leaderless_ms),
         _ => None,
     });
     assert!(took.unwrap() < 50, "{took:?}");
+}
+
+#[test]
+fn a_follower_tells_how_long_it_took_to_get_what_its_leader_has() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let slow = (leader + 1) % 3;
+    ensemble.stuck_disk = Some(slow);
+    // So it lags, and the other one takes over.
+    ensemble.open(leader, 10_000);
+    ensemble.events.clear();
+    ensemble.step(leader, Input::HandOver);
+    ensemble.run(700);
+    ensemble.stuck_disk = None;
+    ensemble.run(300);
+    let sync_us = |member| {
+        ensemble.events.iter().find_map(|(at, event)| match event {
+            Event::Led { sync_us, .. } if *at == member => Some(*sync_us),
+            _ => None,
+        })
+    };
+    assert_eq!(sync_us(ensemble.leader()), Some(None), "a leader follows nobody");
+    let quick = sync_us(leader).flatten().expect("it follows");
+    assert!(quick < 50_000, "{quick}");
+    let took = sync_us(slow).flatten().expect("it follows");
+    assert!((600_000..800_000).contains(&took), "{took}");
 }
 
 #[test]

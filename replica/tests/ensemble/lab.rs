@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 use std::net::{IpAddr, Ipv4Addr};
 
 use tenure_replica::{
-    AuditRecord, Bounds, CloseWhy, Config, ConnId, Denial, Event, HardState, Input, LogEntry,
+    Ack, AuditRecord, Bounds, CloseWhy, Config, ConnId, Denial, Event, HardState, Input, LogEntry,
     Membership, Now, Output, Outputs, Persist, Replica, Restored, Restorer, SnapshotMeta, State,
 };
 use tenure_wire::{
@@ -41,6 +41,8 @@ pub(crate) struct Ensemble {
     pub(crate) events: Vec<(usize, Event)>,
     pub(crate) audited: Vec<(usize, AuditRecord)>,
     pub(crate) denied: Vec<(usize, Denial)>,
+    /// What each leader was confirmed.
+    pub(crate) acks: Vec<(usize, Ack)>,
     pub(crate) next_conn: u64,
 }
 
@@ -153,6 +155,7 @@ impl Ensemble {
             events: Vec::new(),
             audited: Vec::new(),
             denied: Vec::new(),
+            acks: Vec::new(),
             next_conn: 1,
         };
         ensemble.run(3_000);
@@ -169,6 +172,7 @@ impl Ensemble {
     pub(crate) fn perform(&mut self, member: usize, out: Outputs) {
         self.audited.extend(out.audited.into_iter().map(|record| (member, record)));
         self.denied.extend(out.denied.into_iter().map(|denial| (member, denial)));
+        self.acks.extend(out.acks.into_iter().map(|ack| (member, ack)));
         for item in out.items {
             match item {
                 Output::Send { conn, range } => {

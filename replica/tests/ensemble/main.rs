@@ -17,7 +17,7 @@ mod snapshots;
 use std::net::{IpAddr, Ipv4Addr};
 
 use lab::{Ensemble, create, get};
-use tenure_replica::{CloseWhy, ConnId, EndReason, Input};
+use tenure_replica::{Ack, CloseWhy, ConnId, EndReason, Input};
 use tenure_wire::{
     ConnectRequest, ConnectResponse, EndedBy, ErrorCode, PING_XID, Request, SessionId,
     TENURE_PASSWORD, TENURE_PROTOCOL,
@@ -372,6 +372,41 @@ fn a_leader_that_is_about_to_stop_hands_over_at_once() {
     assert_eq!(resumed.session, session);
     assert_eq!(ensemble.ask(next, again, &create("/after", 0)), [(9, 0)]);
     assert_eq!(ensemble.ask(next, again, &get("/e")), [(9, 0)]);
+}
+
+#[test]
+fn a_leader_tells_how_long_each_follower_took_to_confirm() {
+    let mut ensemble = Ensemble::new();
+    let leader = ensemble.leader();
+    let (slow, quick) = ((leader + 1) % 3, (leader + 2) % 3);
+    let (conn, _) = ensemble.open(leader, 30_000);
+    ensemble.run(100);
+    ensemble.acks.clear();
+    ensemble.stuck_disk = Some(slow);
+    assert_eq!(ensemble.ask(leader, conn, &create("/a", 0)), [(9, 0)]);
+    ensemble.run(300);
+    assert_eq!(ensemble.ask(leader, conn, &create("/b", 0)), [(9, 0)]);
+    ensemble.stuck_disk = None;
+    ensemble.run(50);
+    let took_us = |ensemble: &Ensemble, follower: usize| -> Vec<u64> {
+        let of_it = |(at, ack): &&(usize, Ack)| *at == leader && ack.member == follower as u64 + 1;
+        ensemble.acks.iter().filter(of_it).map(|(_, ack)| ack.took_us).collect()
+    };
+    let quickly = took_us(&ensemble, quick);
+    assert!(quickly.len() == 2 && quickly.iter().all(|took| *took < 50_000), "{quickly:?}");
+    // The second entry came while the first was watched.
+    let slowly = took_us(&ensemble, slow);
+    assert!(matches!(slowly[..], [300_000..400_000]), "{slowly:?}");
+    // Who is away answers to nothing, and is given what it missed when it is back.
+    ensemble.acks.clear();
+    assert_eq!(ensemble.ask(leader, conn, &create("/c", 0)), [(9, 0)]);
+    ensemble.kill(slow);
+    assert_eq!(ensemble.ask(leader, conn, &create("/d", 0)), [(9, 0)]);
+    ensemble.run(1_000);
+    ensemble.restart(slow);
+    ensemble.run(1_000);
+    let slowly = took_us(&ensemble, slow);
+    assert!(slowly.iter().all(|took| *took < 500_000), "{slowly:?}");
 }
 
 #[test]

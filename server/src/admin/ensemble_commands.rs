@@ -81,3 +81,26 @@ fn fields(value: Value) -> Vec<(String, Value)> {
         _ => Vec::new(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::admin::report::ConfigReport;
+    use crate::config::{EnsembleSettings, ServerConfig};
+
+    #[test]
+    fn those_who_vote_are_the_present_ones() {
+        let mut settings = EnsembleSettings::default();
+        settings.set_members(2, "1=a:2888;2181,2=b:2888:observer;2181").expect("a good list");
+        let config = ServerConfig { ensemble: settings, ..ServerConfig::default() };
+        let mut ensemble = ConfigReport::new(&config, None, None).ensemble.expect("members");
+        let voters = |ensemble: &EnsembleReport| -> Vec<String> {
+            let view = voting_view(Some(ensemble));
+            let by_id = view[0].1.as_object().expect("an object");
+            by_id.iter().map(|(id, view)| format!("{id} {}", view["server_addresses"][0])).collect()
+        };
+        assert_eq!(voters(&ensemble), ["1 \"a:2888\""]);
+        ensemble.follow("server.2=b:1:2\nserver.3=c:3:4\nserver.4=d:5:6:observer\nversion=7", 7);
+        assert_eq!(voters(&ensemble), ["2 \"b:1\"", "3 \"c:3\""]);
+    }
+}

@@ -197,7 +197,7 @@ pub struct ConfigReport {
     pub initial_text: String,
 }
 
-/// What a member's configuration says of its ensemble: the rest of `conf`.
+/// What a member says of its ensemble: the rest of `conf`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EnsembleReport {
     /// Ticks a follower has to connect and catch up.
@@ -206,8 +206,10 @@ pub struct EnsembleReport {
     pub sync_limit: u32,
     /// This member itself.
     pub me: Member,
-    /// All members, this one included.
+    /// All members at present, this one included unless it was removed.
     pub members: Vec<Member>,
+    /// Zxid of the change that made the members so; 0 if they are those of the start.
+    pub version: u64,
 }
 
 impl EnsembleReport {
@@ -220,7 +222,18 @@ impl EnsembleReport {
             sync_limit: settings.sync_limit?,
             me: settings.me()?.clone(),
             members: settings.members.clone(),
+            version: 0,
         })
+    }
+
+    /// The members are as this text of `/zookeeper/config` says, since the change `version`.
+    pub fn follow(&mut self, text: &str, version: u64) {
+        let members: Vec<Member> = text.lines().filter_map(Member::from_line).collect();
+        // One that was removed still is what it was told to be.
+        if let Some(me) = members.iter().find(|member| member.id == self.me.id) {
+            self.me = me.clone();
+        }
+        (self.members, self.version) = (members, version);
     }
 }
 

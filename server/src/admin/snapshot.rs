@@ -43,6 +43,10 @@ struct UnderWay {
     saving: JoinHandle<Option<Result<SavedSnapshot, OperateError>>>,
 }
 
+/// Nobody could tell later of which ensemble such a snapshot was.
+const NO_ID: &str =
+    "the ensemble has no id yet: its first leader is about to give it one; ask again";
+
 /// Chunks read ahead of what the client has taken.
 const CHUNKS_AHEAD: usize = 2;
 
@@ -84,6 +88,10 @@ impl Snapshots {
         if !server.readings.serving {
             let error = OperateError::NotServing.to_string();
             return Err((StatusCode::SERVICE_UNAVAILABLE, error));
+        }
+        // A server of its own never has one, and 0 says so in its backups.
+        if server.readings.member.is_some() && server.readings.cluster == 0 {
+            return Err((StatusCode::SERVICE_UNAVAILABLE, NO_ID.to_owned()));
         }
         let saved = self.saved(client).await?;
         let failed = |error: io::Error| {

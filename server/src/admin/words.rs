@@ -308,7 +308,7 @@ fn conf(config: &ConfigReport, sizes: FolderSizes) -> String {
 
 /// What `conf` says more on a member of an ensemble.
 fn push_ensemble(text: &mut String, ensemble: &EnsembleReport) {
-    let EnsembleReport { init_limit, sync_limit, me, members } = ensemble;
+    let EnsembleReport { init_limit, sync_limit, me, members, version } = ensemble;
     put!(text, "initLimit={init_limit}");
     put!(text, "syncLimit={sync_limit}");
     // The only one that the reference server still has.
@@ -322,8 +322,7 @@ fn push_ensemble(text: &mut String, ensemble: &EnsembleReport) {
     for member in members {
         put!(text, "{member}");
     }
-    // Membership is that of the start.
-    put!(text, "version=0");
+    put!(text, "version={version:x}");
 }
 
 /// The text of `envi`.

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use tenure_replica::{Answered, CloseWhy, ConnId, Input, Output};
+use tenure_replica::{Answered, CloseWhy, ConnId, Input, Membership, Output};
 
 use tenure_wire::{OpCode, Xid, frame};
 
@@ -47,12 +47,7 @@ impl Driver {
                     self.persister.cut_before(after + 1);
                 }
                 Output::Links { members, cluster, version } => {
-                    if let Some(peers) = &mut self.peers {
-                        peers.update(members, cluster, version);
-                    }
-                    if let Some(file) = &self.members_file {
-                        file.keep(cluster, &self.replica.state().config_text());
-                    }
+                    self.follow_members(members, cluster, version);
                 }
                 Output::Peer { to, message } => {
                     if let Some(peers) = &self.peers {
@@ -74,6 +69,7 @@ impl Driver {
             last = Some(answered.conn);
         }
         last.into_iter().for_each(|conn| self.settle(conn));
+        out.acks.iter().for_each(|ack| self.metrics.acked(ack.member, ack.took_us));
         if !out.denied.is_empty() || !out.audited.is_empty() {
             self.keep_accounts(&mut out);
         }
@@ -82,6 +78,23 @@ impl Driver {
         // Only now: what a step puts out must come behind what was just delivered.
         while let Some(id) = self.let_go.pop() {
             self.forget(id);
+        }
+    }
+
+    /// Who belongs to the ensemble, or is about to, has changed.
+    fn follow_members(&mut self, members: Membership, cluster: u64, version: u64) {
+        if let Some(peers) = &mut self.peers {
+            peers.update(members, cluster, version);
+        }
+        let text = self.replica.state().config_text();
+        if let Some(file) = &self.members_file {
+            file.keep(cluster, &text);
+        }
+        // Without a version they cannot change: they are those of the configuration file.
+        if let Some(ensemble) = &mut self.config.ensemble
+            && version != 0
+        {
+            ensemble.follow(&text, version);
         }
     }
 

@@ -15,7 +15,10 @@ impl Driver {
                 self.leading_since_us = self.clock.now().mono_us;
                 tracing::info!(epoch, "leading");
             }
-            Event::Led { epoch, leader, cause, leaderless_ms, sessions } => {
+            Event::Led { epoch, leader, cause, leaderless_ms, sync_us, sessions } => {
+                if let Some(sync_us) = sync_us {
+                    self.metrics.in_sync(sync_us, self.replica.is_observer());
+                }
                 self.note_election(ElectionReport {
                     wall_ms: self.clock.now().wall_ms,
                     epoch,

@@ -246,6 +246,7 @@ impl Driver {
             alive_connections: alive,
             plain_remote_connections: remote.len() as u64,
             plain_local_connections: local.len() as u64,
+            tls_handshakes: self.connections.iter().filter(|c| c.is_handshaking()).count() as u64,
             audit_records_lost: self.audit.as_ref().map_or(0, Audit::lost),
             tenants: self.tenants.len() as u64,
             unread: self.paused.len() as u64,

@@ -19,6 +19,11 @@ impl Snapshot {
                 Value::Level(level) => lines.push(((*name).into(), Number::Integer(*level))),
                 Value::Mean(mean) => lines.push(((*name).into(), Number::mean(*mean))),
                 Value::Summary(summary) => push_summary(name, summary, &mut lines),
+                Value::SummaryByMember(members) => {
+                    for (id, summary) in members {
+                        push_summary(&format!("{id}_{name}"), summary, &mut lines);
+                    }
+                }
                 Value::Buckets { .. }
                 | Value::Own(_)
                 | Value::OwnLevel(_)

@@ -21,6 +21,8 @@ pub use process::ProcessInfo;
 pub use readings::{FollowerReading, LeaderReadings, Readings, ServerState};
 pub use snapshot::{Number, Snapshot};
 
+use std::collections::BTreeMap;
+
 use tenure_wire::{EventType, OpCode};
 
 /// Everything counted since the start or the last reset. Plain fields: the hot path adds to them
@@ -65,6 +67,13 @@ pub struct Metrics {
     pub recovery_us: Histogram,
     /// How long this server did not serve for lack of a leader, in microseconds.
     pub leaderless_us: Histogram,
+    /// From when this leader proposed an entry until a follower had confirmed it, in microseconds,
+    /// by the follower's number: a sample of them.
+    pub ack_us: BTreeMap<u64, Histogram>,
+    /// From when a voting member knew its leader until it was in sync, in microseconds.
+    pub follower_sync_us: Histogram,
+    /// The same of a member without a vote.
+    pub observer_sync_us: Histogram,
     /// Time to read the newest snapshot at start, in microseconds.
     pub recovery_snapshot_us: Histogram,
     /// Time to read the log behind it at start, in microseconds.
@@ -278,6 +287,19 @@ impl Metrics {
         self.sync_us.record(took_us);
         self.sync_batch_entries.record(entries as u64);
         self.sync_queue_batches.record(waiting as u64);
+    }
+
+    /// A follower confirmed an entry this long after this leader proposed it.
+    pub fn acked(&mut self, member: u64, took_us: u64) {
+        self.ack_us.entry(member).or_default().record(took_us);
+    }
+
+    /// This server took so long to get in sync with a leader.
+    pub fn in_sync(&mut self, took_us: u64, is_observer: bool) {
+        match is_observer {
+            true => self.observer_sync_us.record(took_us),
+            false => self.follower_sync_us.record(took_us),
+        }
     }
 
     /// One change fired this many watches of one kind.

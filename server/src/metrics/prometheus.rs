@@ -27,7 +27,7 @@ fn push(sample: &Sample, text: &mut String) {
             "counter"
         }
         Value::Level(_) | Value::Mean(_) | Value::OwnLevel(_) | Value::ProcessLevel(_) => "gauge",
-        Value::Summary(_) => "summary",
+        Value::Summary(_) | Value::SummaryByMember(_) => "summary",
         Value::Buckets { .. } => "histogram",
     };
     line(text, format_args!("# HELP {name} {help}\n# TYPE {name} {kind}"));
@@ -47,7 +47,12 @@ fn push(sample: &Sample, text: &mut String) {
                 line(text, format_args!("{name}{{op=\"{op}\"}} {count}"));
             }
         }
-        Value::Summary(summary) => push_summary(name, summary, text),
+        Value::Summary(summary) => push_summary(name, None, summary, text),
+        Value::SummaryByMember(members) => {
+            for (id, summary) in members {
+                push_summary(name, Some(*id), summary, text);
+            }
+        }
         Value::Buckets { at_most, count, sum_us } => {
             for (bound_us, count) in BOUNDS_US.iter().zip(at_most) {
                 let le = *bound_us as f64 / 1e6;
@@ -60,7 +65,12 @@ fn push(sample: &Sample, text: &mut String) {
     }
 }
 
-fn push_summary(name: &str, summary: &Summary, text: &mut String) {
+/// The reference server names the label of a member `key`.
+fn push_summary(name: &str, member: Option<u64>, summary: &Summary, text: &mut String) {
+    let (more, labels) = match member {
+        None => (String::new(), String::new()),
+        Some(id) => (format!("key=\"{id}\","), format!("{{key=\"{id}\"}}")),
+    };
     let shown = match summary.detail {
         Detail::Basic => 1,
         Detail::Advanced => SHARES.len(),
@@ -68,10 +78,10 @@ fn push_summary(name: &str, summary: &Summary, text: &mut String) {
     for (share, value) in SHARES.iter().zip(summary.quantiles).take(shown) {
         // A quantile of nothing is no number; a zero would draw a line that means something.
         let value = if summary.count == 0 { f64::NAN } else { value };
-        line(text, format_args!("{name}{{quantile=\"{share}\"}} {value}"));
+        line(text, format_args!("{name}{{{more}quantile=\"{share}\"}} {value}"));
     }
-    line(text, format_args!("{name}_count {}", summary.count));
-    line(text, format_args!("{name}_sum {}", summary.sum));
+    line(text, format_args!("{name}_count{labels} {}", summary.count));
+    line(text, format_args!("{name}_sum{labels} {}", summary.sum));
 }
 
 fn line(text: &mut String, content: std::fmt::Arguments<'_>) {

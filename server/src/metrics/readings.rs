@@ -93,6 +93,8 @@ pub struct Readings {
     pub plain_remote_connections: u64,
     /// Of these, connections without TLS from this machine.
     pub plain_local_connections: u64,
+    /// Client connections whose TLS handshake is under way.
+    pub tls_handshakes: u64,
     /// Records that the audit log lost.
     pub audit_records_lost: u64,
     /// Requests received but not answered.

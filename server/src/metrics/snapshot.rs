@@ -31,6 +31,7 @@ pub(crate) enum Value {
     Level(i64),
     Mean(f64),
     Summary(Summary),
+    SummaryByMember(Vec<(u64, Summary)>),
     Buckets { at_most: [u64; BOUNDS_US.len()], count: u64, sum_us: u64 },
     Own(u64),
     OwnLevel(u64),
@@ -110,6 +111,11 @@ impl Metrics {
             Source::Quorum(of) => Value::Level(whole(of(readings)?)),
             Source::Process(of) => Value::Level(whole(of(process))),
             Source::Summary(detail, unit, of) => Value::Summary(summary(detail, unit, of(self))),
+            Source::SummaryByMember(detail, unit, of) => {
+                let members = of(self).iter();
+                let summaries = members.map(|(id, values)| (*id, summary(detail, unit, values)));
+                Value::SummaryByMember(summaries.collect())
+            }
             Source::Zero => Value::Counter(0),
             Source::ZeroSummary(detail) => Value::Summary(Summary {
                 detail,

@@ -1,5 +1,7 @@
 //! The table of metrics: one row per name, in ZooKeeper's spelling, and where its value comes from.
 
+use std::collections::BTreeMap;
+
 use super::Limited;
 use super::Metrics;
 use super::histogram::Histogram;
@@ -35,6 +37,8 @@ pub(crate) enum Source {
     Process(fn(&ProcessInfo) -> u64),
     /// Counts of values, shown as count, sum, extremes and, if detailed, percentiles.
     Summary(Detail, Unit, fn(&Metrics) -> &Histogram),
+    /// The same for each member there are values of.
+    SummaryByMember(Detail, Unit, fn(&Metrics) -> &BTreeMap<u64, Histogram>),
     /// Something that this server does not have and whose count therefore is zero: read caches,
     /// learner traffic of a server of its own. Dashboards show a flat line, not "no data".
     Zero,
@@ -120,7 +124,11 @@ pub(crate) static METRICS: &[Metric] = &[
     row("local_sessions", Reading(|r| r.local_sessions), "Sessions known to this server alone."),
     row("uptime", Reading(|r| r.uptime_ms), "Milliseconds since the start."),
     row("max_latency", Level(|m| millis(m.request_latency_us.max())), "Greatest latency, ms."),
-    row("outstanding_tls_handshake", Zero, "TLS handshakes under way."),
+    row(
+        "outstanding_tls_handshake",
+        Reading(|r| r.tls_handshakes),
+        "TLS handshakes of clients under way.",
+    ),
     row("min_client_response_size", Level(|m| m.response_sizes.min()), "Smallest reply, bytes."),
     row(
         "non_mtls_local_conn_count",
@@ -252,8 +260,16 @@ pub(crate) static METRICS: &[Metric] = &[
         Summary(Basic, Time, |m| &m.leaderless_us),
         "Time without service, ms.",
     ),
-    row("follower_sync_time", ZeroSummary(Basic), "Catching up with a leader, ms."),
-    row("observer_sync_time", ZeroSummary(Basic), "Catching up with a leader, ms."),
+    row(
+        "follower_sync_time",
+        Summary(Basic, Time, |m| &m.follower_sync_us),
+        "From when a follower knew its leader until it was in sync, ms.",
+    ),
+    row(
+        "observer_sync_time",
+        Summary(Basic, Time, |m| &m.observer_sync_us),
+        "From when an observer knew its leader until it was in sync, ms.",
+    ),
     row("readlatency", Summary(Advanced, Time, |m| &m.read_latency_us), "Latency of reads, ms."),
     row(
         "updatelatency",
@@ -290,7 +306,11 @@ pub(crate) static METRICS: &[Metric] = &[
         Summary(Advanced, Time, |m| &m.pauses_us),
         "Pauses of the I/O loop, ms.",
     ),
-    row("ack_latency", ZeroSummary(Advanced), "From proposal to a member's answer, ms."),
+    row(
+        "ack_latency",
+        SummaryByMember(Advanced, Time, |m| &m.ack_us),
+        "From a leader's proposal to a follower's answer, ms.",
+    ),
     row("tenure_denials", Counter(|m| m.denials), "Requests and credentials refused."),
     row(
         "tenure_audit_records_lost",

@@ -107,12 +107,9 @@ fn shape(value: &str) -> &'static str {
 fn names_and_shapes_are_those_of_the_reference_server() {
     let text = snapshot(&busy()).mntr(VERSION);
     let golden: HashSet<(&str, &str)> = pairs(GOLDEN);
-    // An ensemble's server has it; a server of its own does not export it.
-    let of_ensembles = ["ack_latency"];
     let own = |name: &str| name.starts_with("zk_tenure_");
     for (name, shape) in pairs(&text).into_iter().filter(|(name, _)| !own(name)) {
-        let known = golden.contains(&(name, shape));
-        assert!(known || of_ensembles.iter().any(|e| name.ends_with(e)), "{name}: {shape}");
+        assert!(golden.contains(&(name, shape)), "{name}: {shape}");
     }
 }
 
@@ -126,7 +123,9 @@ fn names_that_dashboards_read_are_there() {
     let mut readings = Readings { state: ServerState::Leader, ..Readings::default() };
     readings.leader = Some(LeaderReadings { learners: 2, ..LeaderReadings::default() });
     readings.quorum_size = Some(3);
-    let leader = busy().snapshot(&readings, &ProcessInfo::read());
+    let mut counted = busy();
+    counted.acked(2, 1_500);
+    let leader = counted.snapshot(&readings, &ProcessInfo::read());
     let lines: Vec<String> = leader.lines().into_iter().map(|(name, _)| name).collect();
     let names = "avg_latency min_latency max_latency packets_received packets_sent \
         num_alive_connections outstanding_requests znode_count watch_count ephemerals_count \
@@ -138,7 +137,7 @@ fn names_that_dashboards_read_are_there() {
         sessionless_connections_expired cnt_readlatency cnt_updatelatency cnt_propagation_latency \
         cnt_fsynctime cnt_snapshottime cnt_dbinittime cnt_election_time looking_count \
         cnt_leader_unavailable_time cnt_unavailable_time commit_count proposal_count \
-        cnt_proposal_latency cnt_quorum_ack_latency cnt_ack_latency diff_count snap_count \
+        cnt_proposal_latency cnt_quorum_ack_latency cnt_2_ack_latency diff_count snap_count \
         cnt_follower_sync_time cnt_prep_processor_queue_size cnt_sync_processor_queue_size \
         cnt_sync_processor_batch_size outstanding_changes_queued outstanding_changes_removed \
         request_commit_queued response_packet_cache_hits response_packet_cache_misses \
@@ -151,6 +150,22 @@ fn names_that_dashboards_read_are_there() {
     }
     let standalone = snapshot(&busy()).mntr(VERSION);
     assert!(!standalone.contains("zk_learners") && !standalone.contains("zk_quorum_size"));
+}
+
+#[test]
+fn what_is_counted_of_each_member_names_it() {
+    let mut metrics = Metrics::default();
+    for (member, took_us) in [(2, 1_500), (2, 2_500), (3, 7_000)] {
+        metrics.acked(member, took_us);
+    }
+    let text = snapshot(&metrics).mntr(VERSION);
+    assert_eq!(value(&text, "zk_cnt_2_ack_latency"), "2");
+    assert_eq!(value(&text, "zk_avg_2_ack_latency"), "2.0");
+    assert_eq!(value(&text, "zk_p99_3_ack_latency"), "7");
+    let text = snapshot(&metrics).prometheus(false);
+    assert!(text.contains("\nack_latency{key=\"3\",quantile=\"0.5\"} 7\n"), "{text}");
+    assert!(text.contains("\nack_latency_count{key=\"2\"} 2\n"), "{text}");
+    assert!(text.contains("\nack_latency_sum{key=\"2\"} 4\n"), "{text}");
 }
 
 #[test]

@@ -71,6 +71,11 @@ impl Session {
         Ok(Taken { outcome: ReadOutcome::Bytes(0), is_drained: false })
     }
 
+    /// Whether the handshake is under way: it has neither succeeded nor failed.
+    pub(crate) fn is_handshaking(&self) -> bool {
+        !self.is_refused && self.records.is_handshaking()
+    }
+
     /// Whom the certificate is for that the client has shown, if it has.
     pub(crate) fn subject(&self) -> Option<String> {
         certificate::subject(self.records.peer_certificates()?.first()?)

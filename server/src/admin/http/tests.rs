@@ -604,6 +604,22 @@ fn a_snapshot_is_streamed_and_described() {
 }
 
 #[test]
+fn no_snapshot_leaves_an_ensemble_that_has_no_id() {
+    let folder = tempfile::tempdir().unwrap();
+    let of_member = |cluster| {
+        let mut server = with_snapshot(&folder, false);
+        server.readings = Readings { member: Some(2), cluster, ..server.readings };
+        serve(server)
+    };
+    let (status, body) = get_json(&of_member(0), "/commands/snapshot");
+    assert_eq!(status, 503);
+    assert!(body["error"].as_str().unwrap().contains("no id yet"), "{body}");
+    let named = of_member(0xfeed);
+    let (status, head, _) = request(named.addr().unwrap(), "GET", "/commands/snapshot");
+    assert!(status == 200 && head.contains("tenure-cluster: 000000000000feed"), "{head}");
+}
+
+#[test]
 fn a_snapshot_that_takes_long_is_waited_for_in_several_requests() {
     let folder = tempfile::tempdir().unwrap();
     let impatient = AdminSettings { idle_timeout_ms: 300, ..settings() };

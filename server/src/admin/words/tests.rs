@@ -197,4 +197,11 @@ fn conf_tells_the_members_of_an_ensemble() {
                 server.1=a:2888:3888:participant;0.0.0.0:2181\n\
                 server.2=b:2888:3888:observer;0.0.0.0:2181\nversion=0\n";
     assert!(text.ends_with(more), "{text}");
+    // After a reconfig this member votes, and another one has joined.
+    let ensemble = server.config.ensemble.as_mut().expect("it has members");
+    ensemble.follow("server.2=b:1:2:participant\nserver.3=c:1:2:participant\nversion=1f", 0x1f);
+    let text = answer(Word::Conf, None, &WordList::All, &mut server);
+    let more = "electionPort=2\nquorumPort=1\npeerType=0\nmembership: \n\
+                server.2=b:1:2:participant\nserver.3=c:1:2:participant\nversion=1f\n";
+    assert!(text.ends_with(more), "{text}");
 }
