@@ -4,7 +4,6 @@ import java.util.ArrayList;
 import java.util.Arrays;
 import java.util.Collections;
 import java.util.List;
-import java.util.Objects;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -28,10 +27,9 @@ import org.apache.zookeeper.data.Id;
 import org.apache.zookeeper.data.Stat;
 import org.apache.zookeeper.server.auth.DigestAuthenticationProvider;
 
-public final class Checks {
+public final class Checks extends Checking {
     private static final String ROOT = "/peers-java";
     private static String address;
-    private static int failed;
 
     /** A connected client and what happens to its link. */
     private static final class Client {
@@ -77,36 +75,6 @@ public final class Checks {
             WatchedEvent event = queue.poll(200, TimeUnit.MILLISECONDS);
             equal("event", event, null);
         }
-    }
-
-    private interface Body {
-        void run() throws Exception;
-    }
-
-    private static void check(String name, Body body) {
-        try {
-            body.run();
-            System.out.println("ok " + name);
-        } catch (Exception | AssertionError reason) {
-            failed++;
-            System.out.println("FAIL " + name + ": " + reason.toString().replace('\n', ' '));
-        }
-    }
-
-    private static void equal(String what, Object got, Object want) {
-        if (!Objects.equals(got, want)) {
-            throw new AssertionError(what + " is " + got + ", not " + want);
-        }
-    }
-
-    private static KeeperException refused(Code code, Body body) throws Exception {
-        try {
-            body.run();
-        } catch (KeeperException error) {
-            equal("error", error.code(), code);
-            return error;
-        }
-        throw new AssertionError("success instead of " + code);
     }
 
     private interface Condition {
@@ -155,8 +123,7 @@ public final class Checks {
         ZKUtil.deleteRecursive(client.zk, ROOT);
         other.zk.close();
         client.zk.close();
-        System.out.println("done " + failed);
-        System.exit(0);
+        done();
     }
 
     private static void creating(Client client) {

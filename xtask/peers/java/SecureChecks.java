@@ -5,7 +5,6 @@ import java.nio.file.Files;
 import java.nio.file.Path;
 import java.util.Collections;
 import java.util.List;
-import java.util.Objects;
 import java.util.concurrent.BlockingQueue;
 import java.util.concurrent.LinkedBlockingQueue;
 import java.util.concurrent.TimeUnit;
@@ -22,12 +21,11 @@ import org.apache.zookeeper.data.ACL;
 import org.apache.zookeeper.data.Id;
 import org.apache.zookeeper.server.auth.DigestAuthenticationProvider;
 
-public final class SecureChecks {
+public final class SecureChecks extends Checking {
     private static final String ROOT = "/secure-java";
     private static String plain;
     private static String secure;
     private static String folder;
-    private static int failed;
 
     /** A client and what happens to its link. */
     private static final class Client implements AutoCloseable {
@@ -108,36 +106,6 @@ public final class SecureChecks {
         return config;
     }
 
-    private interface Body {
-        void run() throws Exception;
-    }
-
-    private static void check(String name, Body body) {
-        try {
-            body.run();
-            System.out.println("ok " + name);
-        } catch (Exception | AssertionError reason) {
-            failed++;
-            System.out.println("FAIL " + name + ": " + reason.toString().replace('\n', ' '));
-        }
-    }
-
-    private static void equal(String what, Object got, Object want) {
-        if (!Objects.equals(got, want)) {
-            throw new AssertionError(what + " is " + got + ", not " + want);
-        }
-    }
-
-    private static void refused(Code code, Body body) throws Exception {
-        try {
-            body.run();
-        } catch (KeeperException error) {
-            equal("error", error.code(), code);
-            return;
-        }
-        throw new AssertionError("success instead of " + code);
-    }
-
     private static byte[] bytes(String text) {
         return text.getBytes(StandardCharsets.UTF_8);
     }
@@ -154,8 +122,7 @@ public final class SecureChecks {
         System.setProperty("zookeeper.fips-mode", "false");
         overTls();
         authentication();
-        System.out.println("done " + failed);
-        System.exit(0);
+        done();
     }
 
     private static void overTls() {

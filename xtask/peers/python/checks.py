@@ -1,6 +1,5 @@
 """Checks a server through kazoo; see ../README.md for what is printed."""
 
-import logging
 import os
 import queue
 import sys
@@ -21,13 +20,10 @@ from kazoo.exceptions import (
 from kazoo.protocol.states import EventType
 from kazoo.security import CREATOR_ALL_ACL, make_acl, make_digest_acl
 
-logging.disable(logging.CRITICAL)
+from checking import check, done, equal, refused
 
 ROOT = "/peers-python"
 ADDRESS = sys.argv[1]
-failed = 0
-
-
 # A folder as `tenure certs` makes it, if connections are to be encrypted.
 CERTS = os.environ.get("TENURE_PEER_CERTS")
 
@@ -43,32 +39,6 @@ def connect(**options):
     client = KazooClient(hosts=ADDRESS, timeout=20, **options)
     client.start()
     return client
-
-
-def check(body):
-    """Runs a check, whose name is its function's."""
-    global failed
-    name = body.__name__.replace("_", " ")
-    try:
-        body()
-        print(f"ok {name}", flush=True)
-    except Exception as reason:
-        failed += 1
-        line = f"{type(reason).__name__} {reason}".replace("\n", " ")
-        print(f"FAIL {name}: {line}", flush=True)
-
-
-def equal(what, got, want):
-    if got != want:
-        raise AssertionError(f"{what} is {got!r}, not {want!r}")
-
-
-def refused(error, call, *arguments, **options):
-    try:
-        result = call(*arguments, **options)
-    except error:
-        return
-    raise AssertionError(f"{result!r} instead of {error.__name__}")
 
 
 def until(what, condition):
@@ -327,4 +297,4 @@ def session_survives_a_restart_of_the_server():
 client.delete(ROOT, recursive=True)
 client.stop()
 other.stop()
-print(f"done {failed}", flush=True)
+done()

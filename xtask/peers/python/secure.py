@@ -1,6 +1,5 @@
 """Checks how kazoo proves who it is; see ../README.md for what is printed."""
 
-import logging
 import sys
 
 from kazoo.client import KazooClient
@@ -8,11 +7,10 @@ from kazoo.exceptions import AuthFailedError, NoAuthError
 from kazoo.handlers.threading import KazooTimeoutError
 from kazoo.security import make_acl, make_digest_acl
 
-logging.disable(logging.CRITICAL)
+from checking import check, done, equal, refused
 
 PLAIN, SECURE, FOLDER = sys.argv[1:]
 ROOT = "/secure-python"
-failed = 0
 
 
 def tls(name="client", authority="ca"):
@@ -36,32 +34,6 @@ def connect(hosts=SECURE, patience=20, **options):
         client.close()
         raise
     return client
-
-
-def check(body):
-    """Runs a check, whose name is its function's."""
-    global failed
-    name = body.__name__.replace("_", " ")
-    try:
-        body()
-        print(f"ok {name}", flush=True)
-    except Exception as reason:
-        failed += 1
-        line = f"{type(reason).__name__} {reason}".replace("\n", " ")
-        print(f"FAIL {name}: {line}", flush=True)
-
-
-def equal(what, got, want):
-    if got != want:
-        raise AssertionError(f"{what} is {got!r}, not {want!r}")
-
-
-def refused(error, call, *arguments, **options):
-    try:
-        result = call(*arguments, **options)
-    except error:
-        return
-    raise AssertionError(f"{result!r} instead of {error}")
 
 
 @check
@@ -142,4 +114,4 @@ for where, options in {"plain": {"hosts": PLAIN}, "tls": tls()}.items():
         body.__name__ += f" {where}"
         check(body)
 
-print(f"done {failed}", flush=True)
+done()

@@ -30,6 +30,8 @@ pub(super) fn java(secure: bool) -> anyhow::Result<Command> {
             .arg(&classes)
             .arg("-cp")
             .arg(jars.join("*"))
+            .arg("-sourcepath")
+            .arg(source("java"))
             .arg(source("java").join(format!("{class}.java"))),
     )?;
     let mut command = zookeeper::client_command();
@@ -52,7 +54,8 @@ pub(crate) fn kazoo(script: &str) -> anyhow::Result<Command> {
             .arg(requirements),
     )?;
     let mut command = Command::new(python);
-    command.arg(source("python").join(script));
+    // Nothing compiled is left in the folder of the sources.
+    command.arg("-B").arg(source("python").join(script));
     Ok(command)
 }
 
