@@ -100,12 +100,13 @@ impl OpenError {
 }
 
 const ADVICE: &str = "Acknowledged writes may be affected, so the server does not start. Keep a \
-    copy of the data folder, check the disk, and look with `tenure inspect`. Instead of the folder";
+    copy of the data folder, check the disk, and look with `tenure inspect`. Instead of the \
+    folder";
 
 /// What to start from instead.
 const INSTEAD: &str = "a member of an ensemble whose others serve gets everything from them once \
-    its dataDir is empty except myid; a server by itself, or all members at once, are restored from \
-    a backup";
+    its dataDir is empty except myid; a server by itself, or all members at once, are restored \
+    from a backup";
 
 /// What the log held.
 #[derive(Debug, Default)]

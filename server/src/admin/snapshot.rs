@@ -23,6 +23,7 @@ use tokio::task::JoinHandle;
 
 use super::operate::{OperateError, SavedSnapshot};
 use super::query::{AdminClient, AdminQuery};
+use super::report::ServerReport;
 use super::version::version;
 use crate::config::AdminSettings;
 use crate::limits;
@@ -43,9 +44,29 @@ struct UnderWay {
     saving: JoinHandle<Option<Result<SavedSnapshot, OperateError>>>,
 }
 
+/// A server that serves and has an id. That follows serving within moments, which are waited for.
+async fn named(client: &AdminClient) -> Result<ServerReport, (StatusCode, String)> {
+    let unavailable = |why: String| (StatusCode::SERVICE_UNAVAILABLE, why);
+    for _ in 0..LOOKS_FOR_ID {
+        let silent = || unavailable(OperateError::NoAnswer.to_string());
+        let server = client.ask(AdminQuery::Server).await.ok_or_else(silent)?;
+        if !server.readings.serving {
+            return Err(unavailable(OperateError::NotServing.to_string()));
+        }
+        if server.readings.cluster != 0 {
+            return Ok(server);
+        }
+        tokio::time::sleep(LOOK_FOR_ID_EVERY).await;
+    }
+    Err(unavailable(NO_ID.to_owned()))
+}
+
+const LOOKS_FOR_ID: u32 = 50;
+const LOOK_FOR_ID_EVERY: Duration = Duration::from_millis(20);
+
 /// Nobody could tell later of which ensemble such a snapshot was.
 const NO_ID: &str =
-    "the ensemble has no id yet: its first leader is about to give it one; ask again";
+    "there is no id yet: the first leader, or a server by itself, is about to give one; ask again";
 
 /// Chunks read ahead of what the client has taken.
 const CHUNKS_AHEAD: usize = 2;
@@ -80,19 +101,7 @@ impl Snapshots {
         client: &AdminClient,
     ) -> Result<Response, (StatusCode, String)> {
         self.admit()?;
-        let silent = || {
-            let error = OperateError::NoAnswer.to_string();
-            (StatusCode::SERVICE_UNAVAILABLE, error)
-        };
-        let server = client.ask(AdminQuery::Server).await.ok_or_else(silent)?;
-        if !server.readings.serving {
-            let error = OperateError::NotServing.to_string();
-            return Err((StatusCode::SERVICE_UNAVAILABLE, error));
-        }
-        // A server of its own never has one, and 0 says so in its backups.
-        if server.readings.member.is_some() && server.readings.cluster == 0 {
-            return Err((StatusCode::SERVICE_UNAVAILABLE, NO_ID.to_owned()));
-        }
+        let server = named(client).await?;
         let saved = self.saved(client).await?;
         let failed = |error: io::Error| {
             (StatusCode::SERVICE_UNAVAILABLE, format!("{}: {error}", saved.path.display()))

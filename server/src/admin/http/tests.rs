@@ -580,7 +580,9 @@ fn with_snapshot(folder: &tempfile::TempDir, is_late: bool) -> FakeServer {
     let path = folder.path().join("saved.snap");
     std::fs::write(&path, "a snapshot").unwrap();
     let snapshot = Some(SavedSnapshot { path, zxid: Zxid(0x1_0000_001f) });
-    FakeServer { snapshot, is_late, ..FakeServer::new() }
+    let mut server = FakeServer { snapshot, is_late, ..FakeServer::new() };
+    server.readings.cluster = 0xfeed;
+    server
 }
 
 #[test]
@@ -606,15 +608,15 @@ fn a_snapshot_is_streamed_and_described() {
 #[test]
 fn no_snapshot_leaves_an_ensemble_that_has_no_id() {
     let folder = tempfile::tempdir().unwrap();
-    let of_member = |cluster| {
+    let of = |cluster| {
         let mut server = with_snapshot(&folder, false);
-        server.readings = Readings { member: Some(2), cluster, ..server.readings };
+        server.readings.cluster = cluster;
         serve(server)
     };
-    let (status, body) = get_json(&of_member(0), "/commands/snapshot");
+    let (status, body) = get_json(&of(0), "/commands/snapshot");
     assert_eq!(status, 503);
     assert!(body["error"].as_str().unwrap().contains("no id yet"), "{body}");
-    let named = of_member(0xfeed);
+    let named = of(0xfeed);
     let (status, head, _) = request(named.addr().unwrap(), "GET", "/commands/snapshot");
     assert!(status == 200 && head.contains("tenure-cluster: 000000000000feed"), "{head}");
 }
