@@ -37,6 +37,7 @@ pub enum Direction {
 /// ```
 pub struct Proxy {
     addr: SocketAddr,
+    target: SocketAddr,
     network: Arc<Network>,
 }
 
@@ -82,7 +83,7 @@ impl Proxy {
                 connect(&accepting, client, target);
             }
         })?;
-        Ok(Self { addr, network })
+        Ok(Self { addr, target, network })
     }
 
     /// Where clients connect.
@@ -93,6 +94,12 @@ impl Proxy {
     /// The same as a connect string.
     pub fn hosts(&self) -> String {
         self.addr.to_string()
+    }
+
+    /// Has a connection that was accepted elsewhere go through here, as if it were made to
+    /// [`addr`](Self::addr).
+    pub fn carry(&self, client: TcpStream) {
+        connect(&self.network, client, self.target);
     }
 
     /// How many connections clients have made so far.

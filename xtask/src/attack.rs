@@ -11,6 +11,7 @@ mod disk;
 mod ensemble;
 mod history;
 mod load;
+mod members;
 mod network;
 mod random;
 mod recorder;
@@ -30,6 +31,7 @@ use self::disk::Disks;
 use self::ensemble::{Binaries, Ensemble, MEMBERS};
 use self::history::{Clock, History};
 use self::load::{Holders, Load, Sizes};
+use self::members::Members;
 use self::random::Random;
 use self::recorder::Recorder;
 use self::report::Window;
@@ -54,6 +56,9 @@ pub(crate) struct Arguments {
     /// How often something else happens: a follower killed, its disk lost, clients' links failing
     #[arg(long, default_value_t = 40)]
     others: usize,
+    /// How often the members change, in three ways in turn
+    #[arg(long, default_value_t = 60)]
+    reconfigs: usize,
     /// How often a disk is full; servers then keep their data in memory, which needs root
     #[arg(long, default_value_t = 0)]
     full_disks: usize,
@@ -135,14 +140,16 @@ fn attack(
     recorder: &Arc<Recorder>,
     windows: &mut Vec<Window>,
 ) -> anyhow::Result<()> {
-    let mut ensemble = Ensemble::start(binaries, folder, arguments.disks())?;
+    let strikes = strikes(arguments);
+    let changes = strikes.iter().any(|strike| strike.kind.changes_members());
+    let members = if changes { Members::Change } else { Members::Fixed };
+    let mut ensemble = Ensemble::start(binaries, folder, arguments.disks(), members)?;
     let executor = load::executor()?;
     let hosts = [ensemble.hosts(), ensemble.network.hosts()];
     executor.block_on(load::create_shared(recorder, &hosts[0]))?;
     let holders = Holders::establish(sizes.holders, [&hosts[0], &hosts[1]], recorder);
     let mut holders = executor.block_on(holders)?;
     let load = Load::start(sizes, arguments.seed, &ensemble, recorder)?;
-    let strikes = strikes(arguments);
     for (n, strike) in strikes.iter().enumerate() {
         let from_us = recorder.now_us();
         eprintln!("{} {} of {}: {strike}", Clock(from_us), n + 1, strikes.len());
@@ -172,6 +179,7 @@ fn strikes(arguments: &Arguments) -> Vec<Strike> {
         (Kind::PAUSES, arguments.pauses, 1),
         (Kind::ROLLING, arguments.rolling, 1),
         (Kind::OTHERS, arguments.others, 2),
+        (Kind::RECONFIGS, arguments.reconfigs, 3),
         (Kind::FULL_DISKS, arguments.full_disks, 2),
     ];
     let mut strikes = Vec::new();

@@ -11,6 +11,7 @@ use anyhow::{Context, bail, ensure};
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::disk::{self, Disks};
+use super::members::{Members, Operator};
 use super::network::Network;
 use super::random::Random;
 use crate::process::ask;
@@ -54,21 +55,29 @@ pub(crate) struct Ensemble {
     /// An address of its own for this run, so that no port is anybody else's.
     block: [u8; 2],
     disks: Disks,
+    members: Members,
     processes: Vec<Option<Child>>,
     pub(crate) network: Network,
 }
 
 impl Ensemble {
     /// Starts all servers on empty folders below `folder`.
-    pub(crate) fn start(binaries: Binaries, folder: &Path, disks: Disks) -> anyhow::Result<Self> {
+    pub(crate) fn start(
+        binaries: Binaries,
+        folder: &Path,
+        disks: Disks,
+        members: Members,
+    ) -> anyhow::Result<Self> {
         let pid = std::process::id();
         let block = [1 + (pid / 200 % 200) as u8, 1 + (pid % 200) as u8];
+        let fronts: Vec<_> = (0..MEMBERS).map(|n| front(block, n)).collect();
         let peers: Vec<_> = (0..MEMBERS).map(|n| address(block, n, PEER_PORT)).collect();
         let clients: Vec<_> = (0..MEMBERS).map(|n| address(block, n, CLIENT_PORT)).collect();
-        let network = Network::start(&peers, &clients).context("no ports for the network")?;
+        let network =
+            Network::start(&fronts, &peers, &clients).context("no ports for the network")?;
         let processes = (0..MEMBERS).map(|_| None).collect();
         let folder = folder.to_path_buf();
-        let mut ensemble = Self { binaries, folder, block, disks, processes, network };
+        let mut ensemble = Self { binaries, folder, block, disks, members, processes, network };
         for n in 0..MEMBERS {
             let data = ensemble.data(n);
             fs::create_dir_all(&data).with_context(|| format!("cannot make {}", data.display()))?;
@@ -80,6 +89,11 @@ impl Ensemble {
             ensemble.spawn_from(&binary, n)?;
         }
         ensemble.settle()?;
+        if members == Members::Change {
+            // The first leader listed itself as where it listens: it is reached as all others are.
+            Operator::establish(&ensemble)?.bring_back()?;
+            ensemble.settle()?;
+        }
         Ok(ensemble)
     }
 
@@ -98,11 +112,14 @@ impl Ensemble {
             // Room is asked for often, so that it matters when there is none.
             text += "preAllocSize=16\nsnapCount=2000\n";
         }
+        if self.members == Members::Change {
+            text += &format!("reconfigEnabled=true\n{}\n", Operator::SETTING);
+        }
         for other in 0..MEMBERS {
-            let direct = address(self.block, other, PEER_PORT);
-            let seen = self.network.address(n, other, direct);
-            let (host, port) = (seen.ip(), seen.port());
-            text += &format!("server.{}={host}:{port}:{ELECTION_PORT}\n", other + 1);
+            // Where it listens itself is nobody else's business.
+            let own = address(self.block, n, PEER_PORT);
+            text += &line(other, if other == n { own } else { front(self.block, other) });
+            text.push('\n');
         }
         fs::write(self.folder.join(format!("server-{}.cfg", n + 1)), text)?;
         Ok(())
@@ -115,6 +132,11 @@ impl Ensemble {
     /// Where a server listens for clients.
     pub(crate) fn client(&self, n: usize) -> SocketAddr {
         address(self.block, n, CLIENT_PORT)
+    }
+
+    /// A server as the list of members is to name it.
+    pub(crate) fn line(&self, n: usize) -> String {
+        line(n, front(self.block, n))
     }
 
     /// A connect string of all servers, without the network that breaks.
@@ -186,12 +208,19 @@ impl Ensemble {
 
     /// Waits until one server leads and the others follow; says which one leads.
     pub(crate) fn settle(&mut self) -> anyhow::Result<usize> {
+        self.settle_without(None)
+    }
+
+    /// The same of all but one, which must serve nobody.
+    pub(crate) fn settle_without(&mut self, gone: Option<usize>) -> anyhow::Result<usize> {
+        let wanted = MEMBERS - 1 - usize::from(gone.is_some());
         let deadline = Instant::now() + SETTLED_WITHIN;
         loop {
             let modes: Vec<_> = (0..MEMBERS).map(|n| self.mode(n)).collect();
             let leaders = modes.iter().filter(|mode| *mode == "leader").count();
             let followers = modes.iter().filter(|mode| *mode == "follower").count();
-            if leaders == 1 && followers == MEMBERS - 1 {
+            let is_gone = gone.is_none_or(|n| modes[n].is_empty());
+            if leaders == 1 && followers == wanted && is_gone {
                 let leader = modes.iter().position(|mode| mode == "leader");
                 return leader.context("one of them leads");
             }
@@ -203,7 +232,7 @@ impl Ensemble {
                 }
             }
             if Instant::now() > deadline {
-                bail!("no leader with two followers within {SETTLED_WITHIN:?}: {modes:?}");
+                bail!("no leader with {wanted} followers within {SETTLED_WITHIN:?}: {modes:?}");
             }
             std::thread::sleep(LOOK_EVERY);
         }
@@ -258,4 +287,13 @@ const ELECTION_PORT: u16 = 3888;
 
 fn address([x, y]: [u8; 2], n: usize, port: u16) -> SocketAddr {
     SocketAddr::from((Ipv4Addr::new(127, x, y, n as u8 + 1), port))
+}
+
+/// Where the others find a server: what is there knows who dials.
+fn front(block: [u8; 2], n: usize) -> SocketAddr {
+    address(block, MEMBERS + n, PEER_PORT)
+}
+
+fn line(n: usize, at: SocketAddr) -> String {
+    format!("server.{}={}:{}:{ELECTION_PORT}", n + 1, at.ip(), at.port())
 }

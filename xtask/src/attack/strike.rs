@@ -1,4 +1,5 @@
-//! What is done to the ensemble: each blow, and how it is healed. All of them leave a quorum.
+//! What is done to the ensemble: each blow, and how it is healed. All of them leave a quorum, but for
+//! moments: a leader may be killed where two servers decide.
 
 use std::fmt;
 use std::time::Duration;
@@ -8,7 +9,11 @@ use clap::ValueEnum;
 use rustix::process::Signal;
 
 use super::ensemble::{Ensemble, MEMBERS};
+use super::members::{Change, Operator};
 use super::random::Random;
+
+/// How long a reconfig may be under way when the leader is killed.
+const LONGEST_UNDER_WAY: Duration = Duration::from_millis(20);
 
 /// One blow.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +25,8 @@ pub(crate) struct Strike {
     pub(crate) is_lost: bool,
     /// Which one of two followers is meant.
     pub(crate) which: u64,
+    /// How long after a reconfig was sent the leader ends that is at it.
+    pub(crate) after: Duration,
 }
 
 /// Kinds of blows, which are told apart in the report.
@@ -55,6 +62,12 @@ pub(crate) enum Kind {
     SilenceClients,
     /// A follower loses its disk
     WipeFollower,
+    /// A follower is removed from the members, and later added again
+    ReconfigFollower,
+    /// The leader is removed from the members, and later added again
+    ReconfigLeader,
+    /// The leader's process ends while a member is being removed or added
+    ReconfigCrash,
     /// There is no room left on the leader's disk
     FillLeader,
     /// There is no room left on a follower's disk
@@ -77,6 +90,8 @@ impl Kind {
     pub(crate) const ROLLING: &'static [Self] = &[Self::RollingRestart];
     pub(crate) const OTHERS: &'static [Self] =
         &[Self::KillFollower, Self::CutClients, Self::SilenceClients, Self::WipeFollower];
+    pub(crate) const RECONFIGS: &'static [Self] =
+        &[Self::ReconfigFollower, Self::ReconfigLeader, Self::ReconfigCrash];
     pub(crate) const FULL_DISKS: &'static [Self] = &[Self::FillLeader, Self::FillFollower];
 
     pub(crate) fn name(self) -> &'static str {
@@ -96,6 +111,9 @@ impl Kind {
             Self::CutClients => "all clients' links cut",
             Self::SilenceClients => "clients of one server unheard",
             Self::WipeFollower => "follower's disk lost",
+            Self::ReconfigFollower => "follower removed and added",
+            Self::ReconfigLeader => "leader removed and added",
+            Self::ReconfigCrash => "leader killed amid a reconfig",
             Self::FillLeader => "leader's disk full",
             Self::FillFollower => "follower's disk full",
         }
@@ -106,11 +124,17 @@ impl Kind {
         Self::FULL_DISKS.contains(&self)
     }
 
+    /// Whether it needs members that can change.
+    pub(crate) fn changes_members(self) -> bool {
+        Self::RECONFIGS.contains(&self)
+    }
+
     /// The shortest and the longest time it lasts. The longest are longer than a session's timeout.
     fn holds_ms(self) -> (u64, u64) {
         match self {
             Self::KillLeader | Self::KillFollower | Self::WipeFollower => (0, 2_500),
-            Self::RollingRestart => (0, 500),
+            // Of two that are left, or are to be left, one is no quorum.
+            Self::RollingRestart | Self::ReconfigCrash => (0, 500),
             Self::CutClients => (0, 0),
             _ => (300, 4_500),
         }
@@ -131,7 +155,11 @@ pub(crate) fn plan(kinds: &[Kind], count: usize, random: &mut Random) -> Vec<Str
         let longer = if most > 4_000 && random.below(8) == 0 { 4_000 } else { 0 };
         let hold = random.between(Duration::from_millis(least), Duration::from_millis(most));
         let hold = hold + Duration::from_millis(longer);
-        Strike { kind, hold, is_lost: random.below(2) == 0, which: random.below(2) }
+        let (is_lost, which) = (random.below(2) == 0, random.below(2));
+        // Most of them take a few milliseconds.
+        let longest = random.between(Duration::ZERO, LONGEST_UNDER_WAY);
+        let after = random.between(Duration::ZERO, longest);
+        Strike { kind, hold, is_lost, which, after }
     };
     kinds.iter().copied().cycle().take(count).map(strike).collect()
 }
@@ -165,6 +193,9 @@ impl Strike {
             Kind::MuteFollower => self.cut(ensemble, &[(follower, leader), (follower, other)]),
             Kind::DeafFollower => self.cut(ensemble, &[(leader, follower), (other, follower)]),
             Kind::Bridge => self.cut(ensemble, &[(leader, follower), (follower, leader)]),
+            Kind::ReconfigFollower => self.remove(ensemble, follower)?,
+            Kind::ReconfigLeader => self.remove(ensemble, leader)?,
+            Kind::ReconfigCrash => self.kill_amid_reconfig(ensemble, leader, follower)?,
             Kind::FillLeader => self.fill(ensemble, leader)?,
             Kind::FillFollower => self.fill(ensemble, follower)?,
             Kind::RollingRestart => self.roll(ensemble, leader)?,
@@ -195,6 +226,42 @@ impl Strike {
         ensemble.signal(n, Signal::STOP)?;
         std::thread::sleep(self.hold);
         ensemble.signal(n, Signal::CONT)
+    }
+
+    fn remove(&self, ensemble: &mut Ensemble, n: usize) -> anyhow::Result<()> {
+        let operator = Operator::establish(ensemble)?;
+        operator.make(Change::Remove(n))?;
+        ensemble.settle_without(Some(n))?;
+        std::thread::sleep(self.hold);
+        operator.make(Change::Add(n))?;
+        ensemble.settle()?;
+        operator.close()
+    }
+
+    /// A member is being added, or one is being removed: a follower or the leader itself.
+    fn kill_amid_reconfig(
+        &self,
+        ensemble: &mut Ensemble,
+        mut leader: usize,
+        follower: usize,
+    ) -> anyhow::Result<()> {
+        let operator = Operator::establish(ensemble)?;
+        let change = if self.is_lost {
+            operator.make(Change::Remove(follower))?;
+            leader = ensemble.settle_without(Some(follower))?;
+            Change::Add(follower)
+        } else {
+            Change::Remove(if self.which == 0 { follower } else { leader })
+        };
+        let asked = operator.ask(change);
+        std::thread::sleep(self.after);
+        ensemble.kill(leader)?;
+        std::thread::sleep(self.hold);
+        ensemble.spawn(leader)?;
+        operator.judge(change, asked)?;
+        operator.bring_back()?;
+        ensemble.settle()?;
+        operator.close()
     }
 
     fn fill(&self, ensemble: &Ensemble, n: usize) -> anyhow::Result<()> {
