@@ -1,5 +1,5 @@
-//! What is done to the ensemble: each blow, and how it is healed. All of them leave a quorum, but for
-//! moments: a leader may be killed where two servers decide.
+//! What is done to the ensemble: each blow, and how it is healed. All of them leave a quorum, but
+//! for moments: a leader may be killed where two servers decide.
 
 use std::fmt;
 use std::time::Duration;
