@@ -47,7 +47,7 @@ impl Replica {
 
     fn apply_one(&mut self, entry: &Committed, now: Now, out: &mut Outputs) {
         if entry.changes_members {
-            self.consensus.change_members(&entry.data);
+            self.consensus.change_members(entry.index, &entry.data);
             self.state.applied = (entry.index, entry.term);
             return;
         }
@@ -126,7 +126,11 @@ impl Replica {
         if !self.config.members_are_fixed {
             let members = self.state.members();
             let voters = members.with_role(MemberRole::Participant);
-            self.consensus.align_members(&voters, &members.with_role(MemberRole::Observer));
+            self.consensus.align_members(
+                self.state.applied.0,
+                &voters,
+                &members.with_role(MemberRole::Observer),
+            );
         }
     }
 

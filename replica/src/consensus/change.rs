@@ -7,15 +7,16 @@ use raft::eraftpb::{ConfChangeSingle, ConfChangeType, ConfChangeV2};
 use super::Consensus;
 
 impl Consensus {
-    /// Goes over to the members that a committed entry names.
-    pub(crate) fn change_members(&mut self, data: &[u8]) {
+    /// Goes over to the members that the committed entry of this index names.
+    pub(crate) fn change_members(&mut self, index: u64, data: &[u8]) {
         let mut change = ConfChangeV2::default();
         if change.merge_from_bytes(data).is_ok() {
-            self.apply_change(&change);
+            self.apply_change(index, &change);
         }
     }
 
-    fn apply_change(&mut self, change: &ConfChangeV2) {
+    fn apply_change(&mut self, index: u64, change: &ConfChangeV2) {
+        self.members_since = index;
         // Only a leader whose members allow it proposes one, so it can be made.
         if let Ok(members) = self.raw.apply_conf_change(change) {
             self.raw.mut_store().set_conf_state(members);
@@ -23,12 +24,13 @@ impl Consensus {
         self.settle_timeout();
     }
 
-    /// Goes over to members that the log states as they are. Nothing changes for those who
+    /// Goes over to members that the log states as they are, at this index. Nothing changes for those who
     /// began the ensemble; who joined it later learns here who they were.
-    pub(crate) fn align_members(&mut self, voters: &[u64], observers: &[u64]) {
+    pub(crate) fn align_members(&mut self, index: u64, voters: &[u64], observers: &[u64]) {
         for (id, change_type) in self.differences(voters, observers) {
             let step = ConfChangeSingle { change_type, node_id: id };
-            self.apply_change(&ConfChangeV2 { changes: vec![step], ..ConfChangeV2::default() });
+            let change = ConfChangeV2 { changes: vec![step], ..ConfChangeV2::default() };
+            self.apply_change(index, &change);
         }
     }
 

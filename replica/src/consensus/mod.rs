@@ -106,6 +106,8 @@ pub(crate) struct Consensus {
     held: VecDeque<(u64, Outgoing)>,
     /// Applied entries kept for members that lag.
     tail_entries: u64,
+    /// Index of the last entry that changed the members; 0 if a snapshot holds it.
+    members_since: u64,
     /// Where the snapshots end that members are being sent.
     sending: BTreeMap<u64, u64>,
     /// What was durable at the last tick, and for how many ticks nothing has become durable
@@ -176,6 +178,7 @@ impl Consensus {
             durable: 0,
             held: VecDeque::new(),
             tail_entries,
+            members_since: 0,
             sending: BTreeMap::new(),
             last_durable: 0,
             ticks_standing_still: 0,
@@ -387,9 +390,10 @@ impl Consensus {
         }
     }
 
-    /// Index of the last entry that a snapshot must hold for this log to continue it.
+    /// Index of the last entry that a snapshot must hold: for this log to continue it, and for the
+    /// member that gets it to be among its members, without which consensus does not take it.
     pub(crate) fn needs_snapshot_of(&self) -> u64 {
-        self.raw.store().before()
+        self.raw.store().before().max(self.members_since)
     }
 
     /// A member is being sent the snapshot that ends at `end`: what follows is kept for it.

@@ -1,6 +1,6 @@
 //! Members that join, leave, and change their role.
 
-use tenure_replica::ConnId;
+use tenure_replica::{ConnId, Input};
 use tenure_wire::{ErrorCode, Request};
 
 use crate::lab::{Ensemble, create, get};
@@ -103,6 +103,28 @@ fn a_member_joins_catches_up_and_counts() {
     assert!(is_writable(&mut ensemble, "/again"));
     let everybody: Vec<_> = (0..4).map(|member| members_at(&ensemble, member)).collect();
     assert_eq!(everybody, vec![vec![1, 2, 3, 4]; 4]);
+}
+
+#[test]
+fn whoever_joins_needs_a_snapshot_that_counts_it() {
+    let mut ensemble = Ensemble::reconfigurable();
+    let leader = ensemble.leader();
+    let conn = client(&mut ensemble, leader);
+    for i in 0..100 {
+        let path = format!("/before-{i}");
+        assert_eq!(ensemble.ask(leader, conn, &create(&path, 0)), [(9, 0)]);
+    }
+    // The log continues this one, so it is what others would get.
+    ensemble.step(leader, Input::TakeSnapshot);
+    ensemble.run(100);
+    assert!(ensemble.disks[leader].snapshot.is_some());
+    ensemble.add_member();
+    ensemble.run(1_000);
+    ensemble.ask(leader, conn, &joining(&line(4)));
+    ensemble.run(3_000);
+    assert_eq!(members_at(&ensemble, 3), [1, 2, 3, 4]);
+    let at_new = client(&mut ensemble, 3);
+    assert_eq!(ensemble.ask(3, at_new, &get("/before-99")), [(9, 0)]);
 }
 
 #[test]
