@@ -24,8 +24,8 @@ impl Consensus {
         self.settle_timeout();
     }
 
-    /// Goes over to members that the log states as they are, at this index. Nothing changes for those who
-    /// began the ensemble; who joined it later learns here who they were.
+    /// Goes over to members that the log states as they are, at this index. Nothing changes for
+    /// those who began the ensemble; who joined it later learns here who they were.
     pub(crate) fn align_members(&mut self, index: u64, voters: &[u64], observers: &[u64]) {
         for (id, change_type) in self.differences(voters, observers) {
             let step = ConfChangeSingle { change_type, node_id: id };
