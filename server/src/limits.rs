@@ -28,9 +28,9 @@ pub const TURN_SHARE: Duration = Duration::from_micros(40);
 pub const READ_CHUNK_SHARED_BYTES: usize = 16 * 1024;
 
 /// Of the requests that may wait for an answer, a tenant that is not alone has one of so many parts
-/// at most. Writes that become durable together keep all the others waiting: a quarter of the usual
-/// thousand takes about as long as one sync, and still keeps the disk busy.
-pub const TENANTS_THAT_SHARE: usize = 4;
+/// at most. Writes that become durable together keep all the others waiting: an eighth of the usual
+/// thousand takes no longer than the sync itself, and still keeps the disk busy.
+pub const TENANTS_THAT_SHARE: usize = 8;
 
 /// Frames processed between two looks at the clock.
 pub const FRAMES_PER_LOOK: u32 = 8;

@@ -317,15 +317,15 @@ mod tests {
     #[test]
     fn places_are_shared_by_those_who_want_any() {
         let mut tenants = Tenants::default();
-        let ids: Vec<_> = (0..5).map(|last| tenants.enter(address(last))).collect();
-        assert_eq!(tenants.share_of(1000), 250);
+        let ids: Vec<_> = (0..10).map(|last| tenants.enter(address(last))).collect();
+        assert_eq!(tenants.share_of(1000), 125);
         for id in &ids {
             tenants.settle(*id, waiting(0), waiting(10));
         }
-        assert_eq!((tenants.share_of(1000), tenants.share_of(2)), (200, 1));
+        assert_eq!((tenants.share_of(1000), tenants.share_of(2)), (100, 1));
         tenants.settle(ids[0], waiting(10), waiting(0));
         tenants.settle(ids[1], waiting(10), waiting(3));
-        assert_eq!(tenants.share_of(1000), 250);
+        assert_eq!(tenants.share_of(900), 100);
         assert_eq!(tenants.get(ids[1]).map(|tenant| tenant.used.outstanding), Some(3));
     }
 
