@@ -42,6 +42,15 @@ fn log(ensemble: &Ensemble, n: usize) -> String {
     fs::read_to_string(ensemble.folder.path().join(format!("{n}.log"))).unwrap()
 }
 
+/// An ensemble of encrypted links with further settings, and the folder of its certificates.
+fn secured(more: &str) -> (tempfile::TempDir, Ensemble) {
+    let folder = tempfile::tempdir().unwrap();
+    certs(folder.path(), &["127.0.0.1"]);
+    let keys = keys(folder.path(), "127.0.0.1");
+    let ensemble = Ensemble::start_with(&format!("sslQuorum=true\n{more}\n{keys}"));
+    (folder, ensemble)
+}
+
 /// A write through one server that another one has seen.
 fn check_replication(ensemble: &Ensemble, (from, to): (usize, usize), path: &str) {
     let mut writer = ensemble.connect(from, &Handshake::new(30_000));
@@ -58,11 +67,7 @@ fn a_secured_ensemble_elects_replicates_and_sends_snapshots() {
     if foreign() {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    certs(folder.path(), &["127.0.0.1"]);
-    let keys = keys(folder.path(), "127.0.0.1");
-    let lines = format!("sslQuorum=true\ntenure.logTailEntries=50\n{keys}");
-    let mut ensemble = Ensemble::start_with(&lines);
+    let (_certs, mut ensemble) = secured("tenure.logTailEntries=50");
     let leader = ensemble.leader();
     let mut client = ensemble.connect(leader, &Handshake::new(30_000));
     client.create_mode("/owned", b"", 1).unwrap();
@@ -246,13 +251,8 @@ fn a_fourth_server_joins_a_secured_ensemble_by_reconfig() {
     if foreign() {
         return;
     }
-    let folder = tempfile::tempdir().unwrap();
-    certs(folder.path(), &["127.0.0.1"]);
-    let keys = keys(folder.path(), "127.0.0.1");
-    let lines = format!(
-        "sslQuorum=true\nreconfigEnabled=true\nskipACL=yes\ntenure.logTailEntries=20\n{keys}"
-    );
-    let mut ensemble = Ensemble::start_with(&lines);
+    let more = "reconfigEnabled=true\nskipACL=yes\ntenure.logTailEntries=20";
+    let (_certs, mut ensemble) = secured(more);
     let leader = ensemble.leader();
     let mut client = ensemble.connect(leader, &Handshake::new(30_000));
     for i in 0..100 {

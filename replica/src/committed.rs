@@ -126,11 +126,8 @@ impl Replica {
         if !self.config.members_are_fixed {
             let members = self.state.members();
             let voters = members.with_role(MemberRole::Participant);
-            self.consensus.align_members(
-                self.state.applied.0,
-                &voters,
-                &members.with_role(MemberRole::Observer),
-            );
+            let observers = members.with_role(MemberRole::Observer);
+            self.consensus.align_members(self.state.applied.0, &voters, &observers);
         }
     }
 

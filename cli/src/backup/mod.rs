@@ -52,7 +52,10 @@ const SILENCE: Duration = Duration::from_secs(60);
 /// Why there is no backup.
 #[derive(Debug, Error)]
 enum TakeError {
-    #[error("{url}: {source}; is the server's admin HTTP there? See --server")]
+    #[error(
+        "{url}: {source}; is the server's admin HTTP there? See --server. One that speaks TLS \
+         alone has an https:// address"
+    )]
     Unreachable { url: String, source: Box<ureq::Error> },
     #[error("the server refuses: {0}")]
     Refused(String),

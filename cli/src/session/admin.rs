@@ -36,7 +36,10 @@ const TIMEOUT: Duration = Duration::from_secs(60);
 pub(crate) enum AdminError {
     #[error("{0}: expected http://HOST:PORT or https://HOST:PORT")]
     Url(String),
-    #[error("{url}: {source}; is the server's admin HTTP there? See --admin")]
+    #[error(
+        "{url}: {source}; is the server's admin HTTP there? See --admin. One that speaks TLS \
+         alone has an https:// address"
+    )]
     Unreachable { url: String, source: ureq::Error },
     #[error("{0}")]
     NotFound(String),

@@ -69,16 +69,22 @@ fn the_first_leader_writes_down_who_the_members_are() {
     }
 }
 
-#[test]
-fn a_member_joins_catches_up_and_counts() {
+/// An ensemble with more writes than its members remember, so that whoever joins starts from a
+/// snapshot; its leader, and a client of that.
+fn with_writes() -> (Ensemble, usize, ConnId) {
     let mut ensemble = Ensemble::reconfigurable();
     let leader = ensemble.leader();
     let conn = client(&mut ensemble, leader);
-    // More than the others remember: it starts from a snapshot.
     for i in 0..100 {
         let path = format!("/before-{i}");
         assert_eq!(ensemble.ask(leader, conn, &create(&path, 0)), [(9, 0)]);
     }
+    (ensemble, leader, conn)
+}
+
+#[test]
+fn a_member_joins_catches_up_and_counts() {
+    let (mut ensemble, leader, conn) = with_writes();
     ensemble.add_member();
     ensemble.run(1_000);
     let line = line(4);
@@ -107,13 +113,7 @@ fn a_member_joins_catches_up_and_counts() {
 
 #[test]
 fn whoever_joins_needs_a_snapshot_that_counts_it() {
-    let mut ensemble = Ensemble::reconfigurable();
-    let leader = ensemble.leader();
-    let conn = client(&mut ensemble, leader);
-    for i in 0..100 {
-        let path = format!("/before-{i}");
-        assert_eq!(ensemble.ask(leader, conn, &create(&path, 0)), [(9, 0)]);
-    }
+    let (mut ensemble, leader, conn) = with_writes();
     // The log continues this one, so it is what others would get.
     ensemble.step(leader, Input::TakeSnapshot);
     ensemble.run(100);

@@ -61,6 +61,7 @@ async fn named(client: &AdminClient) -> Result<ServerReport, (StatusCode, String
     Err(unavailable(NO_ID.to_owned()))
 }
 
+/// A second in all: the id is one entry of the log, and a disk that takes longer is in trouble.
 const LOOKS_FOR_ID: u32 = 50;
 const LOOK_FOR_ID_EVERY: Duration = Duration::from_millis(20);
 
