@@ -348,6 +348,7 @@ fn fuzzed_handshakes_open_no_session_but_their_own() {
     vault.expect_untouched(|server, owner| {
         let mut random = Random::seeded("handshakes of a stranger");
         let rightful = owner.ticket();
+        let password = rightful.password.clone().unwrap();
         for _ in 0..400 {
             let mut handshake = match random.below(3) {
                 0 => Handshake::new(30_000),
@@ -360,9 +361,9 @@ fn fuzzed_handshakes_open_no_session_but_their_own() {
                 2 => Some((0..16).map(|_| random.next() as u8).collect()),
                 _ => {
                     // All but one bit of the right one.
-                    let mut password = rightful.password.clone().unwrap();
-                    password[random.below(16) as usize] ^= 1 << random.below(8);
-                    Some(password)
+                    let mut altered = password.clone();
+                    altered[random.below(16) as usize] ^= 1 << random.below(8);
+                    Some(altered)
                 }
             };
             handshake.timeout_ms = *random.pick(&[0, -1, 1, 30_000, i32::MAX, i32::MIN]);
@@ -374,6 +375,10 @@ fn fuzzed_handshakes_open_no_session_but_their_own() {
             }
             if random.below(4) == 0 {
                 bytes.truncate(random.below(bytes.len() as u64) as usize);
+            }
+            // The second change may undo the first: whoever knows the password is no stranger.
+            if bytes.windows(password.len()).any(|part| part == password) {
+                continue;
             }
             let answer = say(server, &support::client::framed(&bytes));
             // Zeros, a session of its own, or nothing at all.
